@@ -1,0 +1,76 @@
+//! Where pictures come from.
+//!
+//! In comes a source's name from the configuration and the [`Constraints`] its owner put on it;
+//! out come [`Capture`]s: raw [`Frame`]s, or [`AccessUnit`]s where the source is coded already.
+//! A camera knows nothing of encoders or viewers. It is driven by one thread of its own (see
+//! [`pipeline`](crate::pipeline)), so it may block in [`Camera::capture`] as long as it likes
+//! without anything else standing still.
+//!
+//! Sources: [`pattern`], a test picture that needs no hardware, and [`file`](mod@file), a clip
+//! played in a loop. A program that uses Picket as a library brings its own by implementing
+//! [`Camera`].
+
+mod constraints;
+pub mod pattern;
+
+pub use constraints::{Constraints, Mode, nearest};
+
+use crate::media::{AccessUnit, Frame};
+
+/// A source of pictures.
+///
+/// Life cycle: [`open`](Camera::open), then [`capture`](Camera::capture) again and again, then
+/// [`stop`](Camera::stop); after that it may be opened again. The daemon opens a camera when the
+/// first viewer comes and stops it after the last one left.
+pub trait Camera: Send {
+    /// Starts the camera in the mode nearest to what is `wanted` and says which one that is.
+    ///
+    /// # Errors
+    /// When there is no such camera, or it cannot be used. Picket shows the message to the owner
+    /// and tries again.
+    fn open(&mut self, wanted: &Constraints) -> Result<Mode, CameraError>;
+
+    /// Waits for the next picture. Frames may be dropped when the rest of the house is slower
+    /// than the camera; coded pictures never are, because each needs the one before.
+    ///
+    /// # Errors
+    /// When the camera is gone or broken. It is then stopped and opened again.
+    fn capture(&mut self) -> Result<Capture, CameraError>;
+
+    /// Releases the device. Called after an error too, and harmless when not open.
+    fn stop(&mut self);
+}
+
+/// What a camera delivers.
+#[derive(Debug, Clone)]
+pub enum Capture {
+    /// A raw picture, to be encoded.
+    Frame(Frame),
+    /// A picture the source had coded already, to be passed on as it is.
+    AccessUnit(AccessUnit),
+    /// The source has come to its end and will deliver nothing more until opened again.
+    End,
+}
+
+/// Why a camera gives no pictures. Messages are for the camera's owner: what is wrong, and what
+/// to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CameraError {
+    /// No such camera, file or kind of source.
+    #[error("{0}")]
+    NotFound(String),
+    /// The source is there but Picket cannot use it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The camera was working and is not any more.
+    #[error("the camera was lost: {0}")]
+    Lost(String),
+    /// The operating system refused something.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, for instance "cannot read clip.mp4".
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,195 @@
+//! Software encoding with OpenH264, for machines without an H.264 encoder: the Pi 5 and any PC.
+//!
+//! The library's defaults are made for video calls of another kind and each of them hurts here:
+//! 120 kbit/s; a rate control that drops pictures; scene-change detection that turns every burst
+//! of noise into a key picture (one in 17 for a noisy night scene); 0 as the frame rate, which
+//! makes the rate control believe in one picture a second. All are set below.
+
+// The safe API cannot change the bit rate of a running encoder; see `set_bitrate`.
+#![allow(unsafe_code)]
+
+use std::time::Duration;
+
+use ::openh264::OpenH264API;
+use ::openh264::encoder as lib;
+use ::openh264::formats::YUVSource;
+use openh264_sys2::{
+    ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo, SPATIAL_LAYER_ALL,
+};
+
+use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
+use crate::media::h264::{ParameterSets, level_for};
+use crate::media::{AccessUnit, Frame, PixelFormat};
+
+/// The encoder.
+pub struct OpenH264 {
+    inner: lib::Encoder,
+    settings: EncoderSettings,
+    parameter_sets: ParameterSets,
+    sink: Sink,
+}
+
+impl OpenH264 {
+    /// An encoder for `settings` that hands what it makes to `sink`.
+    ///
+    /// # Errors
+    /// When the size is odd, below 16 pixels a side or above 3840×2160, or the library refuses.
+    pub fn new(settings: EncoderSettings, sink: Sink) -> Result<Self, EncoderError> {
+        let EncoderSettings {
+            width,
+            height,
+            fps,
+            bitrate_bps,
+            keyframe_interval,
+        } = settings;
+        let (long, short) = (width.max(height), width.min(height));
+        if width % 2 != 0 || height % 2 != 0 || short < 16 || long > 3840 || short > 2160 {
+            return Err(EncoderError::Unsupported(format!(
+                "openh264 encodes even sizes from 16×16 to 3840×2160, not {width}×{height}"
+            )));
+        }
+        let config = lib::EncoderConfig::new()
+            .usage_type(lib::UsageType::CameraVideoRealTime)
+            .profile(lib::Profile::Baseline)
+            .level(library_level(level_for(width, height, fps)))
+            .complexity(lib::Complexity::Low)
+            .rate_control_mode(lib::RateControlMode::Bitrate)
+            .bitrate(lib::BitRate::from_bps(bitrate_bps))
+            .max_frame_rate(lib::FrameRate::from_hz(fps as f32))
+            .intra_frame_period(lib::IntraFramePeriod::from_num_frames(frames_in(
+                keyframe_interval,
+                fps,
+            )))
+            .skip_frames(false)
+            .scene_change_detect(false)
+            .background_detection(false)
+            .adaptive_quantization(false)
+            .num_threads(threads_for(width, height, fps));
+        let inner = lib::Encoder::with_api_config(OpenH264API::from_source(), config)
+            .map_err(|e| EncoderError::Failed(e.to_string()))?;
+        Ok(Self {
+            inner,
+            settings,
+            parameter_sets: ParameterSets::default(),
+            sink,
+        })
+    }
+}
+
+impl Encoder for OpenH264 {
+    fn name(&self) -> &'static str {
+        "openh264"
+    }
+
+    fn encode(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), EncoderError> {
+        let EncoderSettings { width, height, .. } = self.settings;
+        if frame.format() != PixelFormat::I420 || (frame.width(), frame.height()) != (width, height)
+        {
+            return Err(EncoderError::Unsupported(format!(
+                "openh264 was set up for I420 at {width}×{height} and got {frame:?}"
+            )));
+        }
+        if kind == PictureKind::Key {
+            self.inner.force_intra_frame();
+        }
+        let stamp = ::openh264::Timestamp::from_millis(frame.time().as_nanos() / 1_000_000);
+        let coded = self
+            .inner
+            .encode_at(&Source(frame), stamp)
+            .map_err(|e| EncoderError::Failed(e.to_string()))?;
+        // Left to itself the library may still decide to skip a picture; nothing is written then.
+        let data = coded.to_vec();
+        if data.is_empty() {
+            return Ok(());
+        }
+        let unit = AccessUnit::from_annex_b(data.into(), frame.time(), &mut self.parameter_sets)
+            .map_err(|e| EncoderError::Failed(e.to_string()))?;
+        (self.sink)(unit);
+        Ok(())
+    }
+
+    fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<u32, EncoderError> {
+        let target = i32::try_from(bitrate_bps).unwrap_or(i32::MAX);
+        // The maximum must never be below the target while either is being changed.
+        let order = if bitrate_bps > self.settings.bitrate_bps {
+            [ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_BITRATE]
+        } else {
+            [ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE]
+        };
+        for option in order {
+            let mut info = SBitrateInfo {
+                iLayer: SPATIAL_LAYER_ALL,
+                iBitrate: target,
+            };
+            // SAFETY: both options read one `SBitrateInfo` (codec_api.h) during the call only.
+            let code = unsafe {
+                self.inner
+                    .raw_api()
+                    .set_option(option, (&raw mut info).cast())
+            };
+            if code != 0 {
+                return Err(EncoderError::Failed(format!(
+                    "openh264 refused a rate of {bitrate_bps} bit/s (code {code})"
+                )));
+            }
+        }
+        self.settings.bitrate_bps = bitrate_bps;
+        Ok(bitrate_bps)
+    }
+}
+
+/// Lets the library read the planes where they are: no copy on the way in.
+struct Source<'a>(&'a Frame);
+
+impl YUVSource for Source<'_> {
+    fn dimensions(&self) -> (usize, usize) {
+        (self.0.width() as usize, self.0.height() as usize)
+    }
+    fn strides(&self) -> (usize, usize, usize) {
+        (self.0.stride(0), self.0.stride(1), self.0.stride(2))
+    }
+    fn y(&self) -> &[u8] {
+        self.0.plane(0)
+    }
+    fn u(&self) -> &[u8] {
+        self.0.plane(1)
+    }
+    fn v(&self) -> &[u8] {
+        self.0.plane(2)
+    }
+}
+
+fn frames_in(interval: Duration, fps: f64) -> u32 {
+    (interval.as_secs_f64() * fps).round().clamp(1.0, 1e6) as u32
+}
+
+/// One thread up to 720p30: slices cost quality and more threads cost wake-ups. Above that the
+/// library splits the picture, or a Pi 5 could not keep up with 1080p.
+fn threads_for(width: u32, height: u32, fps: f64) -> u16 {
+    let pixels_per_second = f64::from(width * height) * fps;
+    if pixels_per_second <= 1280.0 * 720.0 * 31.0 {
+        1
+    } else {
+        0
+    }
+}
+
+fn library_level(level_idc: u8) -> lib::Level {
+    use lib::Level as L;
+    match level_idc {
+        10 => L::Level_1_0,
+        11 => L::Level_1_1,
+        12 => L::Level_1_2,
+        13 => L::Level_1_3,
+        21 => L::Level_2_1,
+        22 => L::Level_2_2,
+        30 => L::Level_3_0,
+        31 => L::Level_3_1,
+        32 => L::Level_3_2,
+        40 => L::Level_4_0,
+        42 => L::Level_4_2,
+        50 => L::Level_5_0,
+        51 => L::Level_5_1,
+        _ => L::Level_5_2,
+    }
+}

@@ -1,0 +1,430 @@
+//! The little H.264 syntax that several rooms need: finding NAL units in an Annex B byte stream
+//! (ITU-T H.264 Annex B), telling them apart (table 7-1) and reading the sequence parameter set
+//! (§7.3.2.1, by the `h264-reader` crate).
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use h264_reader::nal::sps::SeqParameterSet;
+use h264_reader::rbsp::{BitReader, decode_nal};
+
+/// The four-byte start code written before every NAL unit.
+pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
+
+/// Why bytes are not a picture that can be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BitstreamError {
+    /// No slice among the NAL units.
+    #[error("no picture in the bitstream: expected at least one H.264 slice")]
+    NoPicture,
+    /// A key picture without SPS and PPS, and none came before.
+    #[error("key picture without SPS and PPS, and none came before it")]
+    NoParameterSets,
+    /// Data partitioning is an Extended-profile tool no browser decodes.
+    #[error("data-partitioned slices (Extended profile) cannot be played by browsers")]
+    DataPartitioning,
+    /// A picture in absurdly many pieces.
+    #[error("more than {0} NAL units in one picture")]
+    TooManyNalUnits(usize),
+    /// The sequence parameter set does not parse.
+    #[error("unreadable sequence parameter set: {0}")]
+    Sps(String),
+}
+
+/// What a NAL unit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NalType {
+    /// Coded slice of a non-IDR picture (1).
+    Slice,
+    /// Slice data partition A, B or C (2–4).
+    Partition,
+    /// Coded slice of an IDR picture (5).
+    Idr,
+    /// Supplemental enhancement information (6).
+    Sei,
+    /// Sequence parameter set (7).
+    Sps,
+    /// Picture parameter set (8).
+    Pps,
+    /// Access unit delimiter, end of sequence or stream, filler (9–12): meaningful only inside
+    /// a byte stream, dropped before a picture travels in RTP. Empty units count here too.
+    Framing,
+    /// Anything else.
+    Other(u8),
+}
+
+impl NalType {
+    /// The type of `nal`, which begins with its one-byte header.
+    #[must_use]
+    pub fn of(nal: &[u8]) -> Self {
+        match nal.first().map(|b| b & 0x1f) {
+            Some(1) => Self::Slice,
+            Some(2..=4) => Self::Partition,
+            Some(5) => Self::Idr,
+            Some(6) => Self::Sei,
+            Some(7) => Self::Sps,
+            Some(8) => Self::Pps,
+            Some(9..=12) | None => Self::Framing,
+            Some(n) => Self::Other(n),
+        }
+    }
+
+    /// Whether it carries picture data.
+    #[must_use]
+    pub fn is_slice(self) -> bool {
+        matches!(self, Self::Slice | Self::Idr | Self::Partition)
+    }
+}
+
+/// The NAL units of an Annex B byte stream, without start codes and trailing zero bytes.
+/// Bytes before the first start code are skipped.
+pub fn nal_ranges(data: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut next = find_start_code(data, 0);
+    std::iter::from_fn(move || {
+        loop {
+            let start = next? + 3;
+            next = find_start_code(data, start);
+            let mut end = next.unwrap_or(data.len());
+            while end > start && data[end - 1] == 0 {
+                end -= 1;
+            }
+            if end > start {
+                return Some(start..end);
+            }
+        }
+    })
+}
+
+/// Index of the first `00 00 01` at or after `from`.
+fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
+    let mut i = from + 2;
+    // Every third byte decides: it is above 1 in almost all of a compressed picture.
+    while let Some(&b) = data.get(i) {
+        match b {
+            0 => i += 1,
+            1 if data[i - 1] == 0 && data[i - 2] == 0 => return Some(i - 2),
+            _ => i += 3,
+        }
+    }
+    None
+}
+
+/// The three bytes of `profile-level-id` (RFC 6184 §8.1): `profile_idc`, the constraint flags,
+/// `level_idc`. They follow the header byte of every SPS.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProfileLevel {
+    /// 66 baseline, 77 main, 100 high …
+    pub profile_idc: u8,
+    /// `constraint_set0_flag` in the top bit, and so on.
+    pub constraints: u8,
+    /// Ten times the level: 31 for 3.1.
+    pub level_idc: u8,
+}
+
+impl ProfileLevel {
+    /// Constrained baseline at `level_idc`: what Picket's own encoders make.
+    #[must_use]
+    pub const fn constrained_baseline(level_idc: u8) -> Self {
+        Self {
+            profile_idc: 66,
+            constraints: 0xe0,
+            level_idc,
+        }
+    }
+
+    /// The six hexadecimal digits an SDP carries.
+    ///
+    /// # Errors
+    /// Returns `None` unless there are six hexadecimal digits and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 6 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let [_, profile_idc, constraints, level_idc] =
+            u32::from_str_radix(text, 16).ok()?.to_be_bytes();
+        Some(Self {
+            profile_idc,
+            constraints,
+            level_idc,
+        })
+    }
+
+    /// Whether a decoder for `self`'s profile decodes every stream of `stream`'s profile
+    /// (H.264 Annex A.2, RFC 6184 table 5). Levels are not compared.
+    #[must_use]
+    pub fn decodes(self, stream: Self) -> bool {
+        use Profile::{Baseline, ConstrainedBaseline, ConstrainedHigh, High, Main};
+        match (self.profile(), stream.profile()) {
+            (Some(mine), Some(theirs)) if mine == theirs => true,
+            (Some(Baseline | Main | ConstrainedHigh | High), Some(ConstrainedBaseline)) => true,
+            (Some(High), Some(Main | ConstrainedHigh)) => true,
+            _ => false,
+        }
+    }
+
+    fn profile(self) -> Option<Profile> {
+        let set = |n: u8| self.constraints & (0x80 >> n) != 0;
+        match self.profile_idc {
+            66 if set(1) => Some(Profile::ConstrainedBaseline),
+            77 if set(0) => Some(Profile::ConstrainedBaseline),
+            66 => Some(Profile::Baseline),
+            77 => Some(Profile::Main),
+            100 if set(4) && set(5) => Some(Profile::ConstrainedHigh),
+            100 => Some(Profile::High),
+            _ => None,
+        }
+    }
+
+    /// The profile's name for people.
+    #[must_use]
+    pub fn profile_name(self) -> String {
+        match self.profile() {
+            Some(Profile::ConstrainedBaseline) => "constrained baseline".into(),
+            Some(Profile::Baseline) => "baseline".into(),
+            Some(Profile::Main) => "main".into(),
+            Some(Profile::ConstrainedHigh) => "constrained high".into(),
+            Some(Profile::High) => "high".into(),
+            None => format!("profile {}", self.profile_idc),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    ConstrainedBaseline,
+    Baseline,
+    Main,
+    ConstrainedHigh,
+    High,
+}
+
+impl fmt::Display for ProfileLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:02x}{:02x}{:02x}",
+            self.profile_idc, self.constraints, self.level_idc
+        )
+    }
+}
+
+impl fmt::Debug for ProfileLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// What a sequence parameter set says about the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpsInfo {
+    /// Profile and level.
+    pub profile_level: ProfileLevel,
+    /// Width of the visible picture in pixels.
+    pub width: u32,
+    /// Height of the visible picture in pixels.
+    pub height: u32,
+    /// Whether pictures may be shown in another order than they are coded in (B-frames). Set
+    /// when the stream does not promise otherwise.
+    pub may_reorder: bool,
+    /// Whether pictures are coded as two interlaced fields or may be.
+    pub interlaced: bool,
+    /// Chroma 4:2:0 with 8 bits a sample, the only kind browsers decode.
+    pub is_420_8bit: bool,
+}
+
+impl SpsInfo {
+    /// Reads an SPS NAL unit, header byte included.
+    ///
+    /// # Errors
+    /// When the NAL unit is not a well-formed SPS.
+    pub fn parse(nal: &[u8]) -> Result<Self, BitstreamError> {
+        let bad = |e: &dyn fmt::Debug| BitstreamError::Sps(format!("{e:?}"));
+        // The largest legal SPS is far smaller; the bound keeps hostile input cheap.
+        if nal.len() > 4096 || NalType::of(nal) != NalType::Sps {
+            return Err(BitstreamError::Sps("not a sequence parameter set".into()));
+        }
+        let rbsp = decode_nal(nal).map_err(|e| bad(&e))?;
+        let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp)).map_err(|e| bad(&e))?;
+        let (width, height) = sps.pixel_dimensions().map_err(|e| bad(&e))?;
+        let reorder = sps
+            .vui_parameters
+            .as_ref()
+            .and_then(|v| v.bitstream_restrictions.as_ref())
+            .map(|b| b.max_num_reorder_frames);
+        let profile_level = ProfileLevel {
+            profile_idc: nal[1],
+            constraints: nal[2],
+            level_idc: nal[3],
+        };
+        let chroma = &sps.chroma_info;
+        Ok(Self {
+            profile_level,
+            width,
+            height,
+            // The baseline profiles have no B slices and order type 2 forbids reordering.
+            may_reorder: match (profile_level.profile_idc, &sps.pic_order_cnt, reorder) {
+                (66, _, _) | (_, h264_reader::nal::sps::PicOrderCntType::TypeTwo, _) => false,
+                (_, _, Some(n)) => n > 0,
+                (_, _, None) => true,
+            },
+            interlaced: !matches!(
+                sps.frame_mbs_flags,
+                h264_reader::nal::sps::FrameMbsFlags::Frames
+            ),
+            is_420_8bit: chroma.chroma_format == h264_reader::nal::sps::ChromaFormat::YUV420
+                && chroma.bit_depth_luma_minus8 == 0
+                && chroma.bit_depth_chroma_minus8 == 0,
+        })
+    }
+}
+
+/// The SPS and PPS last seen in a stream.
+#[derive(Clone, Debug, Default)]
+pub struct ParameterSets {
+    sps: Option<Bytes>,
+    pps: Option<Bytes>,
+}
+
+impl ParameterSets {
+    /// Remembers an SPS; answers true so that the caller can note that one came.
+    pub fn saw_sps(&mut self, nal: &[u8]) -> bool {
+        remember(&mut self.sps, nal);
+        true
+    }
+
+    /// Remembers a PPS; answers true so that the caller can note that one came.
+    pub fn saw_pps(&mut self, nal: &[u8]) -> bool {
+        remember(&mut self.pps, nal);
+        true
+    }
+
+    /// SPS and PPS, once both were seen.
+    #[must_use]
+    pub fn both(&self) -> Option<(&Bytes, &Bytes)> {
+        Some((self.sps.as_ref()?, self.pps.as_ref()?))
+    }
+}
+
+fn remember(slot: &mut Option<Bytes>, nal: &[u8]) {
+    // They repeat with every key picture and almost never change.
+    if slot.as_deref() != Some(nal) {
+        *slot = Some(Bytes::copy_from_slice(nal));
+    }
+}
+
+/// The lowest level (H.264 table A-1) that allows pictures of this size at this rate, as
+/// `level_idc`. Level 5.2 is the answer for anything larger too.
+#[must_use]
+pub fn level_for(width: u32, height: u32, fps: f64) -> u8 {
+    /// `level_idc`, macroblocks a second, macroblocks a picture.
+    const LEVELS: [(u8, f64, u32); 13] = [
+        (10, 1_485.0, 99),
+        (11, 3_000.0, 396),
+        (12, 6_000.0, 396),
+        (13, 11_880.0, 396),
+        (21, 19_800.0, 792),
+        (22, 20_250.0, 1_620),
+        (30, 40_500.0, 1_620),
+        (31, 108_000.0, 3_600),
+        (32, 216_000.0, 5_120),
+        (40, 245_760.0, 8_192),
+        (42, 522_240.0, 8_704),
+        (50, 589_824.0, 22_080),
+        (51, 983_040.0, 36_864),
+    ];
+    let (across, down) = (width.div_ceil(16), height.div_ceil(16));
+    let picture = across.saturating_mul(down);
+    LEVELS
+        .iter()
+        .find(|&&(_, rate, size)| {
+            // A side may be at most the square root of eight times the picture's limit.
+            let side = f64::from(size * 8).sqrt();
+            picture <= size
+                && f64::from(picture) * fps <= rate
+                && f64::from(across.max(down)) <= side
+        })
+        .map_or(52, |l| l.0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// 1280×720 constrained baseline 3.1 from OpenH264, and its PPS.
+    pub(crate) const SPS: &[u8] = &[
+        0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdd, 0x80, 0xa0, 0xf0, 0x88, 0x45,
+        0xa0,
+    ];
+    pub(crate) const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
+
+    pub(crate) fn annex_b(nals: &[&[u8]]) -> Vec<u8> {
+        nals.iter()
+            .flat_map(|n| START_CODE.iter().chain(n.iter()).copied())
+            .collect()
+    }
+
+    #[test]
+    fn start_codes_of_three_and_four_bytes_are_found_everywhere() {
+        let found = |d: &[u8]| nal_ranges(d).map(|r| d[r].to_vec()).collect::<Vec<_>>();
+        assert_eq!(
+            found(&[0, 0, 1, 7, 8, 0, 0, 0, 1, 9, 0, 0, 1, 5]),
+            [vec![7, 8], vec![9], vec![5]]
+        );
+        assert_eq!(found(&[1, 2, 0, 0, 1, 6, 0, 0, 0]), [vec![6]]);
+        assert_eq!(found(&[0, 0, 1, 0, 0, 1]), Vec::<Vec<u8>>::new());
+        assert_eq!(found(&[0, 0]), Vec::<Vec<u8>>::new());
+        assert_eq!(found(&[0, 0, 1, 0, 0, 3, 1, 4]), [vec![0, 0, 3, 1, 4]]);
+    }
+
+    #[test]
+    fn a_naive_search_finds_the_same_start_codes() {
+        // Small alphabets make near misses common.
+        let mut seed = 1_u32;
+        for _ in 0..2000 {
+            let data: Vec<u8> = (0..40)
+                .map(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    [0, 0, 0, 1, 2][(seed >> 16) as usize % 5]
+                })
+                .collect();
+            let naive = data.windows(3).position(|w| w == [0, 0, 1]);
+            assert_eq!(find_start_code(&data, 0), naive, "{data:?}");
+        }
+    }
+
+    #[test]
+    fn profile_level_id_is_six_hex_digits_or_nothing() {
+        assert_eq!(
+            ProfileLevel::parse("42e01f"),
+            Some(ProfileLevel::constrained_baseline(31))
+        );
+        assert_eq!(ProfileLevel::parse("64001F").unwrap().to_string(), "64001f");
+        for bad in ["zze01f", "42e0", "42e01f0", "+2e01f", "", "42e01é"] {
+            assert_eq!(ProfileLevel::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_common_decoder_takes_constrained_baseline_but_not_the_reverse() {
+        let p = |s| ProfileLevel::parse(s).unwrap();
+        for decoder in ["42e01f", "42001f", "4d001f", "64001f", "640c1f", "4de01f"] {
+            assert!(p(decoder).decodes(p("42c028")), "{decoder}");
+        }
+        assert!(!p("42e01f").decodes(p("64001f")));
+        assert!(!p("42001f").decodes(p("4d001f")));
+        assert!(p("64001f").decodes(p("4d001f")));
+        assert!(!p("f4001f").decodes(p("42e01f")));
+    }
+
+    #[test]
+    fn levels_follow_table_a_1() {
+        assert_eq!(level_for(1280, 720, 30.0), 31);
+        assert_eq!(level_for(1280, 720, 60.0), 32);
+        assert_eq!(level_for(1920, 1080, 30.0), 40);
+        assert_eq!(level_for(640, 480, 30.0), 30);
+        assert_eq!(level_for(3840, 2160, 30.0), 51);
+        assert_eq!(level_for(176, 144, 15.0), 10);
+    }
+}
