@@ -8,5 +8,6 @@
 
 pub mod camera;
 pub mod encoder;
+pub mod hub;
 pub mod media;
 pub mod transform;
