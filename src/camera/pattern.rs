@@ -188,16 +188,15 @@ impl Canvas {
             AMBER,
         );
 
-        let (cell_width, cell_height) = (width / CELLS_ACROSS, height / ROWS_DOWN);
         for (i, bit) in strip_bits(wall, number).into_iter().enumerate() {
-            let (column, row) = (i % CELLS_ACROSS, i / CELLS_ACROSS);
-            picture.rect(
-                column * cell_width,
-                height - (STRIP_ROWS - row) * cell_height,
-                cell_width,
-                cell_height,
-                if bit { WHITE } else { BLACK },
+            let (column, row) = (i % CELLS_ACROSS, ROWS_DOWN - STRIP_ROWS + i / CELLS_ACROSS);
+            let (x, y) = (width * column / CELLS_ACROSS, height * row / ROWS_DOWN);
+            let (right, bottom) = (
+                width * (column + 1) / CELLS_ACROSS,
+                height * (row + 1) / ROWS_DOWN,
             );
+            let colour = if bit { WHITE } else { BLACK };
+            picture.rect(x, y, right - x, bottom - y, colour);
         }
         let size = (width as u32, height as u32);
         Frame::packed(PixelFormat::I420, size, Arc::new(buffer), time, number)
