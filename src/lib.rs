@@ -10,4 +10,5 @@ pub mod camera;
 pub mod encoder;
 pub mod hub;
 pub mod media;
+pub mod rtc;
 pub mod transform;

@@ -1,0 +1,237 @@
+//! The camera on its own thread.
+//!
+//! The pipeline gives orders (run, rest) and takes what comes from a mailbox. The mailbox keeps
+//! one raw frame, the newest: who encodes slower than the camera delivers should show what is,
+//! not what was. Coded pictures are kept in order, and a source that is ahead waits.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Counters;
+use crate::camera::{Camera, CameraError, Capture, Constraints, Mode};
+use crate::media::{AccessUnit, Frame};
+
+/// What the camera thread has to say.
+#[derive(Debug)]
+pub(super) enum News {
+    Opened(Mode),
+    Frame(Frame),
+    AccessUnit(AccessUnit),
+    Ended,
+    Failed(CameraError),
+    /// Nothing came in the time given.
+    Silence,
+}
+
+/// Coded pictures that may wait; about two seconds.
+const MAX_WAITING: usize = 64;
+
+/// How long a stop waits for the camera before leaving its thread behind.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    Rest,
+    /// Open the camera and take pictures. The number tells one order from the next.
+    Run(u64, Constraints),
+    Quit,
+}
+
+struct Mailbox {
+    order: Order,
+    news: VecDeque<News>,
+    /// The thread is neither in the camera's code nor about to be.
+    resting: bool,
+}
+
+struct Shared {
+    mailbox: Mutex<Mailbox>,
+    /// Signalled on every change of the mailbox.
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
+        self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `done` or for `timeout`.
+    fn wait_until<'a>(
+        &self,
+        mailbox: MutexGuard<'a, Mailbox>,
+        timeout: Duration,
+        done: impl Fn(&Mailbox) -> bool,
+    ) -> MutexGuard<'a, Mailbox> {
+        let waited = self.changed.wait_timeout_while(mailbox, timeout, |m| !done(m));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Handle to the camera's thread.
+pub(super) struct CameraThread {
+    shared: Arc<Shared>,
+    runs: u64,
+}
+
+impl CameraThread {
+    pub(super) fn start(
+        camera: Box<dyn Camera>,
+        time_delay: Duration,
+        counters: Arc<Counters>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            mailbox: Mutex::new(Mailbox {
+                order: Order::Rest,
+                news: VecDeque::new(),
+                resting: true,
+            }),
+            changed: Condvar::new(),
+        });
+        let worker = Worker { camera, shared: shared.clone(), time_delay, counters };
+        std::thread::Builder::new().name("camera".into()).spawn(move || worker.run())?;
+        Ok(Self { shared, runs: 0 })
+    }
+
+    /// Has the camera opened, or closed and opened again.
+    pub(super) fn run(&mut self, wanted: Constraints) {
+        self.runs += 1;
+        self.order(Order::Run(self.runs, wanted));
+    }
+
+    /// Has the camera closed.
+    pub(super) fn rest(&self) {
+        self.order(Order::Rest);
+    }
+
+    fn order(&self, order: Order) {
+        let mut mailbox = self.shared.lock();
+        mailbox.order = order;
+        mailbox.news.clear();
+        self.shared.changed.notify_all();
+    }
+
+    /// What comes next, waiting at most `timeout` for it.
+    pub(super) fn next(&self, timeout: Duration) -> News {
+        let mailbox = self.shared.lock();
+        let mut mailbox = self.shared.wait_until(mailbox, timeout, |m| !m.news.is_empty());
+        let news = mailbox.news.pop_front();
+        self.shared.changed.notify_all();
+        news.unwrap_or(News::Silence)
+    }
+
+    /// Ends the thread, waiting a little for the camera to be released.
+    pub(super) fn quit(&self) {
+        self.order(Order::Quit);
+        let mailbox = self.shared.lock();
+        if !self.shared.wait_until(mailbox, STOP_PATIENCE, |m| m.resting).resting {
+            log::warn!("the camera does not answer; leaving it to the system");
+        }
+    }
+}
+
+struct Worker {
+    camera: Box<dyn Camera>,
+    shared: Arc<Shared>,
+    time_delay: Duration,
+    counters: Arc<Counters>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut done = 0;
+        loop {
+            let (number, wanted) = {
+                let mut mailbox = self.shared.lock();
+                loop {
+                    match mailbox.order {
+                        Order::Quit => return,
+                        Order::Run(number, wanted) if number != done => {
+                            mailbox.resting = false;
+                            break (number, wanted);
+                        }
+                        Order::Rest | Order::Run(..) => mailbox = self.shared.wait(mailbox),
+                    }
+                }
+            };
+            done = number;
+            // A camera may be the library user's code; its panic is a lost camera, not ours.
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.deliver(number, &wanted)));
+            let stopped = catch_unwind(AssertUnwindSafe(|| self.camera.stop()));
+            let failure = match (outcome, stopped) {
+                (Ok(Ok(())), Ok(())) => None,
+                (Ok(Err(error)), _) => Some(error),
+                _ => Some(CameraError::Lost("its code panicked; see the log".into())),
+            };
+            let mut mailbox = self.shared.lock();
+            mailbox.resting = true;
+            if let Some(error) = failure
+                && matches!(mailbox.order, Order::Run(n, _) if n == number)
+            {
+                mailbox.news.push_back(News::Failed(error));
+            }
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Opens the camera and delivers its pictures until the order changes.
+    fn deliver(&mut self, number: u64, wanted: &Constraints) -> Result<(), CameraError> {
+        let mode = self.camera.open(wanted)?;
+        if !self.post(number, News::Opened(mode)) || !self.pause(number) {
+            return Ok(());
+        }
+        loop {
+            let (news, ended) = match self.camera.capture()? {
+                Capture::Frame(frame) => {
+                    Counters::add(&self.counters.captured, 1);
+                    (News::Frame(frame), false)
+                }
+                Capture::AccessUnit(unit) => (News::AccessUnit(unit), false),
+                Capture::End => (News::Ended, true),
+            };
+            if !self.post(number, news) || ended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets the camera settle before the first picture; false when the order changed meanwhile.
+    fn pause(&self, number: u64) -> bool {
+        let until = Instant::now() + self.time_delay;
+        let current = |m: &Mailbox| matches!(m.order, Order::Run(n, _) if n == number);
+        let left = until.saturating_duration_since(Instant::now());
+        let mailbox = self.shared.lock();
+        current(&self.shared.wait_until(mailbox, left, |m| !current(m)))
+    }
+
+    /// Puts news into the mailbox; false when order `number` is no longer in force.
+    fn post(&self, number: u64, news: News) -> bool {
+        let mut mailbox = self.shared.lock();
+        loop {
+            if !matches!(mailbox.order, Order::Run(n, _) if n == number) {
+                return false;
+            }
+            let full = match &news {
+                News::Frame(_) => {
+                    let before = mailbox.news.len();
+                    mailbox.news.retain(|n| !matches!(n, News::Frame(_)));
+                    let replaced = before - mailbox.news.len();
+                    Counters::add(&self.counters.dropped, replaced as u64);
+                    false
+                }
+                _ => mailbox.news.len() >= MAX_WAITING,
+            };
+            if !full {
+                mailbox.news.push_back(news);
+                self.shared.changed.notify_all();
+                return true;
+            }
+            mailbox = self.shared.wait(mailbox);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! From the camera to the hub: the one line along which pictures are made.
+//!
+//! Two threads do it. One drives the [`Camera`] and may be held up by it for as long as a driver
+//! likes ([`capture`]). The other takes what the camera delivers, transforms it, encodes it and
+//! publishes it in the [`Hub`]; when nothing comes it says so, shows a card in place of the
+//! picture and has the camera opened again ([`produce`]). Neither ever waits for a viewer, and
+//! both rest while nobody watches.
+
+mod capture;
+mod produce;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::camera::{Camera, Constraints};
+use crate::encoder::{Encoder, EncoderError, EncoderSettings, Sink};
+use crate::hub::Hub;
+use crate::transform::{OverlaySettings, Transform, TransformSettings};
+
+/// Makes an encoder for the given settings.
+pub type EncoderFactory =
+    Box<dyn FnMut(EncoderSettings, Sink) -> Result<Box<dyn Encoder>, EncoderError> + Send>;
+
+/// What a pipeline is made of.
+pub struct Parts {
+    /// The source as the owner calls it, for messages.
+    pub source_name: String,
+    /// The camera.
+    pub camera: Box<dyn Camera>,
+    /// The library user's own steps, run before Picket's.
+    pub transforms: Vec<Box<dyn Transform>>,
+    /// Picket's own steps.
+    pub transform: TransformSettings,
+    /// Makes encoders.
+    pub encoder: EncoderFactory,
+    /// What stays as it is until a restart.
+    pub fixed: FixedSettings,
+    /// What may change while pictures flow.
+    pub live: watch::Receiver<LiveSettings>,
+}
+
+/// Settings that need a restart.
+#[derive(Clone, Debug)]
+pub struct FixedSettings {
+    /// Wished size of the camera's picture; the rate is in [`LiveSettings`].
+    pub constraints: Constraints,
+    /// Longest time between key pictures.
+    pub keyframe_interval: Duration,
+    /// Show a card while the source is away, rather than end the stream with the source.
+    pub infinite_frames: bool,
+    /// Keep camera and encoder running without viewers.
+    pub keep_warm: bool,
+    /// How long to wait between opening the camera and taking pictures from it.
+    pub time_delay: Duration,
+}
+
+/// Settings that take effect at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveSettings {
+    /// Encoder's target in bits a second.
+    pub bitrate_bps: u32,
+    /// Wished pictures a second.
+    pub fps: Option<f64>,
+    /// Text drawn into the picture.
+    pub overlay: Option<OverlaySettings>,
+}
+
+/// Counts for the metrics, kept since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Raw pictures taken from the camera.
+    pub captured: AtomicU64,
+    /// Raw pictures dropped because a newer one was there before they were looked at.
+    pub dropped: AtomicU64,
+    /// Raw pictures encoded, cards included.
+    pub encoded: AtomicU64,
+    /// Nanoseconds spent encoding.
+    pub encode_nanos: AtomicU64,
+    /// Bytes of raw picture copied or converted between camera and encoder.
+    pub bytes_copied: AtomicU64,
+    /// Times the camera was lost.
+    pub camera_losses: AtomicU64,
+    /// Times the encoder was made anew after an error.
+    pub encoder_restarts: AtomicU64,
+}
+
+impl Counters {
+    fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// A running pipeline. Stops when told to or dropped.
+pub struct Pipeline {
+    hub: Hub,
+    stop: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    /// Starts both threads. The camera stays off until somebody watches.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn start(parts: Parts, hub: Hub) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let counters = Arc::new(Counters::default());
+        let producer = produce::Producer::new(parts, hub.clone(), stop.clone(), counters.clone())?;
+        let thread = std::thread::Builder::new()
+            .name("pipeline".into())
+            .spawn(move || producer.run())?;
+        Ok(Self { hub, stop, counters, thread: Some(thread) })
+    }
+
+    /// The pipeline's counts.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Stops the pipeline and releases the camera. Returns when both is done; a camera that is
+    /// stuck in its driver is left behind after half a second.
+    pub fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.hub.nudge();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the pipeline thread had crashed");
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

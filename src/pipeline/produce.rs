@@ -1,0 +1,365 @@
+//! Taking what the camera delivers and making of it what viewers watch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::capture::{CameraThread, News};
+use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts};
+use crate::camera::{Constraints, Mode};
+use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
+use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
+use crate::media::{AccessUnit, Frame, FramePool, MediaTime};
+use crate::transform::{Card, Chain};
+
+/// A camera that has been silent this long is lost.
+const STALL: Duration = Duration::from_secs(2);
+
+/// How often a card is shown in place of the picture. Slow enough to cost nothing, fast enough
+/// for receivers to believe in the stream.
+const CARD_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long the camera stays on after the last viewer left: a page being reloaded is gone for
+/// less than this.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// First and longest wait before a lost camera is opened again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// Cards are this big until a camera has shown what size its pictures are.
+const CARD_SIZE: (u32, u32) = (1280, 720);
+
+/// An encoder that fails this often in a row is reported as the source's fault rather than
+/// quietly made anew.
+const MAX_ENCODER_FAILURES: u32 = 5;
+
+pub(super) struct Producer {
+    source_name: String,
+    camera: CameraThread,
+    chain: Chain,
+    encoder: EncoderFactory,
+    fixed: FixedSettings,
+    live: watch::Receiver<LiveSettings>,
+    hub: Hub,
+    stop: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+    pool: FramePool,
+}
+
+/// Why there is no picture.
+struct Absence {
+    card: Card,
+    next_card: Instant,
+    /// When to open the camera again; never when the source has ended for good.
+    retry: Option<Instant>,
+}
+
+/// One stretch of watching, from the first viewer to the last.
+struct Watch {
+    mode: Option<Mode>,
+    running: Option<Running>,
+    last_picture: Instant,
+    absence: Option<Absence>,
+    backoff: Duration,
+    unwatched_since: Option<Instant>,
+    encoder_failures: u32,
+    /// Coded pictures flow, and the last one published was one of them.
+    passing_through: bool,
+    live: LiveSettings,
+}
+
+/// An encoder at work.
+struct Running {
+    encoder: Box<dyn Encoder>,
+    settings: EncoderSettings,
+}
+
+impl Producer {
+    pub(super) fn new(
+        parts: Parts,
+        hub: Hub,
+        stop: Arc<AtomicBool>,
+        counters: Arc<Counters>,
+    ) -> std::io::Result<Self> {
+        let camera = CameraThread::start(parts.camera, parts.fixed.time_delay, counters.clone())?;
+        Ok(Self {
+            source_name: parts.source_name,
+            camera,
+            chain: Chain::new(parts.transforms, parts.transform),
+            encoder: parts.encoder,
+            fixed: parts.fixed,
+            live: parts.live,
+            hub,
+            stop,
+            counters,
+            pool: FramePool::new(),
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        while !self.stopping() {
+            if self.fixed.keep_warm || self.hub.wait_watched(Duration::from_secs(1)) {
+                self.watch();
+            }
+        }
+        self.camera.quit();
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn constraints(&self, live: &LiveSettings) -> Constraints {
+        Constraints { fps: live.fps, ..self.fixed.constraints }
+    }
+
+    /// Makes pictures until nobody has watched for a while.
+    fn watch(&mut self) {
+        let live = self.live.borrow_and_update().clone();
+        log::info!("camera on: {}", self.source_name);
+        self.hub.set_source(SourceState::Starting);
+        self.camera.run(self.constraints(&live));
+        let mut watch = Watch {
+            mode: None,
+            running: None,
+            last_picture: Instant::now(),
+            absence: None,
+            backoff: RETRY.0,
+            unwatched_since: None,
+            encoder_failures: 0,
+            passing_through: false,
+            live,
+        };
+        while !self.stopping() && !self.abandoned(&mut watch) {
+            self.follow_settings(&mut watch);
+            match self.camera.next(patience(&watch)) {
+                News::Opened(mode) => {
+                    log::debug!("{} opened: {mode:?}", self.source_name);
+                    watch.mode = Some(mode);
+                    watch.last_picture = Instant::now();
+                }
+                News::Frame(frame) => self.frame(&mut watch, frame),
+                News::AccessUnit(unit) => self.pass_through(&mut watch, unit),
+                News::Ended => self.ended(&mut watch),
+                News::Failed(error) => self.lost(&mut watch, &error.to_string()),
+                News::Silence => {}
+            }
+            if watch.absence.is_none() && watch.last_picture.elapsed() >= STALL {
+                self.lost(&mut watch, "no picture for 2 seconds");
+            }
+            self.mind_absence(&mut watch);
+        }
+        self.camera.rest();
+        self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
+        self.hub.set_source(SourceState::Idle);
+        log::info!("camera off: nobody is watching");
+    }
+
+    fn abandoned(&self, watch: &mut Watch) -> bool {
+        if self.fixed.keep_warm || self.hub.viewers() > 0 {
+            watch.unwatched_since = None;
+            return false;
+        }
+        watch.unwatched_since.get_or_insert_with(Instant::now).elapsed() >= LINGER
+    }
+
+    fn follow_settings(&mut self, watch: &mut Watch) {
+        if !self.live.has_changed().unwrap_or(false) {
+            return;
+        }
+        let new = self.live.borrow_and_update().clone();
+        if new.fps != watch.live.fps {
+            self.camera.run(self.constraints(&new));
+            watch.last_picture = Instant::now();
+        }
+        if new.overlay != watch.live.overlay {
+            self.chain.set_overlay(new.overlay.clone());
+        }
+        if let Some(Running { encoder, settings }) = &mut watch.running
+            && new.bitrate_bps != settings.bitrate_bps
+        {
+            match encoder.set_bitrate(new.bitrate_bps) {
+                Ok(set) => {
+                    settings.bitrate_bps = new.bitrate_bps;
+                    log::info!("bit rate is now {} kbit/s", set / 1000);
+                }
+                Err(error) => {
+                    log::warn!("{error}; starting it anew");
+                    watch.running = None;
+                }
+            }
+        }
+        watch.live = new;
+    }
+
+    fn frame(&mut self, watch: &mut Watch, frame: Frame) {
+        let fps = watch.mode.map_or(30.0, |mode| mode.fps);
+        match self.chain.apply(frame) {
+            Ok(frame) => {
+                Counters::add(&self.counters.bytes_copied, self.chain.take_bytes_copied());
+                if self.encode(watch, &frame, fps) {
+                    self.present(watch, &frame_size(&frame));
+                }
+            }
+            Err(error) => self.lost(watch, &error.to_string()),
+        }
+    }
+
+    /// Encodes a picture and publishes what comes of it; false when that failed.
+    fn encode(&mut self, watch: &mut Watch, frame: &Frame, fps: f64) -> bool {
+        let result = self.encode_once(watch, frame, fps);
+        let Err(error) = result else {
+            watch.encoder_failures = 0;
+            return true;
+        };
+        watch.running = None;
+        watch.encoder_failures += 1;
+        Counters::add(&self.counters.encoder_restarts, 1);
+        if watch.encoder_failures < MAX_ENCODER_FAILURES {
+            log::warn!("{error}; starting the encoder anew");
+        } else {
+            self.lost(watch, &error.to_string());
+        }
+        false
+    }
+
+    fn encode_once(
+        &mut self,
+        watch: &mut Watch,
+        frame: &Frame,
+        fps: f64,
+    ) -> Result<(), EncoderError> {
+        let (width, height) = frame_size(frame);
+        let fits = |r: &Running| (r.settings.width, r.settings.height) == (width, height);
+        if watch.passing_through || !watch.running.as_ref().is_some_and(fits) {
+            let settings = EncoderSettings {
+                width,
+                height,
+                fps,
+                bitrate_bps: watch.live.bitrate_bps,
+                keyframe_interval: self.fixed.keyframe_interval,
+            };
+            self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
+            watch.passing_through = false;
+            let hub = self.hub.clone();
+            let sink = Box::new(move |unit| hub.publish(Layer::Main, unit));
+            watch.running = Some(Running { encoder: (self.encoder)(settings, sink)?, settings });
+        }
+        let Some(Running { encoder, .. }) = &mut watch.running else {
+            return Ok(());
+        };
+        let kind = match self.hub.demand(Layer::Main).key_picture {
+            true => PictureKind::Key,
+            false => PictureKind::Any,
+        };
+        let started = MediaTime::now();
+        encoder.encode(frame, kind)?;
+        let nanos = MediaTime::now().since(started).as_nanos();
+        Counters::add(&self.counters.encode_nanos, u64::try_from(nanos).unwrap_or(u64::MAX));
+        Counters::add(&self.counters.encoded, 1);
+        Ok(())
+    }
+
+    /// Publishes a picture that came coded.
+    fn pass_through(&mut self, watch: &mut Watch, unit: AccessUnit) {
+        if !watch.passing_through || watch.absence.is_some() {
+            // Whatever was published last, a coded picture can follow it only from a key on.
+            if !unit.is_key() {
+                watch.last_picture = Instant::now();
+                return;
+            }
+            self.hub.restart_layer(Layer::Main, KeyPictures::AsTheyCome);
+            watch.passing_through = true;
+            watch.running = None;
+        }
+        self.hub.publish(Layer::Main, unit);
+        if let Some(mode) = watch.mode {
+            self.present(watch, &(mode.width, mode.height));
+        }
+    }
+
+    /// A picture of the source has reached the hub.
+    fn present(&self, watch: &mut Watch, &(width, height): &(u32, u32)) {
+        watch.last_picture = Instant::now();
+        watch.backoff = RETRY.0;
+        if watch.absence.take().is_some() {
+            log::info!("the picture is back: {}", self.source_name);
+        }
+        self.hub.set_source(SourceState::Live(SourceInfo {
+            name: self.source_name.clone(),
+            encoder: watch.running.as_ref().map_or("none", |r| r.encoder.name()).into(),
+            width,
+            height,
+            fps: watch.mode.map_or(0.0, |mode| mode.fps),
+        }));
+    }
+
+    fn ended(&mut self, watch: &mut Watch) {
+        log::info!("the source has ended: {}", self.source_name);
+        let now = Instant::now();
+        let (state, card, retry) = if self.fixed.infinite_frames {
+            let reason = "the source has ended";
+            (SourceState::Lost(reason.into()), Card::no_signal(reason), Some(now + RETRY.1))
+        } else {
+            (SourceState::Ended, Card::the_end(), None)
+        };
+        self.hub.set_source(state);
+        watch.absence = Some(Absence { card, next_card: now, retry });
+    }
+
+    fn lost(&mut self, watch: &mut Watch, reason: &str) {
+        let now = Instant::now();
+        if watch.absence.is_none() {
+            Counters::add(&self.counters.camera_losses, 1);
+            log::warn!("{}: {reason}; trying again until it is back", self.source_name);
+        }
+        self.hub.set_source(SourceState::Lost(reason.into()));
+        let next_card = watch.absence.as_ref().map_or(now, |a| a.next_card);
+        watch.absence = Some(Absence {
+            card: Card::no_signal(reason),
+            next_card,
+            retry: Some(now + watch.backoff),
+        });
+        watch.backoff = (watch.backoff * 2).min(RETRY.1);
+    }
+
+    /// While there is no picture: shows the card, and opens the camera again when it is time.
+    fn mind_absence(&mut self, watch: &mut Watch) {
+        let now = Instant::now();
+        let Some(absence) = &mut watch.absence else {
+            return;
+        };
+        if absence.retry.is_some_and(|at| now >= at) {
+            // A stuck camera hears this only once its driver lets go; a new try would not help.
+            absence.retry = Some(now + watch.backoff.max(STALL));
+            self.camera.run(self.constraints(&watch.live));
+        }
+        let ended = absence.retry.is_none();
+        if now < absence.next_card || (ended && !self.hub.demand(Layer::Main).watched) {
+            return;
+        }
+        absence.next_card = now + CARD_INTERVAL;
+        let size = watch.running.as_ref().map(|r| (r.settings.width, r.settings.height));
+        let size = size
+            .or_else(|| watch.mode.map(|m| self.chain.output_size((m.width, m.height))))
+            .unwrap_or(CARD_SIZE);
+        let frame = absence.card.draw(size, MediaTime::now(), &self.pool);
+        self.encode(watch, &frame, watch.mode.map_or(30.0, |mode| mode.fps));
+    }
+}
+
+fn frame_size(frame: &Frame) -> (u32, u32) {
+    (frame.width(), frame.height())
+}
+
+/// How long to wait for the camera before something else needs doing.
+fn patience(watch: &Watch) -> Duration {
+    let now = Instant::now();
+    match &watch.absence {
+        Some(absence) => absence.next_card.saturating_duration_since(now),
+        None => (watch.last_picture + STALL).saturating_duration_since(now),
+    }
+    .min(Duration::from_millis(250))
+}

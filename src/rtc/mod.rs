@@ -1,0 +1,4 @@
+//! rtc
+mod packetize;
+pub mod sdp;
+mod srtp;
