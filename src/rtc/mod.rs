@@ -1,4 +1,249 @@
-//! rtc
+//! WebRTC sessions: one UDP socket, one thread, any number of viewers.
+//!
+//! In come offers from the [`http`](crate::http) side and pictures from the [`hub`](crate::hub);
+//! out go answers, and RTP to every viewer. It is the only room that names the WebRTC library.
+//!
+//! Following one offer: [`Rtc::offer`] hands it to the [`engine`], which reads it ([`sdp`]), waits
+//! for the stream's SPS ([`waiting`]), lists this machine's addresses ([`candidates`]), makes a
+//! [`session`] and writes the answer. Following one picture: the engine wakes, each session takes
+//! it from its place in the hub, has it cut once for all ([`packetize`]), writes and seals its
+//! packets ([`egress`], [`srtp`]) into a [`batch`], and the batch leaves through the [`wire`] in
+//! as few system calls as the kernel allows.
+
+mod batch;
+mod candidates;
+mod command;
+mod egress;
+mod engine;
+mod keys;
+mod pace;
 mod packetize;
+mod report;
 pub mod sdp;
+mod session;
 mod srtp;
+mod waiting;
+mod wire;
+
+use std::net::IpAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use command::{Answer, OfferError, PatchError, Patched};
+pub use report::{
+    EncodingReport, SenderReport, SessionReport, StatsReport, TrackReport, TransceiverReport,
+    TransportReport,
+};
+
+use crate::hub::Hub;
+use crate::media::h264::ProfileLevel;
+use command::{Command, OfferReply};
+use engine::Engine;
+use wire::Wire;
+
+/// Settings of the WebRTC side.
+#[derive(Debug, Clone)]
+pub struct RtcSettings {
+    /// UDP port for all viewers; 0 for any free one.
+    pub udp_port: u16,
+    /// Use IPv6 where the machine has it.
+    pub ipv6: bool,
+    /// Addresses under which this machine is reached through a port forward.
+    pub announce: Vec<IpAddr>,
+    /// Many viewers, or one.
+    pub live_broadcast: bool,
+    /// Most viewers at once.
+    pub max_viewers: usize,
+    /// What the stream is expected to be, where no picture has shown it yet.
+    pub expected_profile: ProfileLevel,
+}
+
+/// Counts of the WebRTC side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Viewers connected.
+    pub connected: usize,
+    /// Offers answered but not connected yet.
+    pub connecting: usize,
+    /// Offers answered since the start.
+    pub offers_accepted: u64,
+    /// Datagrams the kernel had no room for.
+    pub datagrams_dropped: u64,
+}
+
+/// Why the WebRTC side did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken or not allowed.
+    #[error(
+        "cannot open UDP port {port} for viewers: {source}; set webrtc.udp_port to a free one, or 0 for any"
+    )]
+    Bind {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Anything else.
+    #[error("cannot start WebRTC: {0}")]
+    Other(String),
+}
+
+/// Commands that may queue up before callers wait.
+const QUEUE: usize = 64;
+
+/// The running WebRTC side; cheap to share by reference.
+pub struct Rtc {
+    commands: mpsc::Sender<Command>,
+    totals: watch::Receiver<Totals>,
+    port: u16,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Rtc {
+    /// Opens the socket and starts the thread.
+    ///
+    /// # Errors
+    /// When the port cannot be had, or the system lacks what WebRTC needs.
+    pub fn start(settings: RtcSettings, hub: Hub) -> Result<Self, StartError> {
+        let other = |e: &dyn std::fmt::Display| StartError::Other(e.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| other(&e))?;
+        let wire = {
+            let _inside = runtime.enter();
+            Wire::bind(settings.udp_port, settings.ipv6).map_err(|source| StartError::Bind {
+                port: settings.udp_port,
+                source,
+            })?
+        };
+        let port = wire.port();
+        let (commands, receiver) = mpsc::channel(QUEUE);
+        let (counts, totals) = watch::channel(Totals::default());
+        let engine = Engine::new(hub, settings, wire, receiver, counts).map_err(|e| other(&e))?;
+        let thread = std::thread::Builder::new()
+            .name("rtc".into())
+            .spawn(move || runtime.block_on(engine.run()))
+            .map_err(|e| other(&e))?;
+        Ok(Self {
+            commands,
+            totals,
+            port,
+            thread: Some(thread),
+        })
+    }
+
+    /// The UDP port viewers send to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Counts, as of now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        *self.totals.borrow()
+    }
+
+    /// Answers an offer that came by HTTP from `from`.
+    ///
+    /// # Errors
+    /// See [`OfferError`].
+    pub async fn offer(&self, sdp: String, from: IpAddr) -> Result<Answer, OfferError> {
+        let make = |reply| Command::Offer {
+            sdp,
+            from,
+            reply: OfferReply(reply),
+        };
+        self.ask(make).await.unwrap_or(Err(OfferError::Stopping))
+    }
+
+    /// Adds candidates to a session, or restarts its ICE.
+    ///
+    /// # Errors
+    /// See [`PatchError`].
+    pub async fn patch(
+        &self,
+        id: String,
+        etag: String,
+        fragment: sdp::Fragment,
+    ) -> Result<Patched, PatchError> {
+        let make = |reply| Command::Patch {
+            id,
+            etag,
+            fragment,
+            reply,
+        };
+        self.ask(make).await.unwrap_or(Err(PatchError::Stopping))
+    }
+
+    /// Ends a session; false when there was none of that name.
+    pub async fn close(&self, id: String) -> bool {
+        self.ask(|reply| Command::Close { id, reply })
+            .await
+            .unwrap_or(false)
+    }
+
+    /// Ends all sessions.
+    pub async fn close_all(&self) {
+        let _ = self.ask(|reply| Command::CloseAll { reply }).await;
+    }
+
+    /// Pauses or resumes a session's video; `None` when there is no such session.
+    pub async fn steer(
+        &self,
+        id: String,
+        active: Option<bool>,
+        direction: Option<sdp::Direction>,
+    ) -> Option<SessionReport> {
+        self.ask(|reply| Command::Steer {
+            id,
+            active,
+            direction,
+            reply,
+        })
+        .await
+        .flatten()
+    }
+
+    /// All sessions, the oldest first.
+    pub async fn sessions(&self) -> Vec<SessionReport> {
+        self.ask(|reply| Command::Report { id: None, reply })
+            .await
+            .unwrap_or_default()
+    }
+
+    /// One session.
+    pub async fn session(&self, id: String) -> Option<SessionReport> {
+        let found = self
+            .ask(|reply| Command::Report {
+                id: Some(id),
+                reply,
+            })
+            .await;
+        found?.into_iter().next()
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(make(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Tells every viewer goodbye and ends the thread, within about a second.
+    pub async fn stop(&mut self) {
+        let _ = self.commands.send(Command::Stop).await;
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        match tokio::time::timeout(Duration::from_millis(1500), joined).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(_) => log::error!("the rtc thread had crashed"),
+            Err(_) => log::warn!("some viewers could not be told goodbye in time"),
+        }
+    }
+}

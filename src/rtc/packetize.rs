@@ -56,11 +56,6 @@ impl Cut {
         }
         Self { picture, chunks }
     }
-
-    /// Bytes of payload.
-    pub(super) fn len(&self) -> usize {
-        self.chunks.iter().map(Chunk::len).sum()
-    }
 }
 
 fn cut_nal(nal: &Bytes, chunks: &mut Vec<Chunk>) {

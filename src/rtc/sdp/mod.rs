@@ -12,8 +12,8 @@ mod h264;
 mod offer;
 
 pub use fragment::Fragment;
-pub use h264::{Payload, Refusal};
-pub use offer::{Direction, ExtensionIds, MediaSection, Offer};
+pub use h264::{Feedback, Payload, Refusal};
+pub use offer::{Direction, ExtensionIds, MediaSection, Offer, Setup};
 
 use str0m::Candidate;
 
@@ -105,5 +105,6 @@ fn read_candidate(value: &str) -> Option<Candidate> {
         return None;
     }
     let candidate = Candidate::from_sdp_string(&format!("candidate:{value}")).ok()?;
-    (candidate.proto() == str0m::net::Protocol::Udp).then_some(candidate)
+    let usable = candidate.proto() == str0m::net::Protocol::Udp && candidate.addr().port() != 0;
+    usable.then_some(candidate)
 }

@@ -1,0 +1,122 @@
+//! What the HTTP side may ask of the engine, and what it is answered.
+
+use std::net::IpAddr;
+
+use tokio::sync::oneshot;
+
+use super::report::SessionReport;
+use super::sdp::{Direction, Fragment, Refusal, SdpError};
+
+/// An accepted offer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The session's name: 32 hexadecimal digits, 128 random bits.
+    pub id: String,
+    /// Strong entity tag of its ICE session.
+    pub etag: String,
+    /// The answer.
+    pub sdp: String,
+}
+
+/// Why an offer was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// Not a usable session description.
+    #[error("the offer cannot be used: {0}")]
+    Sdp(SdpError),
+    /// No common codec.
+    #[error(transparent)]
+    Codec(Refusal),
+    /// As many viewers as allowed.
+    #[error("{most} viewers are watching already, which is all this camera allows")]
+    Full {
+        /// The limit.
+        most: usize,
+    },
+    /// Nothing to show.
+    #[error("there is nothing to watch: {0}")]
+    NoSource(String),
+    /// Something that is not the viewer's fault.
+    #[error("the camera could not set up the session: {0}")]
+    Internal(String),
+    /// The daemon is stopping.
+    #[error("the camera is shutting down")]
+    Stopping,
+}
+
+/// What a `PATCH` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patched {
+    /// Candidates were added.
+    Trickled,
+    /// ICE begins anew.
+    Restarted {
+        /// Entity tag of the new ICE session.
+        etag: String,
+        /// Our side of it.
+        fragment: String,
+    },
+}
+
+/// Why a `PATCH` did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// Never was, or is over.
+    #[error("no such session")]
+    NoSuchSession,
+    /// It belongs to an ICE session that is over.
+    #[error("the entity tag is not that of the running ICE session")]
+    StaleEtag,
+    /// Something that is not the viewer's fault.
+    #[error("the session could not be changed: {0}")]
+    Internal(String),
+    /// The daemon is stopping.
+    #[error("the camera is shutting down")]
+    Stopping,
+}
+
+pub(super) enum Command {
+    Offer {
+        sdp: String,
+        from: IpAddr,
+        reply: OfferReply,
+    },
+    Patch {
+        id: String,
+        etag: String,
+        fragment: Fragment,
+        reply: oneshot::Sender<Result<Patched, PatchError>>,
+    },
+    Close {
+        id: String,
+        reply: oneshot::Sender<bool>,
+    },
+    CloseAll {
+        reply: oneshot::Sender<()>,
+    },
+    Steer {
+        id: String,
+        active: Option<bool>,
+        direction: Option<Direction>,
+        reply: oneshot::Sender<Option<SessionReport>>,
+    },
+    Report {
+        id: Option<String>,
+        reply: oneshot::Sender<Vec<SessionReport>>,
+    },
+    Stop,
+}
+
+/// Where the answer to an offer goes.
+pub(super) struct OfferReply(pub(super) oneshot::Sender<Result<Answer, OfferError>>);
+
+impl OfferReply {
+    pub(super) fn send(self, result: Result<Answer, OfferError>) {
+        // Whoever asked may have gone; the session then never connects and is forgotten.
+        let _ = self.0.send(result);
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.0.is_closed()
+    }
+}

@@ -1,0 +1,599 @@
+//! The thread that serves all viewers.
+//!
+//! It waits for whatever comes first: a datagram, a new picture in the hub, a command from the
+//! HTTP side, or the moment a session asked to be woken at. Datagrams find their session by the
+//! username fragment in STUN, everything else by the address it comes from, which a session owns
+//! once its STUN came from there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::RtcConfig;
+use str0m::config::DtlsCert;
+use str0m::crypto::CryptoProvider;
+use str0m::ice::StunMessage;
+use str0m::net::{Protocol, Receive};
+use tokio::sync::{mpsc, watch};
+
+use super::candidates::Addresses;
+use super::command::{Answer, Command, OfferError, PatchError, Patched};
+use super::egress::StreamParameters;
+use super::packetize::Cut;
+use super::report::SessionReport;
+use super::sdp::{Credentials, Fragment, Offer, answer};
+use super::session::{Cutter, End, Session, Setting};
+use super::waiting::Waiting;
+use super::wire::Wire;
+use super::{RtcSettings, Totals};
+use crate::hub::{Hub, Layer, Published, SourceState, Viewer};
+use crate::media::h264::{NalType, ProfileLevel};
+
+/// Offers that have not connected yet. Past it the oldest is dropped for the newest, so that a
+/// flood of offers from nowhere keeps nobody out for longer than it takes to connect.
+const MAX_CONNECTING: usize = 256;
+
+/// Cut pictures kept for sessions that come for them a little later.
+const MAX_CUTS: usize = 64;
+
+/// Datagrams handled before sessions are served again.
+const MAX_READS: usize = 64;
+
+type Key = u64;
+
+pub(super) struct Engine {
+    hub: Hub,
+    settings: RtcSettings,
+    wire: Wire,
+    addresses: Addresses,
+    crypto: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+    commands: mpsc::Receiver<Command>,
+    sessions: HashMap<Key, Session>,
+    next_key: Key,
+    by_id: HashMap<String, Key>,
+    by_ufrag: HashMap<String, Key>,
+    by_address: HashMap<SocketAddr, Key>,
+    /// When each session wants to be woken.
+    alarms: BTreeSet<(Instant, Key)>,
+    alarm_of: HashMap<Key, Instant>,
+    cuts: Cuts,
+    waiting: Waiting,
+    totals: watch::Sender<Totals>,
+    stopping: bool,
+}
+
+/// Pictures cut for sending, by their number in the stream.
+#[derive(Default)]
+struct Cuts(std::collections::VecDeque<Arc<Cut>>);
+
+impl Cutter for Cuts {
+    fn cut(&mut self, picture: &Arc<Published>) -> Arc<Cut> {
+        let found = self
+            .0
+            .iter()
+            .rev()
+            .find(|c| Arc::ptr_eq(&c.picture, picture));
+        if let Some(cut) = found {
+            return cut.clone();
+        }
+        let cut = Arc::new(Cut::new(picture.clone()));
+        if self.0.len() == MAX_CUTS {
+            self.0.pop_front();
+        }
+        self.0.push_back(cut.clone());
+        cut
+    }
+}
+
+impl super::session::Wire for Wire {
+    fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize) {
+        Wire::send(self, source.ip(), destination, bytes, segment);
+    }
+}
+
+enum Event {
+    Readable,
+    Published,
+    Command(Option<Command>),
+    Alarm,
+}
+
+impl Engine {
+    pub(super) fn new(
+        hub: Hub,
+        settings: RtcSettings,
+        wire: Wire,
+        commands: mpsc::Receiver<Command>,
+        totals: watch::Sender<Totals>,
+    ) -> Result<Self, String> {
+        let crypto = super::keys::crypto();
+        let certificate = crypto
+            .dtls_provider
+            .generate_certificate()
+            .ok_or("cannot make a DTLS certificate")?;
+        let addresses = Addresses::new(wire.port(), wire.ipv6(), settings.announce.clone());
+        Ok(Self {
+            hub,
+            settings,
+            wire,
+            addresses,
+            crypto,
+            certificate,
+            commands,
+            sessions: HashMap::new(),
+            next_key: 0,
+            by_id: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_address: HashMap::new(),
+            alarms: BTreeSet::new(),
+            alarm_of: HashMap::new(),
+            cuts: Cuts::default(),
+            waiting: Waiting::default(),
+            totals,
+            stopping: false,
+        })
+    }
+
+    /// Serves until told to stop and every viewer has been told goodbye.
+    pub(super) async fn run(mut self) {
+        let mut published = self.hub.published();
+        while !(self.stopping && self.sessions.is_empty()) {
+            let alarm = self.next_alarm();
+            let event = tokio::select! {
+                biased;
+                command = self.commands.recv(), if !self.stopping => Event::Command(command),
+                _ = self.wire.readable() => Event::Readable,
+                _ = published.changed() => Event::Published,
+                () = tokio::time::sleep_until(alarm.into()) => Event::Alarm,
+            };
+            let now = Instant::now();
+            match event {
+                Event::Command(Some(command)) => self.command(command, now),
+                Event::Command(None) => self.stop(now),
+                Event::Readable => self.read(now),
+                Event::Published => {
+                    published.mark_unchanged();
+                    self.answer_waiting(now);
+                    self.serve_all(now);
+                }
+                Event::Alarm => self.ring_alarms(now),
+            }
+        }
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(60);
+        let session = self.alarms.first().map_or(far, |(at, _)| *at);
+        self.waiting
+            .next_deadline()
+            .map_or(session, |at| at.min(session))
+    }
+
+    fn ring_alarms(&mut self, now: Instant) {
+        self.answer_waiting(now);
+        // Served sessions set their alarm anew, maybe for now again; each gets one turn.
+        let due: Vec<Key> = self
+            .alarms
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, key)| *key)
+            .collect();
+        for key in due {
+            self.serve(key, now);
+        }
+    }
+
+    fn serve_all(&mut self, now: Instant) {
+        let connected: Vec<Key> = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| s.is_connected())
+            .map(|(k, _)| *k)
+            .collect();
+        for key in connected {
+            self.serve(key, now);
+        }
+    }
+
+    /// Lets a session do what it has to, and removes it when it is over.
+    fn serve(&mut self, key: Key, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let was_connected = session.is_connected();
+        session.tick(now);
+        session.flush(now, &mut self.cuts, &mut self.wire);
+        if let Some(end) = session.ended() {
+            self.remove(key, end);
+            return;
+        }
+        let wake = session.wake_at(now);
+        if session.is_connected() && !was_connected {
+            let from = session
+                .remote_address()
+                .map_or_else(String::new, |a| a.ip().to_string());
+            self.count();
+            log::info!(
+                "viewer joined from {from}, {} watching",
+                self.totals.borrow().connected
+            );
+        }
+        self.set_alarm(key, wake);
+    }
+
+    fn set_alarm(&mut self, key: Key, at: Instant) {
+        if let Some(old) = self.alarm_of.insert(key, at) {
+            self.alarms.remove(&(old, key));
+        }
+        self.alarms.insert((at, key));
+    }
+
+    fn remove(&mut self, key: Key, end: End) {
+        let Some(session) = self.sessions.remove(&key) else {
+            return;
+        };
+        if let Some(at) = self.alarm_of.remove(&key) {
+            self.alarms.remove(&(at, key));
+        }
+        self.by_id.remove(session.id());
+        self.by_ufrag.retain(|_, k| *k != key);
+        self.by_address.retain(|_, k| *k != key);
+        self.count();
+        let connected = self.totals.borrow().connected;
+        let from = session
+            .remote_address()
+            .map_or_else(String::new, |a| a.ip().to_string());
+        match end {
+            End::NeverConnected => log::debug!("an offer never connected and was forgotten"),
+            End::ClosedByViewer => log::info!("viewer at {from} left, {connected} watching"),
+            End::ClosedHere => log::info!("viewer at {from} was let go, {connected} watching"),
+            End::ConsentLost => log::info!("viewer at {from} is gone, {connected} watching"),
+            End::Failed => log::info!("connection to {from} failed, {connected} watching"),
+        }
+    }
+
+    fn count(&self) {
+        let connected = self.sessions.values().filter(|s| s.is_connected()).count();
+        let connecting = self.sessions.values().filter(|s| s.is_connecting()).count();
+        self.totals.send_modify(|t| {
+            t.connected = connected;
+            t.connecting = connecting;
+            t.datagrams_dropped = self.wire.dropped;
+        });
+    }
+
+    fn read(&mut self, now: Instant) {
+        for _ in 0..MAX_READS {
+            let mut touched = Vec::new();
+            let Self {
+                wire,
+                sessions,
+                by_ufrag,
+                by_address,
+                ..
+            } = self;
+            let result = wire.receive(|received| {
+                let (source, destination) = (received.source, received.destination);
+                for datagram in received.datagrams {
+                    let Some(key) = owner(by_ufrag, by_address, source, datagram) else {
+                        continue;
+                    };
+                    let Some(session) = sessions.get_mut(&key) else {
+                        continue;
+                    };
+                    let receive = Receive::new(Protocol::Udp, source, destination, datagram);
+                    if let Ok(receive) = receive {
+                        session.receive(now, receive);
+                        if touched.last() != Some(&key) {
+                            touched.push(key);
+                        }
+                    }
+                }
+            });
+            for key in touched {
+                self.serve(key, now);
+            }
+            match result {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    log::debug!("reading from the network: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Offer { sdp, from, reply } => {
+                let offer = Offer::parse(&sdp).map_err(OfferError::Sdp);
+                let offer = match offer.and_then(|offer| self.admit().map(|()| offer)) {
+                    Ok(offer) => offer,
+                    Err(error) => return reply.send(Err(error)),
+                };
+                // Joining starts the camera, so that its first picture is under way.
+                let viewer = self.hub.join(Layer::Main);
+                viewer.request_key_picture();
+                self.waiting.push(offer, from, viewer, reply, now);
+                self.answer_waiting(now);
+            }
+            Command::Patch {
+                id,
+                etag,
+                fragment,
+                reply,
+            } => {
+                let result = self.patch(&id, &etag, &fragment, now);
+                if let Some(key) = self.by_id.get(&id).copied() {
+                    self.serve(key, now);
+                }
+                let _ = reply.send(result);
+            }
+            Command::Close { id, reply } => {
+                let key = self.by_id.get(&id).copied();
+                if let Some(key) = key {
+                    self.close(key, now);
+                }
+                let _ = reply.send(key.is_some());
+            }
+            Command::CloseAll { reply } => {
+                let keys: Vec<Key> = self.sessions.keys().copied().collect();
+                keys.iter().for_each(|key| self.close(*key, now));
+                let _ = reply.send(());
+            }
+            Command::Steer {
+                id,
+                active,
+                direction,
+                reply,
+            } => {
+                let report = self.by_id.get(&id).copied().and_then(|key| {
+                    self.sessions.get_mut(&key)?.steer(active, direction);
+                    self.serve(key, now);
+                    self.report(key, now)
+                });
+                let _ = reply.send(report);
+            }
+            Command::Report { id, reply } => {
+                let keys: Vec<Key> = match id {
+                    Some(id) => self.by_id.get(&id).copied().into_iter().collect(),
+                    None => self.sessions.keys().copied().collect(),
+                };
+                let mut reports: Vec<SessionReport> = keys
+                    .into_iter()
+                    .filter_map(|key| self.report(key, now))
+                    .collect();
+                reports.sort_by(|a, b| b.age.total_cmp(&a.age));
+                let _ = reply.send(reports);
+            }
+            Command::Stop => self.stop(now),
+        }
+    }
+
+    fn report(&self, key: Key, now: Instant) -> Option<SessionReport> {
+        let source = self.hub.source().borrow().clone();
+        Some(self.sessions.get(&key)?.report(now, &source))
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.stopping = true;
+        let keys: Vec<Key> = self.sessions.keys().copied().collect();
+        keys.iter().for_each(|key| self.close(*key, now));
+    }
+
+    fn close(&mut self, key: Key, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.close(now);
+            self.serve(key, now);
+        }
+    }
+
+    /// Whether there is room for one more viewer.
+    fn admit(&mut self) -> Result<(), OfferError> {
+        if *self.hub.source().borrow() == SourceState::Ended {
+            return Err(OfferError::NoSource("the source has ended".into()));
+        }
+        let connected = self.sessions.values().filter(|s| s.is_connected()).count();
+        let most = if self.settings.live_broadcast {
+            self.settings.max_viewers
+        } else {
+            1
+        };
+        if connected >= most {
+            return Err(OfferError::Full { most });
+        }
+        let connecting = || self.sessions.iter().filter(|(_, s)| s.is_connecting());
+        if connecting().count() + self.waiting.len() >= MAX_CONNECTING {
+            if let Some(oldest) = connecting().map(|(k, _)| *k).min() {
+                self.remove(oldest, End::NeverConnected);
+            } else {
+                return Err(OfferError::Full { most });
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers the offers that wait for the stream's first key picture, whose SPS the answer
+    /// must quote.
+    fn answer_waiting(&mut self, now: Instant) {
+        let known = self.stream_profile();
+        while let Some((waited, profile)) = self.waiting.pop(known, now) {
+            let profile = profile.unwrap_or(self.settings.expected_profile);
+            let answer = self.accept(&waited.offer, waited.from, waited.viewer, profile, now);
+            waited.reply.send(answer);
+        }
+    }
+
+    fn stream_profile(&self) -> Option<ProfileLevel> {
+        let picture = self.hub.newest_key_picture(Layer::Main)?;
+        let sps = picture
+            .unit
+            .nals()
+            .find(|nal| NalType::of(nal) == NalType::Sps)?;
+        match *sps {
+            [_, profile_idc, constraints, level_idc, ..] => Some(ProfileLevel {
+                profile_idc,
+                constraints,
+                level_idc,
+            }),
+            _ => None,
+        }
+    }
+
+    fn accept(
+        &mut self,
+        offer: &Offer,
+        from: IpAddr,
+        viewer: Viewer,
+        profile: ProfileLevel,
+        now: Instant,
+    ) -> Result<Answer, OfferError> {
+        let payload = offer.video().payload(profile).map_err(OfferError::Codec)?;
+        let random = |n: usize| random_hex(n).map_err(OfferError::Internal);
+        let number = |hex: String| u32::from_str_radix(&hex, 16).unwrap_or_default();
+        let id = random(16)?;
+        let local = Credentials {
+            ufrag: random(8)?,
+            pwd: random(16)?,
+        };
+        let ssrc = number(random(4)?).max(1);
+        let parameters = StreamParameters {
+            payload,
+            extensions: offer.video().extensions,
+            ssrc,
+            rtx_ssrc: ssrc ^ 1,
+            cname: random(8)?,
+            timestamp_offset: number(random(4)?),
+        };
+        let candidates = self.addresses.candidates(from);
+        let config = self.config();
+        let setting = Setting {
+            id: id.clone(),
+            config,
+            local: local.clone(),
+            candidates: &candidates,
+            parameters: parameters.clone(),
+            viewer,
+        };
+        let mut session = Session::new(offer, setting, now).map_err(OfferError::Internal)?;
+        let sdp = answer::write(
+            offer,
+            &answer::Local {
+                session: self.next_key + 1,
+                credentials: &local,
+                fingerprint: &session.fingerprint(),
+                setup: Session::setup(offer),
+                candidates: &candidates,
+                payload: &parameters.payload,
+                ssrc: parameters.ssrc,
+                rtx_ssrc: parameters.rtx_ssrc,
+                cname: &parameters.cname,
+            },
+        );
+        let key = self.next_key;
+        self.next_key += 1;
+        let answer = Answer {
+            id: id.clone(),
+            etag: session.etag(),
+            sdp,
+        };
+        let wake = session.wake_at(now);
+        self.by_id.insert(id, key);
+        self.by_ufrag.insert(local.ufrag, key);
+        self.sessions.insert(key, session);
+        self.set_alarm(key, wake);
+        self.totals.send_modify(|t| t.offers_accepted += 1);
+        self.count();
+        Ok(answer)
+    }
+
+    fn config(&self) -> RtcConfig {
+        RtcConfig::new()
+            .set_crypto_provider(self.crypto.clone())
+            .set_dtls_cert(self.certificate.clone())
+            .clear_codecs()
+            .clear_extension_map()
+            .set_rtp_mode(true)
+    }
+
+    fn patch(
+        &mut self,
+        id: &str,
+        etag: &str,
+        fragment: &Fragment,
+        now: Instant,
+    ) -> Result<Patched, PatchError> {
+        let key = *self.by_id.get(id).ok_or(PatchError::NoSuchSession)?;
+        let candidates = self.addresses.candidates(IpAddr::from([127, 0, 0, 1]));
+        let session = self
+            .sessions
+            .get_mut(&key)
+            .ok_or(PatchError::NoSuchSession)?;
+        let new = match &fragment.credentials {
+            Some(credentials) if credentials != session.remote() => Some(credentials.clone()),
+            _ => None,
+        };
+        // RFC 9725 §4.3.3: a restart says `*`, a trickle names the ICE session it belongs to.
+        match new {
+            None if etag != session.etag() => Err(PatchError::StaleEtag),
+            None => {
+                session.trickle(&fragment.candidates, now);
+                Ok(Patched::Trickled)
+            }
+            Some(_) if etag != "*" && etag != session.etag() => Err(PatchError::StaleEtag),
+            Some(remote) => {
+                let random = |n: usize| random_hex(n).map_err(PatchError::Internal);
+                let local = Credentials {
+                    ufrag: random(8)?,
+                    pwd: random(16)?,
+                };
+                session
+                    .restart(remote, fragment, local.clone(), now)
+                    .map_err(PatchError::Internal)?;
+                self.by_ufrag.insert(local.ufrag, key);
+                let sdp =
+                    answer::fragment(session.mid_and_protocol(), session.local(), &candidates);
+                Ok(Patched::Restarted {
+                    etag: session.etag(),
+                    fragment: sdp,
+                })
+            }
+        }
+    }
+}
+
+/// Whose datagram this is.
+fn owner(
+    by_ufrag: &HashMap<String, Key>,
+    by_address: &mut HashMap<SocketAddr, Key>,
+    source: SocketAddr,
+    datagram: &[u8],
+) -> Option<Key> {
+    // RFC 7983: STUN starts with 0 to 3.
+    if datagram.first().is_some_and(|b| *b < 4) {
+        let message = StunMessage::parse(datagram).ok()?;
+        if let Some((ours, _)) = message.split_username() {
+            let key = *by_ufrag.get(ours)?;
+            // The address belongs to whoever knew the secret fragment first. The table is
+            // bounded: an address is in it once, and goes with its session.
+            by_address.entry(source).or_insert(key);
+            return Some(key);
+        }
+    }
+    by_address.get(&source).copied()
+}
+
+/// `bytes` random bytes as lower-case hexadecimal digits, which are valid as ICE characters, in
+/// URLs and as numbers.
+fn random_hex(bytes: usize) -> Result<String, String> {
+    use std::fmt::Write;
+    let mut random = vec![0; bytes];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random numbers")?;
+    Ok(random.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
+}

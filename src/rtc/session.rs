@@ -1,0 +1,715 @@
+//! One viewer's session, as a machine without socket or clock: datagrams and moments go in,
+//! datagrams and the next moment to wake it come out.
+//!
+//! The WebRTC library does what is the same for everybody and full of traps: ICE, the DTLS
+//! handshake, opening the viewer's RTCP. It is given a description without any media to send, so
+//! it can never seal a packet under a key that [`Egress`] uses too. What is particular to a
+//! camera is done here: which picture goes out when, and what the viewer's feedback means.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use str0m::change::SdpOffer;
+use str0m::net::Receive;
+use str0m::rtp::RawPacket;
+use str0m::rtp::rtcp::{ReceptionReport, Rtcp};
+use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
+
+use super::batch::Batch;
+use super::egress::{Egress, StreamParameters, ntp};
+use super::keys;
+use super::pace::{KeyRequests, Pacer};
+use super::packetize::Cut;
+use super::report::{
+    EncodingReport, SenderReport, SessionReport, StatsReport, TrackReport, TransceiverReport,
+    TransportReport,
+};
+use super::sdp::{Credentials, Direction, Fragment, Offer, Setup};
+use crate::hub::{Delivery, Published, SourceState, Viewer};
+use crate::media::MediaTime;
+
+/// An offer that has not become a connection by then is forgotten.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// The first connectivity check is held back this long, or until the viewer's own arrives: the
+/// viewer cannot answer one before it has our answer, and the library repeats an unanswered check
+/// only after 250 ms.
+const FIRST_CHECK_AFTER: Duration = Duration::from_millis(100);
+
+/// Consent (RFC 7675 §5.1): without an answer for this long, nothing more is sent and the session
+/// ends.
+const CONSENT: Duration = Duration::from_secs(30);
+
+/// How often the state of the connection is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Sender reports: one soon, so that the viewer can relate the stream to the wall clock, then
+/// rarely.
+const FIRST_REPORT_AFTER: Duration = Duration::from_millis(50);
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+
+/// How long a session that says goodbye may take to get it out.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where a session's datagrams go.
+pub(super) trait Wire {
+    /// Sends `bytes`, cut every `segment` bytes, from `source` to `destination`.
+    fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize);
+}
+
+/// Gives each picture in its cut form, cut once for all sessions.
+pub(super) trait Cutter {
+    fn cut(&mut self, picture: &Arc<Published>) -> Arc<Cut>;
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    NeverConnected,
+    ClosedByViewer,
+    ClosedHere,
+    ConsentLost,
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Connected,
+    /// Saying goodbye until then at the latest.
+    Closing(Instant),
+    Ended(End),
+}
+
+pub(super) struct Session {
+    id: String,
+    rtc: Rtc,
+    phase: Phase,
+    ice: IceConnectionState,
+    created: Instant,
+    consent_until: Instant,
+    wake_library: Instant,
+    next_report: Option<Instant>,
+    /// Our end and the viewer's of the pair in use.
+    pair: Option<(SocketAddr, SocketAddr)>,
+    parameters: StreamParameters,
+    fingerprint: String,
+    mid: String,
+    protocol: String,
+    remote: Credentials,
+    local: Credentials,
+    restarts: u32,
+    egress: Option<Egress>,
+    viewer: Viewer,
+    /// A picture of which some is still to be sent.
+    under_way: Option<(Arc<Cut>, usize)>,
+    pacer: Pacer,
+    key_requests: KeyRequests,
+    direction: Direction,
+    active: bool,
+    stats: StatsReport,
+    rtt: Option<Duration>,
+    batch: Batch,
+}
+
+/// What a session is made from, besides the offer.
+pub(super) struct Setting<'a> {
+    pub(super) id: String,
+    pub(super) config: RtcConfig,
+    pub(super) local: Credentials,
+    pub(super) candidates: &'a [Candidate],
+    pub(super) parameters: StreamParameters,
+    pub(super) viewer: Viewer,
+}
+
+impl Session {
+    /// Takes up an offer.
+    ///
+    /// # Errors
+    /// When the library will not have what the offer says; `Offer::parse` lets little through.
+    pub(super) fn new(offer: &Offer, setting: Setting<'_>, now: Instant) -> Result<Self, String> {
+        let Setting {
+            id,
+            config,
+            local,
+            candidates,
+            parameters,
+            viewer,
+        } = setting;
+        let creds = IceCreds {
+            ufrag: local.ufrag.clone(),
+            pass: local.pwd.clone(),
+        };
+        let mut rtc = config
+            .set_local_ice_credentials(creds)
+            .set_stats_interval(Some(LOOK_EVERY))
+            .enable_raw_packets(true)
+            .build(now);
+        for candidate in candidates {
+            rtc.add_local_candidate(candidate.clone());
+        }
+        let mut session = Self {
+            id,
+            rtc,
+            phase: Phase::Connecting,
+            ice: IceConnectionState::New,
+            created: now,
+            consent_until: now + CONSENT,
+            wake_library: now + FIRST_CHECK_AFTER,
+            next_report: None,
+            pair: None,
+            parameters,
+            fingerprint: offer.fingerprint.clone(),
+            mid: offer.video().mid.clone(),
+            protocol: offer.video().protocol.clone(),
+            remote: offer.credentials.clone(),
+            local,
+            restarts: 0,
+            egress: None,
+            viewer,
+            under_way: None,
+            pacer: Pacer::default(),
+            key_requests: KeyRequests::default(),
+            direction: Direction::SendOnly,
+            active: true,
+            stats: StatsReport::default(),
+            rtt: None,
+            batch: Batch::default(),
+        };
+        session.describe(&offer.credentials, offer.setup, &offer.candidates)?;
+        session.viewer.request_key_picture();
+        Ok(session)
+    }
+
+    /// Tells the library about the viewer's transport, and about nothing else: the one m-section
+    /// is inactive.
+    fn describe(
+        &mut self,
+        remote: &Credentials,
+        setup: Setup,
+        candidates: &[Candidate],
+    ) -> Result<(), String> {
+        let Credentials { ufrag, pwd } = remote;
+        let setup = match setup {
+            Setup::ActPass => "actpass",
+            Setup::Active => "active",
+            Setup::Passive => "passive",
+        };
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+             m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=inactive\r\n\
+             a=rtcp-mux\r\na=rtpmap:96 H264/90000\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n\
+             a=fingerprint:{}\r\na=setup:{setup}\r\n",
+            self.fingerprint
+        );
+        let offer = SdpOffer::from_sdp_string(&text).map_err(|e| e.to_string())?;
+        self.rtc
+            .sdp_api()
+            .accept_offer(offer)
+            .map_err(|e| e.to_string())?;
+        for candidate in candidates {
+            self.rtc.add_remote_candidate(candidate.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The strong entity tag of the running ICE session (RFC 9725 §4.3.1).
+    pub(super) fn etag(&self) -> String {
+        format!("\"{}-{}\"", &self.id[..8], self.restarts)
+    }
+
+    pub(super) fn mid_and_protocol(&self) -> (&str, &str) {
+        (&self.mid, &self.protocol)
+    }
+
+    pub(super) fn local(&self) -> &Credentials {
+        &self.local
+    }
+
+    pub(super) fn remote(&self) -> &Credentials {
+        &self.remote
+    }
+
+    /// "passive" when the viewer begins the DTLS handshake.
+    pub(super) fn setup(offer: &Offer) -> &'static str {
+        match offer.setup {
+            Setup::ActPass | Setup::Active => "passive",
+            Setup::Passive => "active",
+        }
+    }
+
+    pub(super) fn fingerprint(&mut self) -> String {
+        self.rtc.direct_api().local_dtls_fingerprint().to_string()
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        self.phase == Phase::Connecting
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.phase == Phase::Connected
+    }
+
+    /// Whether and why it is over; it can then be dropped.
+    pub(super) fn ended(&self) -> Option<End> {
+        match self.phase {
+            Phase::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    pub(super) fn remote_address(&self) -> Option<SocketAddr> {
+        self.pair.map(|p| p.1)
+    }
+
+    /// Takes in a datagram.
+    pub(super) fn receive(&mut self, now: Instant, receive: Receive<'_>) {
+        self.feed(Input::Receive(now, receive), now);
+    }
+
+    /// Lets time pass.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if now >= self.wake_library {
+            self.feed(Input::Timeout(now), now);
+        }
+        match self.phase {
+            Phase::Connecting if now >= self.created + CONNECT_WITHIN => {
+                self.phase = Phase::Ended(End::NeverConnected);
+            }
+            Phase::Connected if now >= self.consent_until => {
+                self.phase = Phase::Ended(End::ConsentLost);
+            }
+            Phase::Closing(until) if now >= until => self.phase = Phase::Ended(End::ClosedHere),
+            _ => {}
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_>, now: Instant) {
+        if let Err(error) = self.rtc.handle_input(input) {
+            log::debug!("session {}: {error}", self.id);
+            self.fail();
+        }
+        // What it has to say is fetched by `flush`.
+        self.wake_library = now;
+    }
+
+    fn fail(&mut self) {
+        if self.ended().is_none() {
+            self.phase = Phase::Ended(End::Failed);
+        }
+    }
+
+    /// Adds candidates the viewer found later.
+    pub(super) fn trickle(&mut self, candidates: &[Candidate], now: Instant) {
+        for candidate in candidates {
+            self.rtc.add_remote_candidate(candidate.clone());
+        }
+        self.wake_library = now;
+    }
+
+    /// Restarts ICE with the viewer's new credentials (RFC 8445 §9); `local` are our new ones.
+    /// Media goes on over the old path until a new one is found.
+    ///
+    /// # Errors
+    /// As [`Session::new`]; the session then goes on as it was.
+    pub(super) fn restart(
+        &mut self,
+        remote: Credentials,
+        fragment: &Fragment,
+        local: Credentials,
+        now: Instant,
+    ) -> Result<(), String> {
+        self.describe(&remote, Setup::ActPass, &fragment.candidates)?;
+        let creds = IceCreds {
+            ufrag: local.ufrag.clone(),
+            pass: local.pwd.clone(),
+        };
+        self.rtc.direct_api().set_local_ice_credentials(creds);
+        self.remote = remote;
+        self.local = local;
+        self.restarts += 1;
+        self.wake_library = now;
+        Ok(())
+    }
+
+    /// Says goodbye. The session ends when that is out.
+    pub(super) fn close(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Connected => {
+                self.phase = Phase::Closing(now + CLOSE_WITHIN);
+                if self.rtc.close().is_err() {
+                    self.phase = Phase::Ended(End::ClosedHere);
+                }
+                self.wake_library = now;
+            }
+            Phase::Connecting => self.phase = Phase::Ended(End::ClosedHere),
+            Phase::Closing(_) | Phase::Ended(_) => {}
+        }
+    }
+
+    /// Pauses or resumes the video, or changes what the owner wants of its direction.
+    pub(super) fn steer(&mut self, active: Option<bool>, direction: Option<Direction>) {
+        let was = self.sending();
+        self.active = active.unwrap_or(self.active);
+        self.direction = direction.unwrap_or(self.direction);
+        if self.sending() && !was {
+            self.viewer.rejoin();
+            self.viewer.request_key_picture();
+        }
+        if !self.sending() {
+            self.under_way = None;
+        }
+    }
+
+    fn sending(&self) -> bool {
+        self.active && matches!(self.direction, Direction::SendOnly | Direction::SendRecv)
+    }
+
+    /// Sends what there is to send and takes note of what has happened.
+    pub(super) fn flush(&mut self, now: Instant, cutter: &mut impl Cutter, wire: &mut impl Wire) {
+        self.flush_library(now, wire);
+        if self.phase == Phase::Connected {
+            self.send_report(now);
+            self.send_pictures(now, cutter);
+        }
+        self.send_batch(wire);
+    }
+
+    fn flush_library(&mut self, now: Instant, wire: &mut impl Wire) {
+        if now < self.wake_library {
+            return;
+        }
+        loop {
+            let output = self.rtc.poll_output();
+            if let Some(keys) = keys::take() {
+                self.start_stream(&keys);
+            }
+            match output {
+                Ok(Output::Timeout(at)) => {
+                    self.wake_library = at;
+                    break;
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    let stun = transmit.contents.first().is_some_and(|b| *b < 4);
+                    if !stun {
+                        self.pair = Some((transmit.source, transmit.destination));
+                    }
+                    let (bytes, len) = (&transmit.contents, transmit.contents.len());
+                    wire.send(transmit.source, transmit.destination, bytes, len);
+                }
+                Ok(Output::Event(event)) => self.event(event, now),
+                Err(error) => {
+                    log::debug!("session {}: {error}", self.id);
+                    self.fail();
+                    break;
+                }
+            }
+        }
+        if !self.rtc.is_alive() && self.ended().is_none() {
+            self.phase = Phase::Ended(match self.phase {
+                Phase::Closing(_) => End::ClosedHere,
+                _ => End::ClosedByViewer,
+            });
+        }
+    }
+
+    fn start_stream(&mut self, keys: &keys::Keys) {
+        let mut first = [0; 2];
+        let filled = aws_lc_rs::rand::fill(&mut first);
+        match (keys.sealer(), filled) {
+            (Ok(sealer), Ok(())) if self.egress.is_none() => {
+                let first = u16::from_be_bytes(first);
+                self.egress = Some(Egress::new(self.parameters.clone(), sealer, first));
+            }
+            // A second handshake would mean new keys for old packet numbers.
+            _ => self.fail(),
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Connected => {
+                if self.phase == Phase::Connecting {
+                    self.phase = Phase::Connected;
+                    self.consent_until = now + CONSENT;
+                    self.next_report = Some(now + FIRST_REPORT_AFTER);
+                }
+            }
+            Event::IceConnectionStateChange(state) => self.ice = state,
+            Event::PeerStats(stats) => {
+                if let Some(pair) = stats.selected_candidate_pair {
+                    self.pair = Some((pair.local.addr, pair.remote.addr));
+                    self.rtt = pair.current_round_trip_time.or(self.rtt);
+                }
+                // The library counts unanswered checks; while it is content, so are we.
+                if !self.ice.is_disconnected() {
+                    self.consent_until = now + CONSENT;
+                }
+            }
+            Event::RawPacket(packet) => {
+                if let RawPacket::RtcpRx(rtcp) = *packet {
+                    self.feedback(rtcp);
+                }
+            }
+            Event::Closed => {
+                if self.ended().is_none() {
+                    self.phase = Phase::Ended(End::ClosedByViewer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn feedback(&mut self, rtcp: Rtcp) {
+        let Some(egress) = &mut self.egress else {
+            return;
+        };
+        let now = MediaTime::now();
+        let ours = egress.ssrc();
+        match rtcp {
+            Rtcp::Nack(nack) if *nack.ssrc == ours => {
+                let rtt = self.rtt.unwrap_or_default();
+                for entry in nack.reports.iter() {
+                    let following = (0..16).filter(|bit| entry.blp >> bit & 1 == 1);
+                    let missing = std::iter::once(entry.pid)
+                        .chain(following.map(|bit| entry.pid.wrapping_add(bit + 1)));
+                    for sequence in missing {
+                        self.stats.nack_count += 1;
+                        if egress.resend(sequence, rtt, now, &mut self.batch).is_err() {
+                            self.phase = Phase::Ended(End::Failed);
+                            return;
+                        }
+                    }
+                }
+            }
+            Rtcp::Pli(pli) if *pli.ssrc == ours => {
+                self.stats.pli_count += 1;
+                self.want_key_picture(now);
+            }
+            Rtcp::Fir(fir) if fir.reports.iter().any(|r| *r.ssrc == ours) => {
+                self.stats.fir_count += 1;
+                self.want_key_picture(now);
+            }
+            Rtcp::ReceiverReport(report) => {
+                for block in report.reports.iter().filter(|b| *b.ssrc == ours) {
+                    self.reception(block);
+                }
+            }
+            Rtcp::SenderReport(report) => {
+                for block in report.reports.iter().filter(|b| *b.ssrc == ours) {
+                    self.reception(block);
+                }
+            }
+            Rtcp::Remb(remb) => self.stats.available_bitrate = Some(remb.bitrate as u64),
+            _ => {}
+        }
+    }
+
+    fn want_key_picture(&mut self, now: MediaTime) {
+        if self.key_requests.allow(now) {
+            self.viewer.request_key_picture();
+        }
+    }
+
+    /// RFC 3550 §6.4.1.
+    fn reception(&mut self, block: &ReceptionReport) {
+        self.stats.fraction_lost = Some(f64::from(block.fraction_lost) / 256.0);
+        // 24 bits, signed.
+        self.stats.packets_lost = Some(i64::from((block.packets_lost << 8) as i32 >> 8));
+        self.stats.jitter = Some(f64::from(block.jitter) / 90_000.0);
+        if block.last_sr_time != 0 {
+            let now = (ntp(wall_clock()) >> 16) as u32;
+            let ticks = now
+                .wrapping_sub(block.last_sr_time)
+                .wrapping_sub(block.last_sr_delay);
+            // A viewer's arithmetic may be off by a little either way; a minute is nonsense.
+            if ticks < 60 << 16 {
+                self.stats.round_trip_time = Some(f64::from(ticks) / 65_536.0);
+            }
+        }
+    }
+
+    fn send_report(&mut self, now: Instant) {
+        if self.next_report.is_none_or(|at| now < at) {
+            return;
+        }
+        self.next_report = Some(now + REPORT_EVERY);
+        if let Some(egress) = &mut self.egress
+            && egress
+                .sender_report(MediaTime::now(), wall_clock(), &mut self.batch)
+                .is_err()
+        {
+            self.phase = Phase::Ended(End::Failed);
+        }
+    }
+
+    fn send_pictures(&mut self, now: Instant, cutter: &mut impl Cutter) {
+        if !self.sending() || self.pair.is_none() || self.ice.is_disconnected() {
+            return;
+        }
+        let Some(egress) = &mut self.egress else {
+            return;
+        };
+        let time = MediaTime::now();
+        loop {
+            let (cut, done) = match self.under_way.take() {
+                Some(under_way) => under_way,
+                None => match self.viewer.next(time) {
+                    Delivery::Nothing => return,
+                    Delivery::Picture(picture) => (cutter.cut(&picture), 0),
+                    Delivery::Skipped(picture) => {
+                        self.stats.skips += 1;
+                        (cutter.cut(&picture), 0)
+                    }
+                },
+            };
+            let end = self.pacer.take(&cut, done, now);
+            if end > done
+                && egress
+                    .picture(&cut, done..end, time, &mut self.batch)
+                    .is_err()
+            {
+                self.phase = Phase::Ended(End::Failed);
+                return;
+            }
+            if done == 0 && end > 0 && self.stats.time_to_first_picture.is_none() {
+                let taken = now.saturating_duration_since(self.created);
+                self.stats.time_to_first_picture = Some(taken.as_secs_f64());
+            }
+            if end < cut.chunks.len() {
+                self.under_way = Some((cut, end));
+                return;
+            }
+        }
+    }
+
+    fn send_batch(&mut self, wire: &mut impl Wire) {
+        if let Some((source, destination)) = self.pair {
+            for (bytes, segment) in self.batch.runs() {
+                wire.send(source, destination, bytes, segment);
+            }
+        }
+        self.batch.clear();
+    }
+
+    /// When to call [`Session::tick`] and [`Session::flush`] next, if nothing comes before.
+    pub(super) fn wake_at(&self, now: Instant) -> Instant {
+        let own = match self.phase {
+            Phase::Connecting => self.created + CONNECT_WITHIN,
+            Phase::Connected => self.consent_until,
+            Phase::Closing(until) => until,
+            Phase::Ended(_) => now,
+        };
+        let mut at = own.min(self.wake_library);
+        if self.phase == Phase::Connected {
+            at = self.next_report.map_or(at, |report| at.min(report));
+            if self.under_way.is_some() {
+                at = at.min(self.pacer.ready_at(now));
+            }
+        }
+        at
+    }
+
+    /// Everything that can be told about the session.
+    pub(super) fn report(&self, now: Instant, source: &SourceState) -> SessionReport {
+        let (connection, ice, dtls) = self.states();
+        let sent = self.egress.as_ref().map(Egress::sent).unwrap_or_default();
+        let ended = self.ended().is_some() || *source == SourceState::Ended;
+        SessionReport {
+            id: self.id.clone(),
+            age: now.saturating_duration_since(self.created).as_secs_f64(),
+            connection_state: connection,
+            signaling_state: "stable",
+            ice_connection_state: ice,
+            ice_gathering_state: "complete",
+            transport: TransportReport {
+                dtls_state: dtls,
+                ice_state: ice,
+                ice_role: "controlled",
+                ice_component: "rtp",
+                sctp_state: None,
+                local: self.pair.map(|p| p.0),
+                remote: self.pair.map(|p| p.1),
+            },
+            transceivers: vec![TransceiverReport {
+                mid: self.mid.clone(),
+                direction: self.direction.name(),
+                current_direction: if self.sending() {
+                    "sendonly"
+                } else {
+                    "inactive"
+                },
+                stopped: self.ended().is_some(),
+                sender: SenderReport {
+                    track: TrackReport {
+                        id: "video",
+                        kind: "video",
+                        enabled: self.sending(),
+                        muted: !matches!(source, SourceState::Live(_)),
+                        ready_state: if ended { "ended" } else { "live" },
+                    },
+                    encodings: vec![EncodingReport {
+                        rid: self.viewer.layer().rid(),
+                        active: self.active,
+                        ssrc: self.parameters.ssrc,
+                        rtx_ssrc: self
+                            .parameters
+                            .payload
+                            .rtx
+                            .map(|_| self.parameters.rtx_ssrc),
+                    }],
+                    mime_type: "video/H264",
+                    payload_type: self.parameters.payload.pt,
+                    profile_level_id: self.parameters.payload.profile_level.to_string(),
+                },
+            }],
+            stats: StatsReport {
+                packets_sent: sent.packets,
+                bytes_sent: sent.payload_bytes,
+                frames_sent: sent.pictures,
+                key_frames_sent: sent.key_pictures,
+                retransmitted_packets_sent: sent.retransmitted_packets,
+                retransmitted_bytes_sent: sent.retransmitted_bytes,
+                round_trip_time: self
+                    .rtt
+                    .map(|rtt| rtt.as_secs_f64())
+                    .or(self.stats.round_trip_time),
+                ..self.stats.clone()
+            },
+        }
+    }
+
+    /// `RTCPeerConnectionState`, `RTCIceConnectionState` and `RTCDtlsTransportState`.
+    fn states(&self) -> (&'static str, &'static str, &'static str) {
+        let ice = match self.ice {
+            IceConnectionState::New => "new",
+            IceConnectionState::Checking => "checking",
+            IceConnectionState::Connected => "connected",
+            IceConnectionState::Completed => "completed",
+            IceConnectionState::Disconnected => "disconnected",
+        };
+        match self.phase {
+            Phase::Connecting if self.pair.is_some() => ("connecting", ice, "connecting"),
+            Phase::Connecting if ice == "new" => ("new", ice, "new"),
+            Phase::Connecting => ("connecting", ice, "new"),
+            Phase::Connected if ice == "disconnected" => ("disconnected", ice, "connected"),
+            Phase::Connected => ("connected", ice, "connected"),
+            Phase::Closing(_) => ("closed", "closed", "closed"),
+            Phase::Ended(End::Failed | End::NeverConnected | End::ConsentLost) => {
+                ("failed", "failed", "failed")
+            }
+            Phase::Ended(_) => ("closed", "closed", "closed"),
+        }
+    }
+}
+
+fn wall_clock() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}

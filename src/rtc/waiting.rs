@@ -1,0 +1,73 @@
+//! Offers that came before the stream's first key picture.
+//!
+//! An answer quotes the stream's own SPS, and the camera starts only when somebody comes; so the
+//! first viewer's answer waits for the first picture. It could show nothing earlier anyway.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::command::OfferReply;
+use super::sdp::Offer;
+use crate::hub::Viewer;
+use crate::media::h264::ProfileLevel;
+
+/// How long an answer waits for a picture. Then the settings' expectation has to do.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Default)]
+pub(super) struct Waiting(VecDeque<Waited>);
+
+pub(super) struct Waited {
+    pub(super) offer: Offer,
+    pub(super) from: IpAddr,
+    pub(super) viewer: Viewer,
+    pub(super) reply: OfferReply,
+    since: Instant,
+}
+
+impl Waiting {
+    pub(super) fn push(
+        &mut self,
+        offer: Offer,
+        from: IpAddr,
+        viewer: Viewer,
+        reply: OfferReply,
+        now: Instant,
+    ) {
+        self.0.push_back(Waited {
+            offer,
+            from,
+            viewer,
+            reply,
+            since: now,
+        });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The next offer that can be answered: any when the stream's profile is `known`, else one
+    /// that has waited long enough. Offers whose sender has given up are dropped.
+    pub(super) fn pop(
+        &mut self,
+        known: Option<ProfileLevel>,
+        now: Instant,
+    ) -> Option<(Waited, Option<ProfileLevel>)> {
+        loop {
+            let first = self.0.front()?;
+            if known.is_none() && now < first.since + PATIENCE {
+                return None;
+            }
+            let waited = self.0.pop_front()?;
+            if !waited.reply.is_abandoned() {
+                return Some((waited, known));
+            }
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.0.front().map(|w| w.since + PATIENCE)
+    }
+}
