@@ -32,10 +32,13 @@ pub enum PixelFormat {
     Other([u8; 4]),
 }
 
+/// Bytes in a row and number of rows of a plane, from the picture's width and height.
+type PlaneSize = fn(usize, usize) -> (usize, usize);
+
 impl PixelFormat {
     /// For each plane: bytes in a row of a picture `width` wide, and rows in one `height` high.
     /// Empty for formats Picket cannot lay out. Odd sizes round chroma up.
-    fn layout(self) -> &'static [fn(usize, usize) -> (usize, usize)] {
+    fn layout(self) -> &'static [PlaneSize] {
         match self {
             Self::I420 => &[|w, h| (w, h), half_half, half_half],
             Self::Nv12 => &[|w, h| (w, h), |w, h| (w.div_ceil(2) * 2, h.div_ceil(2))],
@@ -177,7 +180,7 @@ impl Frame {
             offset: 0,
             stride: 0,
         }; 3];
-        for i in 0..format.planes() {
+        for (i, slot) in kept.iter_mut().enumerate().take(format.planes()) {
             let (row, rows) = format.plane_size(i, width, height).unwrap_or_default();
             let bad = |needed| FrameError::Memory {
                 plane: i,
@@ -197,7 +200,7 @@ impl Frame {
             if plane.stride < row || end > held {
                 return Err(bad(end.max(row * rows)));
             }
-            kept[i] = plane;
+            *slot = plane;
         }
         Ok(Self {
             format,

@@ -17,6 +17,10 @@ use crate::transform::{Card, Chain};
 /// A camera that has been silent this long is lost.
 const STALL: Duration = Duration::from_secs(2);
 
+/// How long a camera may take to open. Some need seconds to upload firmware to the sensor, and
+/// being told to start again would only set them back.
+const OPENING: Duration = Duration::from_secs(10);
+
 /// How often a card is shown in place of the picture. Slow enough to cost nothing, fast enough
 /// for receivers to believe in the stream.
 const CARD_INTERVAL: Duration = Duration::from_millis(200);
@@ -59,6 +63,8 @@ struct Absence {
 /// One stretch of watching, from the first viewer to the last.
 struct Watch {
     mode: Option<Mode>,
+    /// Since when the camera has been opening; `None` once it is open or has failed.
+    opening: Option<Instant>,
     running: Option<Running>,
     last_picture: Instant,
     absence: Option<Absence>,
@@ -120,9 +126,9 @@ impl Producer {
         let live = self.live.borrow_and_update().clone();
         log::info!("camera on: {}", self.source_name);
         self.hub.set_source(SourceState::Starting);
-        self.camera.run(self.constraints(&live));
         let mut watch = Watch {
             mode: None,
+            opening: None,
             running: None,
             last_picture: Instant::now(),
             absence: None,
@@ -132,18 +138,23 @@ impl Producer {
             passing_through: false,
             live,
         };
+        self.open(&mut watch);
         while !self.stopping() && !self.abandoned(&mut watch) {
             self.follow_settings(&mut watch);
             match self.camera.next(patience(&watch)) {
                 News::Opened(mode) => {
                     log::debug!("{} opened: {mode:?}", self.source_name);
                     watch.mode = Some(mode);
+                    watch.opening = None;
                     watch.last_picture = Instant::now();
                 }
                 News::Frame(frame) => self.frame(&mut watch, frame),
                 News::AccessUnit(unit) => self.pass_through(&mut watch, unit),
                 News::Ended => self.ended(&mut watch),
-                News::Failed(error) => self.lost(&mut watch, &error.to_string()),
+                News::Failed(error) => {
+                    watch.opening = None;
+                    self.lost(&mut watch, &error.to_string());
+                }
                 News::Silence => {}
             }
             if watch.absence.is_none() && watch.last_picture.elapsed() >= STALL {
@@ -155,6 +166,11 @@ impl Producer {
         self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
         self.hub.set_source(SourceState::Idle);
         log::info!("camera off: nobody is watching");
+    }
+
+    fn open(&mut self, watch: &mut Watch) {
+        self.camera.run(self.constraints(&watch.live));
+        watch.opening = Some(Instant::now());
     }
 
     fn abandoned(&self, watch: &mut Watch) -> bool {
@@ -170,10 +186,7 @@ impl Producer {
             return;
         }
         let new = self.live.borrow_and_update().clone();
-        if new.fps != watch.live.fps {
-            self.camera.run(self.constraints(&new));
-            watch.last_picture = Instant::now();
-        }
+        let other_rate = new.fps != watch.live.fps;
         if new.overlay != watch.live.overlay {
             self.chain.set_overlay(new.overlay.clone());
         }
@@ -192,6 +205,10 @@ impl Producer {
             }
         }
         watch.live = new;
+        if other_rate {
+            self.open(watch);
+            watch.last_picture = Instant::now();
+        }
     }
 
     fn frame(&mut self, watch: &mut Watch, frame: Frame) {
@@ -331,20 +348,31 @@ impl Producer {
         let Some(absence) = &mut watch.absence else {
             return;
         };
-        if absence.retry.is_some_and(|at| now >= at) {
-            // A stuck camera hears this only once its driver lets go; a new try would not help.
+        let again = absence.retry.is_some_and(|at| now >= at)
+            && watch.opening.is_none_or(|since| since.elapsed() >= OPENING);
+        if again {
             absence.retry = Some(now + watch.backoff.max(STALL));
-            self.camera.run(self.constraints(&watch.live));
         }
-        let ended = absence.retry.is_none();
-        if now < absence.next_card || (ended && !self.hub.demand(Layer::Main).watched) {
-            return;
+        let card_due = now >= absence.next_card;
+        if card_due {
+            absence.next_card = now + CARD_INTERVAL;
         }
-        absence.next_card = now + CARD_INTERVAL;
+        if again {
+            self.open(watch);
+        }
+        if card_due {
+            self.show_card(watch);
+        }
+    }
+
+    fn show_card(&mut self, watch: &mut Watch) {
         let size = watch.running.as_ref().map(|r| (r.settings.width, r.settings.height));
         let size = size
             .or_else(|| watch.mode.map(|m| self.chain.output_size((m.width, m.height))))
             .unwrap_or(CARD_SIZE);
+        let Some(absence) = &watch.absence else {
+            return;
+        };
         let frame = absence.card.draw(size, MediaTime::now(), &self.pool);
         self.encode(watch, &frame, watch.mode.map_or(30.0, |mode| mode.fps));
     }

@@ -433,12 +433,10 @@ impl Session {
 
     fn event(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Connected => {
-                if self.phase == Phase::Connecting {
-                    self.phase = Phase::Connected;
-                    self.consent_until = now + CONSENT;
-                    self.next_report = Some(now + FIRST_REPORT_AFTER);
-                }
+            Event::Connected if self.phase == Phase::Connecting => {
+                self.phase = Phase::Connected;
+                self.consent_until = now + CONSENT;
+                self.next_report = Some(now + FIRST_REPORT_AFTER);
             }
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::PeerStats(stats) => {
@@ -456,10 +454,8 @@ impl Session {
                     self.feedback(rtcp);
                 }
             }
-            Event::Closed => {
-                if self.ended().is_none() {
-                    self.phase = Phase::Ended(End::ClosedByViewer);
-                }
+            Event::Closed if self.ended().is_none() => {
+                self.phase = Phase::Ended(End::ClosedByViewer);
             }
             _ => {}
         }

@@ -42,7 +42,7 @@ pub(super) enum Sealer {
     /// `AEAD_AES_128_GCM` and `AEAD_AES_256_GCM`.
     Gcm { rtp: GcmKey, rtcp: GcmKey },
     /// `SRTP_AES128_CM_SHA1_80`.
-    Ctr { rtp: CtrKey, rtcp: CtrKey },
+    Ctr { rtp: Box<CtrKey>, rtcp: Box<CtrKey> },
 }
 
 pub(super) struct GcmKey {
@@ -94,8 +94,8 @@ impl Sealer {
             }
         } else {
             Self::Ctr {
-                rtp: master.ctr(RTP_LABELS)?,
-                rtcp: master.ctr(RTCP_LABELS)?,
+                rtp: Box::new(master.ctr(RTP_LABELS)?),
+                rtcp: Box::new(master.ctr(RTCP_LABELS)?),
             }
         })
     }
