@@ -14,7 +14,8 @@ use ::openh264::OpenH264API;
 use ::openh264::encoder as lib;
 use ::openh264::formats::YUVSource;
 use openh264_sys2::{
-    ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo, SPATIAL_LAYER_ALL,
+    ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo,
+    SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
 
 use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
@@ -65,8 +66,17 @@ impl OpenH264 {
             .background_detection(false)
             .adaptive_quantization(false)
             .num_threads(threads_for(width, height, fps));
-        let inner = lib::Encoder::with_api_config(OpenH264API::from_source(), config)
+        let mut inner = lib::Encoder::with_api_config(OpenH264API::from_source(), config)
             .map_err(|e| EncoderError::Failed(e.to_string()))?;
+        // It warns on stderr that without dropping pictures the rate cannot be kept to the bit.
+        let mut quiet = WELS_LOG_QUIET;
+        // SAFETY: the option reads one `int` (codec_api.h) during the call only. It is the one
+        // option that may be set before the first picture.
+        unsafe {
+            inner
+                .raw_api()
+                .set_option(ENCODER_OPTION_TRACE_LEVEL, (&raw mut quiet).cast())
+        };
         Ok(Self {
             inner,
             settings,

@@ -1,0 +1,171 @@
+//! The daemon as a user starts it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Long enough for a loaded machine; nothing is expected to take it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `picket`. Killed when dropped.
+pub struct Daemon {
+    child: Child,
+    pub http: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl Daemon {
+    /// Starts the daemon on free ports, with `settings` as `--set` options.
+    pub fn start(settings: &[&str]) -> Self {
+        Self::spawn(Self::command(settings))
+    }
+
+    /// The command line of [`Daemon::start`], to be added to.
+    pub fn command(settings: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
+        command.args(["--config", "/dev/null", "--log", "debug"]);
+        for setting in ["http.listen=127.0.0.1:0", "webrtc.udp_port=0"]
+            .iter()
+            .chain(settings)
+        {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the daemon starts");
+        let (lines, log) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("    picket: {line}");
+                let _ = lines.send(line);
+            }
+        });
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        let http = loop {
+            line.clear();
+            let read = stdout.read_line(&mut line).expect("readable");
+            assert!(read > 0, "the daemon ended before it printed its address");
+            if let Some(at) = line.find("http://") {
+                let address = line[at + 7..].trim_end().trim_end_matches('/');
+                break address.parse().expect("an address");
+            }
+        };
+        // Keep the pipe open, or the daemon's next line would end it.
+        std::thread::spawn(move || for _ in stdout.lines().map_while(Result::ok) {});
+        Self { child, http, log }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line of the log that contains `text`.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.log.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("the daemon never said {text:?}"),
+            }
+        }
+    }
+
+    pub fn get_json(&self, path: &str) -> Value {
+        let mut response = ureq::get(&self.url(path)).call().expect("an answer");
+        response.body_mut().read_json().expect("JSON")
+    }
+
+    /// Sessions in the state "connected".
+    pub fn connected(&self) -> usize {
+        let sessions = self.get_json("/api/v1/sessions");
+        let sessions = sessions.as_array().expect("a list");
+        sessions
+            .iter()
+            .filter(|s| s["connectionState"] == "connected")
+            .count()
+    }
+
+    /// Waits until `done` is true of the sessions the daemon reports.
+    pub fn wait_for_sessions(&self, what: &str, done: impl Fn(&[Value]) -> bool) {
+        wait_for(what, || {
+            done(
+                self.get_json("/api/v1/sessions")
+                    .as_array()
+                    .expect("a list"),
+            )
+        });
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.pid().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Waits for the daemon to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("waitable") {
+                return status;
+            }
+            assert!(Instant::now() < until, "the daemon did not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A figure from `/proc/PID/status`, in kilobytes or a count.
+    pub fn proc_status(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("alive");
+        let line = text
+            .lines()
+            .find(|l| l.starts_with(key))
+            .expect("a known key");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .expect("a number")
+    }
+
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("alive")
+            .count()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `done`, looking every few milliseconds.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,7 @@
+//! What the tests share: starting the daemon as a user would, and peers to watch it with.
+//!
+//! Each test file is a program of its own and uses a part of this.
+#![allow(dead_code)]
+
+pub mod daemon;
+pub mod peer;
