@@ -9,4 +9,5 @@
 pub mod camera;
 pub mod encoder;
 pub mod media;
+pub mod site;
 pub mod transform;
