@@ -11,4 +11,5 @@ pub mod encoder;
 pub mod hub;
 pub mod media;
 pub mod rtc;
+pub mod site;
 pub mod transform;

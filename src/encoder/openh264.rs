@@ -239,7 +239,8 @@ mod tests {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            128 - amplitude / 2 + (seed % (u64::from(amplitude) + 1)) as u8
+            let strength = u64::from(amplitude);
+            (128 - strength / 2 + seed % strength) as u8
         };
         let size = (SETTINGS.width, SETTINGS.height);
         let bytes: Vec<u8> = (0..Frame::packed_len(PixelFormat::I420, size))

@@ -1,0 +1,275 @@
+//! The pages and files of the web site: embedded, written out, downloaded; the template engine.
+//!
+//! In come [`SiteSettings`]; out come rendered pages ([`Site::render`], [`Site::error_page`]) and
+//! files with all that an HTTP answer needs ([`Site::file`], [`Mount::file`]). HTTP itself is the
+//! business of another room, and so is the meaning of what pages show: a page's context is
+//! whatever serialisable value the caller passes.
+//!
+//! The site has seven default files, which are part of the program:
+//!
+//! ```text
+//! templates/  base.html  index.html  404.html  500.html
+//! static/     css/custom.css  js/custom.js  img/favicon-32x32.png
+//! ```
+//!
+//! **Without a data location** they are served from the program and nothing is written. WebGear
+//! writes them below the home directory at every first start; Picket's home is an appliance whose
+//! root is read-only and whose pages must appear with no disk at all, and a copy on the disk
+//! would go stale at the first update.
+//!
+//! **With a data location** they are files there, for the owner to edit and to add to. Those that
+//! are missing at the start are written from the embedded copy, or taken from an archive when
+//! `download_url` is set; those that are found are used as they are. A page is read anew each
+//! time it is shown, so an edit shows at the next reload.
+//!
+//! Templates are Jinja2's. A template that extends `base.html` finds the addresses of files with
+//! `url_for('static', path='/css/custom.css')`, as under Starlette. All rendering is bounded in
+//! steps, depth and size. That guards against mistakes: the owner's templates are the owner's
+//! code, and one that sets out to use up memory can.
+
+mod archive;
+mod checksum;
+mod defaults;
+mod download;
+mod error;
+mod files;
+mod folder;
+mod name;
+mod pages;
+mod prepare;
+mod report;
+mod store;
+mod templates;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod urls;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+pub use self::error::{SiteError, TemplateError, TemplateFault};
+pub use self::files::{Mount, StaticFile};
+pub use self::pages::{ErrorPage, Page};
+pub use self::report::{Action, Report};
+
+use self::defaults::{Area, DEFAULTS};
+use self::download::Downloader;
+use self::folder::Folder;
+use self::templates::Engine;
+
+/// No file or template larger than this is read. A file is held in memory while it is sent.
+const MAX_FILE_SIZE: u64 = 16 << 20;
+
+/// Where the data-files come from; the `[site]` section of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteSettings {
+    /// The directory of the data-files; without it the embedded ones are served.
+    pub data_location: Option<PathBuf>,
+    /// Replace the default files at the start even where they are found. The user's other files
+    /// are never touched.
+    pub overwrite_default_files: bool,
+    /// A `.tar.gz` or `.tar` with `templates/` and `static/` at its top, http or https.
+    pub download_url: Option<String>,
+    /// The archive's SHA-256 in hexadecimal digits; without it nothing is downloaded.
+    pub download_sha256: Option<String>,
+}
+
+/// The web site's pages and files.
+///
+/// With a data location every call that gives a page or a file reads the disk: make it where
+/// blocking is allowed.
+pub struct Site {
+    location: Option<PathBuf>,
+    engine: Engine,
+    static_folder: Option<Folder>,
+    /// The static default files by name.
+    embedded: BTreeMap<&'static str, StaticFile>,
+    mounts: Vec<Mount>,
+    pages: Vec<Page>,
+    /// The last fault of an error page, so that a flood of requests does not flood the log.
+    last_fault: Mutex<Option<TemplateError>>,
+}
+
+impl Site {
+    /// The site as it is embedded in the program. Touches no disk and cannot fail.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::new(Engine::embedded())
+    }
+
+    /// The site as the settings ask, and what was done for it.
+    ///
+    /// Blocks. A download is tried only when a default file is missing or is to be overwritten;
+    /// with a server that does not answer it then takes up to four attempts of ten seconds.
+    ///
+    /// # Errors
+    /// When the data location is not a directory, cannot be made or cannot be written. All other
+    /// faults end as warnings in the report, with the embedded copy in place of what is missing.
+    pub fn open(settings: &SiteSettings) -> Result<(Self, Report), SiteError> {
+        Self::open_with(settings, &Downloader::default())
+    }
+
+    fn open_with(
+        settings: &SiteSettings,
+        downloader: &Downloader<'_>,
+    ) -> Result<(Self, Report), SiteError> {
+        let Some(location) = &settings.data_location else {
+            let mut report = Report::default();
+            if settings.download_url.is_some() {
+                report.warn("site.download_url needs site.data_location to put the files in");
+            }
+            return Ok((Self::embedded(), report));
+        };
+        let (store, mut report) = prepare::prepare(location, settings, downloader)?;
+        let mut site = Self::new(Engine::with_folder(store.folder(Area::Templates).clone()));
+        site.static_folder = Some(store.folder(Area::Static).clone());
+        site.location = Some(store.root().to_owned());
+        for file in DEFAULTS.iter().filter(|file| file.area == Area::Templates) {
+            if let Err(fault) = site.engine.check(file.name) {
+                report.warn(format!(
+                    "{fault}; mend it, or delete it to get the default one back"
+                ));
+            }
+        }
+        Ok((site, report))
+    }
+
+    fn new(engine: Engine) -> Self {
+        let static_files = DEFAULTS.iter().filter(|file| file.area == Area::Static);
+        Self {
+            location: None,
+            engine,
+            static_folder: None,
+            embedded: static_files
+                .map(|file| (file.name, StaticFile::embedded(file.name, file.bytes)))
+                .collect(),
+            mounts: Vec::new(),
+            pages: Vec::new(),
+            last_fault: Mutex::new(None),
+        }
+    }
+
+    /// The data location, if the site has one.
+    #[must_use]
+    pub fn location(&self) -> Option<&Path> {
+        self.location.as_deref()
+    }
+
+    /// Gives a path a name for `url_for` in templates. `{name}` in the pattern stands for a
+    /// parameter: `whep` with `/whep/{camera}` answers `url_for('whep', camera='front')`.
+    /// `index` and `static` are there from the start.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn add_route(&mut self, name: &str, pattern: &str) -> Result<(), SiteError> {
+        self.engine.add_route(name, pattern)
+    }
+
+    /// Adds a folder of the user's; its name for `url_for` is its prefix without the first `/`.
+    ///
+    /// # Errors
+    /// When a mount or page has that path already, or a route that name.
+    pub fn add_mount(&mut self, mount: Mount) -> Result<(), SiteError> {
+        self.claim(mount.prefix())?;
+        let name = mount.prefix().trim_start_matches('/');
+        self.engine
+            .add_route(name, &format!("{}/{{path}}", mount.prefix()))?;
+        self.mounts.push(mount);
+        Ok(())
+    }
+
+    /// Adds a page of the user's: `template` is shown at `path`.
+    ///
+    /// # Errors
+    /// When the path is not a plain one that begins with `/`, when it is given already, or when
+    /// the template does not exist or cannot be compiled.
+    pub fn add_page(&mut self, path: &str, template: &str) -> Result<(), SiteError> {
+        let page = Page::new(path, template)?;
+        self.claim(path)?;
+        self.engine
+            .check(template)
+            .map_err(|source| SiteError::BadPage {
+                path: path.to_owned(),
+                source,
+            })?;
+        self.pages.push(page);
+        Ok(())
+    }
+
+    fn claim(&self, path: &str) -> Result<(), SiteError> {
+        let mut taken = self
+            .mounts
+            .iter()
+            .map(Mount::prefix)
+            .chain(self.pages.iter().map(Page::path));
+        if taken.any(|other| other == path) {
+            return Err(SiteError::Duplicate(path.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The folders to be served besides `/static`.
+    #[must_use]
+    pub fn mounts(&self) -> &[Mount] {
+        &self.mounts
+    }
+
+    /// The pages to be served besides the index.
+    #[must_use]
+    pub fn pages(&self) -> &[Page] {
+        &self.pages
+    }
+
+    /// Renders a template with the given values.
+    ///
+    /// # Errors
+    /// When there is no such template, or it is broken; the error names the template and the
+    /// line at fault.
+    pub fn render(
+        &self,
+        template: &str,
+        context: &impl Serialize,
+    ) -> Result<String, TemplateError> {
+        self.engine.render(template, context)
+    }
+
+    /// Renders an error page; where its template is broken, a minimal page that is not.
+    pub fn error_page(&self, page: ErrorPage, context: &impl Serialize) -> String {
+        match self.engine.render(page.template(), context) {
+            Ok(html) => html,
+            Err(fault) => {
+                self.log_once(fault);
+                page.minimal().to_owned()
+            }
+        }
+    }
+
+    fn log_once(&self, fault: TemplateError) {
+        let mut last = self
+            .last_fault
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if last.as_ref() != Some(&fault) {
+            log::warn!("site: a plain page stands in: {fault}");
+            *last = Some(fault);
+        }
+    }
+
+    /// The static file of that name below `/static/`, percent-decoded: `css/custom.css`.
+    ///
+    /// `None` for every name that is not a file of the site: missing, hidden, too large, or on a
+    /// way out of the folder.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<StaticFile> {
+        let own = self
+            .static_folder
+            .as_ref()
+            .and_then(|folder| files::look_up(folder, name));
+        own.or_else(|| self.embedded.get(name).cloned())
+    }
+}

@@ -1,0 +1,35 @@
+//! The room's promises, tried through its public interface; a folder of files, one for each
+//! subject.
+
+mod data_files;
+mod downloads;
+mod serving;
+mod templating;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::download::Downloader;
+use super::*;
+
+/// Settings for a data location.
+fn at(location: &Path) -> SiteSettings {
+    SiteSettings {
+        data_location: Some(location.to_owned()),
+        ..SiteSettings::default()
+    }
+}
+
+/// Downloads without pauses.
+fn impatient() -> Downloader<'static> {
+    Downloader {
+        timeout: Duration::from_secs(10),
+        pause: &|_| (),
+    }
+}
+
+/// The names of the files with which `action` was done.
+fn with(report: &Report, action: Action) -> Vec<&str> {
+    let files = report.files.iter().filter(|(done, _)| *done == action);
+    files.map(|(_, name)| name.as_str()).collect()
+}
