@@ -7,6 +7,7 @@
 //! ```
 
 pub mod camera;
+pub mod config;
 pub mod encoder;
 pub mod hub;
 pub mod media;

@@ -1,0 +1,54 @@
+//! The door for fuzzers: one input, and a panic if a promise of this room is broken.
+
+use super::{Auth, Config, Extent, Loaded, keys};
+
+/// Loads any bytes and checks what must hold for all of them.
+///
+/// # Panics
+/// When it does not.
+pub fn load(bytes: &[u8]) -> Loaded {
+    let loaded = Config::load(bytes, "config.toml");
+    let default = Config::default();
+
+    let locked = matches!(loaded.config.auth, Auth::Locked { .. });
+    assert!(
+        locked || loaded.extent == Extent::Whole,
+        "a file that cannot be read must lock"
+    );
+    assert!(
+        loaded.extent == Extent::Whole || loaded.any_refused(),
+        "a cut must be told"
+    );
+    for problem in &loaded.problems {
+        let told = problem.to_string();
+        assert!(
+            !told.contains(char::is_control),
+            "a problem is one line: {told:?}"
+        );
+        assert!(told.len() < 2000, "a problem is short: {told}");
+    }
+
+    // What was taken can be written down and taken again: the two directions agree.
+    for key in keys()
+        .iter()
+        .filter(|key| !key.same(&default, &loaded.config))
+    {
+        let Some(value) = key.value(&loaded.config) else {
+            continue;
+        };
+        let written = value.to_string();
+        // Who may sign in is not written down, nor are other secrets and URLs that may hold one.
+        if key.name.starts_with("auth.") || written.contains("(secret)") || written.contains("/…")
+        {
+            continue;
+        }
+        let mut again = default.clone();
+        let taken = again.apply_set(&format!("{}={written}", key.name));
+        assert!(
+            taken.is_ok() && key.same(&again, &loaded.config),
+            "{} = {written}",
+            key.name
+        );
+    }
+    loaded
+}

@@ -1,0 +1,134 @@
+//! Rows for the device around the camera.
+
+use log::LevelFilter;
+
+use super::{Key, Scope, Section, key};
+use crate::config::shape::{Maybe, Switch, Time, Unit, Unseen, Whole, Words};
+use crate::config::{Install, Level, Press, Schedule};
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "led",
+        scope: Scope::Image,
+        doc: "A lamp that shows when somebody watches.",
+    },
+    Section {
+        name: "button",
+        scope: Scope::Image,
+        doc: "A button on the housing.",
+    },
+    Section {
+        name: "watchdog",
+        scope: Scope::Image,
+        doc: "The Pi's own watchdog, which restarts a device that hangs.",
+    },
+    Section {
+        name: "update",
+        scope: Scope::Image,
+        doc: "Updates of the image. They are signed; one that fails falls back by itself to what \
+              ran before.",
+    },
+    Section {
+        name: "log",
+        scope: Scope::Everywhere,
+        doc: "The log.",
+    },
+];
+
+const LEVELS: Words<Level> = Words(&[("high", Level::High), ("low", Level::Low)]);
+
+pub(super) fn keys() -> Vec<Key> {
+    vec![
+        key!(
+            "led.pin",
+            led.pin,
+            Maybe(Whole(0, 27)),
+            "GPIO the lamp hangs on, by its BCM number. Unset: no lamp."
+        )
+        .example("17"),
+        key!(
+            "led.active",
+            led.active,
+            LEVELS,
+            "Level at which the lamp shines."
+        ),
+        key!(
+            "button.pin",
+            button.pin,
+            Maybe(Whole(0, 27)),
+            "GPIO the button hangs on, by its BCM number. Unset: no button."
+        )
+        .example("27"),
+        key!(
+            "button.active",
+            button.active,
+            LEVELS,
+            "Level while the button is pressed; the pin is pulled to the other one."
+        ),
+        key!(
+            "button.press",
+            button.press,
+            Words(&[
+                ("pause", Press::Pause),
+                ("restart", Press::Restart),
+                ("nothing", Press::Nothing),
+            ]),
+            "What a press does: `pause` stops the picture for everyone until the next press, \
+             `restart` starts Picket anew."
+        ),
+        key!(
+            "watchdog.enabled",
+            watchdog.enabled,
+            Switch,
+            "Whether a device that hangs restarts by itself."
+        ),
+        key!(
+            "watchdog.timeout",
+            watchdog.timeout,
+            Time(Unit::Seconds, 5.0, 15.0),
+            "How long it may hang. The Pi's hardware cannot wait longer than 15."
+        ),
+        key!(
+            "update.url",
+            update.url,
+            Maybe(Unseen("a URL such as \"https://updates.example/picket\"")),
+            "Where updates are announced. Unset: the device asks nobody."
+        )
+        .example("\"https://updates.example/picket\""),
+        key!(
+            "update.check",
+            update.check,
+            Words(&[
+                ("never", Schedule::Never),
+                ("daily", Schedule::Daily),
+                ("weekly", Schedule::Weekly),
+            ]),
+            "How often it looks there by itself."
+        ),
+        key!(
+            "update.install",
+            update.install,
+            Words(&[
+                ("manual", Install::Manual),
+                ("automatic", Install::Automatic)
+            ]),
+            "Who decides to install: the owner on the page, or the device itself when nobody \
+             watches. Installing ends in a restart."
+        ),
+        key!(
+            "log.level",
+            log.level,
+            Words(&[
+                ("off", LevelFilter::Off),
+                ("error", LevelFilter::Error),
+                ("warn", LevelFilter::Warn),
+                ("info", LevelFilter::Info),
+                ("debug", LevelFilter::Debug),
+                ("trace", LevelFilter::Trace),
+            ]),
+            "How much is told. `info` says what changed in the world, `debug` how; `trace` slows \
+             the device down."
+        )
+        .live(),
+    ]
+}

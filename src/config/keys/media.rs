@@ -1,0 +1,423 @@
+//! Rows for the picture: camera, encoder, stream.
+
+use super::{Key, Scope, Section, key};
+use crate::config::shape::{
+    Maybe, OrAuto, Rate, Real, Region, SourceName, Steps, Switch, Text, Time, Unit, Whole, Words,
+};
+use crate::config::{AfMode, Awb, Backend, BorderType, Colorspace, Corner, Flicker, Hdr, Rotation};
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "camera",
+        scope: Scope::Everywhere,
+        doc: "Where pictures come from, and what is done to them before they are encoded. Width, \
+              height and rate are wishes: the camera's nearest mode is used.",
+    },
+    Section {
+        name: "camera.overlay",
+        scope: Scope::Everywhere,
+        doc: "Writing in the picture. It is burnt in: viewers cannot turn it off.",
+    },
+    Section {
+        name: "camera.stabilizer",
+        scope: Scope::Everywhere,
+        doc: "How pictures are steadied when `camera.stabilize` is on.",
+    },
+    Section {
+        name: "camera.controls",
+        scope: Scope::Everywhere,
+        doc: "The camera's own knobs. What is unset stays as the camera has it; what a camera does \
+              not have is named in the log once and skipped.",
+    },
+    Section {
+        name: "encoder",
+        scope: Scope::Everywhere,
+        doc: "How pictures are coded. It is done once, however many watch.",
+    },
+    Section {
+        name: "stream",
+        scope: Scope::Everywhere,
+        doc: "Who watches, and what they see when there is no picture.",
+    },
+];
+
+pub(super) fn keys() -> Vec<Key> {
+    [
+        camera(),
+        overlay(),
+        stabilizer(),
+        controls(),
+        encoder(),
+        stream(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn camera() -> Vec<Key> {
+    vec![
+        key!(
+            "camera.source",
+            camera.source,
+            SourceName,
+            "Where pictures come from. `auto` is the first camera there is, without one the test \
+             pattern. `file:NAME` plays a clip in a loop; `page:URL` needs the program `yt-dlp`; \
+             URLs and `gst:` need a Picket with GStreamer."
+        ),
+        key!(
+            "camera.width",
+            camera.width,
+            Maybe(Whole(32, 4096)),
+            "Width of the picture. The work of encoding grows with width times height; the Pi's \
+             hardware ends at 1920."
+        )
+        .unit("pixels")
+        .example("1280"),
+        key!(
+            "camera.height",
+            camera.height,
+            Maybe(Whole(32, 4096)),
+            "Height of the picture."
+        )
+        .unit("pixels")
+        .example("720"),
+        key!(
+            "camera.fps",
+            camera.fps,
+            Maybe(Real(1.0, 240.0)),
+            "Pictures a second. More cost work in proportion, and at the same bit rate each looks \
+             a little worse."
+        )
+        .unit("pictures a second")
+        .live()
+        .example("30"),
+        key!(
+            "camera.rotation",
+            camera.rotation,
+            Steps(&[
+                (0, Rotation::None),
+                (90, Rotation::Quarter),
+                (180, Rotation::Half),
+                (270, Rotation::ThreeQuarters),
+            ]),
+            "Clockwise turn. 180 is free on most cameras; 90 and 270 are done in software and \
+             swap width and height."
+        )
+        .unit("degrees"),
+        key!(
+            "camera.hflip",
+            camera.hflip,
+            Switch,
+            "Mirrors left and right."
+        ),
+        key!(
+            "camera.vflip",
+            camera.vflip,
+            Switch,
+            "Mirrors top and bottom."
+        ),
+        key!(
+            "camera.frame_size_reduction",
+            camera.frame_size_reduction,
+            Whole(0, 90),
+            "How much of both width and height is taken off before encoding. Scaling costs work \
+             of its own; a camera that has a smaller mode does it better by `width` and `height`."
+        )
+        .unit("per cent"),
+        key!(
+            "camera.stabilize",
+            camera.stabilize,
+            Switch,
+            "Steadies the picture of a shaking camera, in software: much work, and a delay of \
+             `camera.stabilizer.smoothing_radius` pictures."
+        ),
+        key!(
+            "camera.colorspace",
+            camera.colorspace,
+            Words(&[("color", Colorspace::Color), ("gray", Colorspace::Gray)]),
+            "`gray` drops the colour, which at night is mostly noise and costs bits."
+        ),
+        key!(
+            "camera.time_delay",
+            camera.time_delay,
+            Time(Unit::Seconds, 0.0, 60.0),
+            "Pause between opening the source and its first picture, for cameras whose first \
+             pictures are bad. The first viewer waits as long."
+        ),
+    ]
+}
+
+fn overlay() -> Vec<Key> {
+    vec![
+        key!(
+            "camera.overlay.text",
+            camera.overlay.text,
+            Maybe(Text(80)),
+            "Words in the picture."
+        )
+        .live()
+        .example("\"Garden\""),
+        key!(
+            "camera.overlay.time",
+            camera.overlay.time,
+            Switch,
+            "Date and time in the picture, in `device.timezone`. A Pi has no clock of its own: \
+             they are right once it has reached a time server."
+        )
+        .live(),
+        key!(
+            "camera.overlay.position",
+            camera.overlay.position,
+            Words(&[
+                ("top-left", Corner::TopLeft),
+                ("top-right", Corner::TopRight),
+                ("bottom-left", Corner::BottomLeft),
+                ("bottom-right", Corner::BottomRight),
+            ]),
+            "The corner they stand in."
+        )
+        .live(),
+    ]
+}
+
+fn stabilizer() -> Vec<Key> {
+    vec![
+        key!(
+            "camera.stabilizer.smoothing_radius",
+            camera.stabilizer.smoothing_radius,
+            Whole(1, 120),
+            "How many pictures the motion is smoothed over. More is steadier, but the picture \
+             comes later by as many, and they are all kept in memory."
+        )
+        .unit("pictures"),
+        key!(
+            "camera.stabilizer.border_size",
+            camera.stabilizer.border_size,
+            Whole(0, 512),
+            "Border added around the picture, so that what moves out of it is not lost."
+        )
+        .unit("pixels"),
+        key!(
+            "camera.stabilizer.border_type",
+            camera.stabilizer.border_type,
+            Words(&[
+                ("black", BorderType::Black),
+                ("reflect", BorderType::Reflect),
+                ("reflect_101", BorderType::Reflect101),
+                ("replicate", BorderType::Replicate),
+                ("wrap", BorderType::Wrap),
+            ]),
+            "What fills the border: black, the mirrored picture (`reflect_101` without repeating \
+             the edge itself), its edge drawn out, or its other side."
+        ),
+        key!(
+            "camera.stabilizer.crop_n_zoom",
+            camera.stabilizer.crop_n_zoom,
+            Switch,
+            "Crops the border and enlarges the rest, so that no border is seen. It costs \
+             sharpness and some of the view."
+        ),
+    ]
+}
+
+fn controls() -> Vec<Key> {
+    vec![
+        key!(
+            "camera.controls.brightness",
+            camera.controls.brightness,
+            Maybe(Real(-1.0, 1.0)),
+            "From −1, black, to 1, white; 0 is neutral."
+        )
+        .live()
+        .example("0.1"),
+        key!(
+            "camera.controls.contrast",
+            camera.controls.contrast,
+            Maybe(Real(0.0, 32.0)),
+            "0 is flat, 1 neutral."
+        )
+        .live()
+        .example("1.2"),
+        key!(
+            "camera.controls.saturation",
+            camera.controls.saturation,
+            Maybe(Real(0.0, 32.0)),
+            "0 is grey, 1 neutral."
+        )
+        .live()
+        .example("0.9"),
+        key!(
+            "camera.controls.sharpness",
+            camera.controls.sharpness,
+            Maybe(Real(0.0, 16.0)),
+            "0 is none, 1 neutral. More sharpens noise too, which costs bits."
+        )
+        .live()
+        .example("1.5"),
+        key!(
+            "camera.controls.exposure",
+            camera.controls.exposure,
+            Maybe(OrAuto(Time(Unit::Microseconds, 1.0, 60_000_000.0))),
+            "Shutter time. One longer than a picture lasts slows the camera down."
+        )
+        .live()
+        .example("10000"),
+        key!(
+            "camera.controls.exposure_value",
+            camera.controls.exposure_value,
+            Maybe(Real(-8.0, 8.0)),
+            "Makes automatic exposure darker (below 0) or lighter."
+        )
+        .unit("stops")
+        .live()
+        .example("0.5"),
+        key!(
+            "camera.controls.gain",
+            camera.controls.gain,
+            Maybe(OrAuto(Real(1.0, 64.0))),
+            "Amplification of the sensor. More shows more in the dark, and more noise."
+        )
+        .live()
+        .example("2"),
+        key!(
+            "camera.controls.awb",
+            camera.controls.awb,
+            Maybe(Words(&[
+                ("auto", Awb::Auto),
+                ("incandescent", Awb::Incandescent),
+                ("tungsten", Awb::Tungsten),
+                ("fluorescent", Awb::Fluorescent),
+                ("indoor", Awb::Indoor),
+                ("daylight", Awb::Daylight),
+                ("cloudy", Awb::Cloudy),
+            ])),
+            "White balance: the light to reckon with."
+        )
+        .live()
+        .example("\"daylight\""),
+        key!(
+            "camera.controls.af_mode",
+            camera.controls.af_mode,
+            Maybe(Words(&[
+                ("manual", AfMode::Manual),
+                ("auto", AfMode::Auto),
+                ("continuous", AfMode::Continuous),
+            ])),
+            "Focus: where `lens_position` puts it, once at the start, or all the time."
+        )
+        .live()
+        .example("\"continuous\""),
+        key!(
+            "camera.controls.lens_position",
+            camera.controls.lens_position,
+            Maybe(Real(0.0, 32.0)),
+            "Where manual focus is sharp: 0 is infinity, 2 half a metre, 10 ten centimetres."
+        )
+        .unit("dioptres")
+        .live()
+        .example("0.5"),
+        key!(
+            "camera.controls.hdr",
+            camera.controls.hdr,
+            Maybe(Words(&[
+                ("off", Hdr::Off),
+                ("single-exposure", Hdr::SingleExposure),
+                ("multi-exposure", Hdr::MultiExposure),
+                ("night", Hdr::Night),
+            ])),
+            "Keeps detail in both light and shade. From several exposures it costs frame rate, and \
+             what moves may show twice."
+        )
+        .live()
+        .example("\"single-exposure\""),
+        key!(
+            "camera.controls.flicker",
+            camera.controls.flicker,
+            Maybe(Words(&[
+                ("off", Flicker::Off),
+                ("50hz", Flicker::Hz50),
+                ("60hz", Flicker::Hz60),
+                ("auto", Flicker::Auto),
+            ])),
+            "Suits the shutter to lamps that flicker with the mains: 50 Hz in most of the world, \
+             60 Hz in North America and parts of Asia."
+        )
+        .live()
+        .example("\"50hz\""),
+        key!(
+            "camera.controls.roi",
+            camera.controls.roi,
+            Maybe(Region),
+            "The part of the sensor that is shown: a zoom without loss as far as the sensor has \
+             more pixels than the picture."
+        )
+        .live()
+        .example("[0.25, 0.25, 0.5, 0.5]"),
+    ]
+}
+
+fn encoder() -> Vec<Key> {
+    vec![
+        key!(
+            "encoder.backend",
+            encoder.backend,
+            Words(&[
+                ("auto", Backend::Auto),
+                ("v4l2-m2m", Backend::V4l2M2m),
+                ("openh264", Backend::OpenH264),
+            ]),
+            "Who encodes. `auto` is the hardware where there is one (Zero 2 W, 3, 4), else \
+             software, which a Pi 5 does well and a Zero 2 W only for small pictures."
+        ),
+        key!(
+            "encoder.bitrate",
+            encoder.bitrate,
+            Rate,
+            "Target rate. Every viewer takes this much of the uplink: ten viewers at 2M need 20 \
+             megabits a second."
+        )
+        .unit("bits a second")
+        .live(),
+        key!(
+            "encoder.keyframe_interval",
+            encoder.keyframe_interval,
+            Time(Unit::Seconds, 0.5, 120.0),
+            "Longest time between key pictures when nobody asks for one. Viewers who join do not \
+             wait for it. Key pictures are large: the shorter, the worse the picture at the same \
+             rate. Recorders may want 2."
+        ),
+    ]
+}
+
+fn stream() -> Vec<Key> {
+    vec![
+        key!(
+            "stream.live_broadcast",
+            stream.live_broadcast,
+            Switch,
+            "Many viewers at once. Off: one, and who comes next is told so."
+        ),
+        key!(
+            "stream.infinite_frames",
+            stream.infinite_frames,
+            Switch,
+            "When the source ends or fails, viewers see a \"no signal\" card until it is back. \
+             Off: the stream ends."
+        ),
+        key!(
+            "stream.max_viewers",
+            stream.max_viewers,
+            Whole(1, 10_000),
+            "Most viewers at once; who comes next is asked to come later. Each costs \
+             `encoder.bitrate` of the uplink, and work to encrypt it."
+        ),
+        key!(
+            "stream.keep_warm",
+            stream.keep_warm,
+            Switch,
+            "Keeps camera and encoder running while nobody watches. The first viewer sees a \
+             picture about a second sooner; the device stays as warm as if it were watched."
+        ),
+    ]
+}

@@ -1,0 +1,274 @@
+//! Rows for the network: the device on it, and what it serves there.
+
+use super::{Key, Scope, Section, key};
+use crate::config::shape::Hidden;
+use crate::config::shape::{
+    ByPath, IceServerTable, List, Maybe, Parsed, Place, Switch, TlsTable, Unseen, Whole,
+};
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "auth",
+        scope: Scope::Everywhere,
+        doc: "Who may sign in. It stands first because a file that is cut short, by a power \
+              failure say, keeps what stands first. With nothing set, only the device itself may \
+              watch, and others get just the page on which the owner sets a password. A mistake \
+              here locks sign-in until it is mended; it never opens it.",
+    },
+    Section {
+        name: "device",
+        scope: Scope::Everywhere,
+        doc: "The device itself.",
+    },
+    Section {
+        name: "wifi",
+        scope: Scope::Image,
+        doc: "The wireless network to join. A cable needs nothing.",
+    },
+    Section {
+        name: "network",
+        scope: Scope::Image,
+        doc: "The device's address.",
+    },
+    Section {
+        name: "http",
+        scope: Scope::Everywhere,
+        doc: "The web server: pages, signalling and API.",
+    },
+    Section {
+        name: "webrtc",
+        scope: Scope::Everywhere,
+        doc: "How pictures reach viewers. In one's own network the defaults are enough.",
+    },
+    Section {
+        name: "site",
+        scope: Scope::Everywhere,
+        doc: "The files the pages are made of. They are built in; change them by editing the \
+              copies in the data folder.",
+    },
+];
+
+pub(super) fn keys() -> Vec<Key> {
+    [device(), http(), webrtc(), site()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn device() -> Vec<Key> {
+    vec![
+        key!(
+            "device.hostname",
+            device.hostname,
+            Parsed("a name of 1 to 63 letters, digits and inner hyphens"),
+            "The device's name: it is found at `NAME.local`. Two devices need two names."
+        ),
+        key!(
+            "device.timezone",
+            device.timezone,
+            Parsed("a time zone such as \"Europe/Berlin\""),
+            "The time zone of the clock in the picture and of the log, by its IANA name."
+        ),
+        key!(
+            "wifi.country",
+            wifi.country,
+            Maybe(Parsed(
+                "the two capital letters of a country, such as \"DE\""
+            )),
+            "Where the device stands. It decides which channels are lawful; without it only those \
+             allowed everywhere are used, and a network on another channel is not found."
+        )
+        .example("\"DE\""),
+        key!(
+            "wifi.ssid",
+            wifi.ssid,
+            Maybe(Parsed("a network's name of 1 to 32 bytes")),
+            "The network's name. Unset, the radio stays off."
+        )
+        .example("\"my network\""),
+        key!(
+            "wifi.password",
+            wifi.password,
+            Maybe(Hidden(8, 64)),
+            "The network's passphrase, or its key as 64 hexadecimal digits. Leave it out for an \
+             open network."
+        )
+        .example("\"its passphrase\""),
+        key!(
+            "wifi.hidden",
+            wifi.hidden,
+            Switch,
+            "Whether the network does not announce its name. The device then calls for it aloud, \
+             which takes longer and lets everyone in reach know the name."
+        ),
+        key!(
+            "network.address",
+            network.address,
+            Parsed("\"dhcp\" or an address with its prefix, such as \"192.168.1.20/24\""),
+            "Where the address comes from. With a static one, set `gateway` and `dns` too, or the \
+             device reaches only its own network."
+        ),
+        key!(
+            "network.gateway",
+            network.gateway,
+            Maybe(Parsed("an IP address")),
+            "The router, beside a static address."
+        )
+        .example("\"192.168.1.1\""),
+        key!(
+            "network.dns",
+            network.dns,
+            List(Parsed("an IP address")),
+            "Name servers. Empty: those DHCP names."
+        ),
+    ]
+}
+
+fn http() -> Vec<Key> {
+    vec![
+        key!(
+            "http.listen",
+            http.listen,
+            Parsed("an address with its port, such as \"0.0.0.0:8000\" or \"[::]:8000\""),
+            "Where the web server listens. The default is reached from the device itself only; \
+             `0.0.0.0:8000` is every IPv4 network it is on, `[::]:8000` IPv6 as well. A value \
+             that cannot be read leaves it at the default."
+        ),
+        key!(
+            "http.tls",
+            http.tls,
+            Maybe(TlsTable),
+            "Serves HTTPS instead of HTTP. Without it a password crosses the network in the \
+             clear, so a mistake here locks sign-in."
+        )
+        .guard()
+        .example("{ cert = \"/etc/picket/cert.pem\", key = \"/etc/picket/key.pem\" }"),
+        key!(
+            "http.allowed_hosts",
+            http.allowed_hosts,
+            List(Parsed("a host name or an IP address, without port")),
+            "Further names under which browsers may ask for the pages, such as that of a reverse \
+             proxy. The device's own names and addresses always may. Other names are refused, \
+             because a foreign page can point a name of its own at the device (DNS rebinding)."
+        ),
+        key!(
+            "http.cors",
+            http.cors,
+            List(Parsed(
+                "an exact origin such as \"https://cams.example\"; \"*\" is not allowed"
+            )),
+            "Pages of other sites that may use the API. A page listed here can do whatever the \
+             visitor who opens it may do."
+        ),
+        key!(
+            "http.mounts",
+            http.mounts,
+            ByPath(Place("a folder")),
+            "Folders to serve as they are, by path: `{ \"/clips\" = \"/data/clips\" }`. Whoever \
+             may watch may read them."
+        ),
+        key!(
+            "http.pages",
+            http.pages,
+            ByPath(Parsed(
+                "a template below `templates`, such as \"garden.html\""
+            )),
+            "Further pages, by path: `{ \"/garden\" = \"garden.html\" }`."
+        ),
+        key!(
+            "http.max_connections",
+            http.max_connections,
+            Whole(1, 65_535),
+            "Most connections at once. Each costs memory while it is open. Watching over WebRTC \
+             needs none after it has begun; MJPEG keeps one."
+        ),
+        key!(
+            "http.max_connections_per_address",
+            http.max_connections_per_address,
+            Whole(1, 65_535),
+            "Most connections at once from one address, so that one visitor cannot take them all. \
+             Raise it behind a reverse proxy, where everybody has the proxy's address."
+        ),
+    ]
+}
+
+fn webrtc() -> Vec<Key> {
+    vec![
+        key!(
+            "webrtc.udp_port",
+            webrtc.udp_port,
+            Whole(0, 65_535),
+            "The one UDP port for all viewers: the one to open in a firewall. 0 takes any that is \
+             free, another at each start."
+        ),
+        key!(
+            "webrtc.announce",
+            webrtc.announce,
+            List(Parsed("an IP address")),
+            "Further addresses under which viewers reach that port, such as the public one of a \
+             router that forwards it."
+        ),
+        key!(
+            "webrtc.ice_servers",
+            webrtc.ice_servers,
+            List(IceServerTable),
+            "Servers that help viewers behind routers: `{ urls = \"stun:stun.example.org:3478\" \
+             }`, or a relay, `{ urls = \"turn:turn.example.org\", username = \"cam\", credential = \
+             \"secret\" }`. STUN costs nothing; through TURN each viewer's stream passes the relay \
+             and is delayed by the way there. Viewers get the credentials too, or they could not \
+             use the relay. A change holds for new viewers."
+        )
+        .live(),
+        key!(
+            "webrtc.ipv6",
+            webrtc.ipv6,
+            Switch,
+            "Whether viewers may come over IPv6."
+        ),
+        key!(
+            "webrtc.tcp",
+            webrtc.tcp,
+            Switch,
+            "Whether viewers may come over TCP, on the same port number, where a firewall lets no \
+             UDP through. A lost packet then holds up all that follow: the picture lags where it \
+             would otherwise blur."
+        ),
+    ]
+}
+
+fn site() -> Vec<Key> {
+    vec![
+        key!(
+            "site.data_location",
+            site.data_location,
+            Maybe(Place("a folder")),
+            "The folder of the data-files (`templates/`, `static/`). It must be writable. Unset, a \
+             folder of the user Picket runs as."
+        )
+        .example("\"/data/site\""),
+        key!(
+            "site.overwrite_default_files",
+            site.overwrite_default_files,
+            Switch,
+            "Writes the files Picket brought anew at every start, which undoes edits in them. \
+             Files of your own are never touched."
+        ),
+        key!(
+            "site.download_url",
+            site.download_url,
+            Maybe(Unseen(
+                "a URL such as \"https://files.example/site.tar.gz\""
+            )),
+            "Where missing data-files are fetched, instead of the built-in ones. Needs \
+             `download_sha256`. When the download fails, the built-in files are used."
+        )
+        .example("\"https://files.example/site.tar.gz\""),
+        key!(
+            "site.download_sha256",
+            site.download_sha256,
+            Maybe(Parsed("a SHA-256 checksum: 64 hexadecimal digits")),
+            "Checksum of the download; a file with another one is thrown away."
+        )
+        .example("\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""),
+    ]
+}

@@ -1,0 +1,381 @@
+//! From a file's bytes to a [`Config`] and the problems met on the way.
+//!
+//! Three rules. A value that cannot be used leaves its key at the default, and of a list the
+//! entries that can be used are kept. A file that cannot be read to its end counts up to the line
+//! where reading fails. And a mistake never makes sign-in weaker: where one may have hidden who
+//! was meant to be let in, or would send a password in the clear, sign-in is locked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use super::hint::{Hint, hint, hint_for_path, speaks_of_access};
+use super::keys::{Key, Taken, find_key, guards, is_section};
+use super::problem::{Place, Problem, ProblemKind};
+use super::shape::{Refusal, Value, quoted};
+use super::text::Text;
+use super::{Auth, Config};
+
+/// Most problems that are told. A file with more is no configuration at all.
+const MOST_PROBLEMS: usize = 100;
+
+/// How often reading is tried again with the line at fault, and all below it, cut off.
+const ATTEMPTS: usize = 4;
+
+/// Said after whatever locks sign-in.
+const LOCKED: &str = "sign-in is locked until this is mended";
+
+/// What became of a configuration file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What to run with: complete, whatever was wrong with the file.
+    pub config: Config,
+    /// What was wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+    /// How far the file could be read.
+    pub extent: Extent,
+}
+
+/// How far a file could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// To its end.
+    Whole,
+    /// Up to a place that is no text, or no TOML.
+    Cut,
+}
+
+impl Loaded {
+    /// For a file that is there but could not be read at all: defaults, and sign-in locked,
+    /// because nobody knows what it says about that.
+    #[must_use]
+    pub fn unreadable(name: &str, why: &std::io::Error) -> Self {
+        let text = Text::decode(&[]);
+        let mut reader = Reader::new(name, &text);
+        reader.unreadable(0, 1, &format!("the file cannot be read ({why})"));
+        reader.finish()
+    }
+
+    /// Whether something the owner asked for is not done as asked.
+    #[must_use]
+    pub fn any_refused(&self) -> bool {
+        self.problems.iter().any(Problem::is_refusal)
+    }
+
+    /// Runs on with the last good configuration when this file could not be read to its end; the
+    /// problems stay. A file that was read to its end counts, whatever is wrong in it.
+    #[must_use]
+    pub fn or_last_good(self, last_good: Option<Config>) -> Self {
+        match (self.extent, last_good) {
+            (Extent::Cut, Some(config)) => Self { config, ..self },
+            _ => self,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file. `name` is what problems call it. Never fails and never panics,
+    /// whatever the bytes; see [`Loaded`].
+    #[must_use]
+    pub fn load(bytes: &[u8], name: &str) -> Loaded {
+        let text = Text::decode(bytes);
+        let mut reader = Reader::new(name, &text);
+        let table = reader.parse();
+        reader.table("", &table);
+        reader.check_together();
+        reader.finish()
+    }
+
+    /// Sets one key from the command line: `camera.source=file:clip.mp4`. What stands behind the
+    /// `=` is a TOML value or, where it is none that the key can use, a plain string.
+    ///
+    /// # Errors
+    /// When there is no such key or the value cannot be used. The configuration is then as before,
+    /// except that a mistake in a key that guards access locks sign-in, as in the file.
+    pub fn apply_set(&mut self, assignment: &str) -> Result<(), Vec<Problem>> {
+        let (name, written) = assignment.split_once('=').unwrap_or((assignment, ""));
+        let (name, written) = (name.trim(), written.trim());
+        let problem = |kind, message| Problem {
+            place: Place::Set {
+                key: name.escape_debug().take(80).collect(),
+            },
+            kind,
+            message,
+        };
+        let fail = |config: &mut Self, guard, problems: Vec<Problem>| {
+            if guard && let Some(problem) = problems.first() {
+                config.auth.lock(problem.to_string());
+            }
+            Err(problems)
+        };
+        let Some(key) = find_key(name) else {
+            let Hint { words, guard } = hint_for_path(name);
+            let message = unknown("there is no such key", &words, guard);
+            let kind = if guard {
+                ProblemKind::Refused
+            } else {
+                ProblemKind::Unknown
+            };
+            return fail(self, guard, vec![problem(kind, message)]);
+        };
+        let string = Value::new(0..0, DeValue::String(written.into()));
+        let value = DeValue::parse(written).ok();
+        let candidates = value.iter().chain([&string]);
+        let mut first = None;
+        for candidate in candidates {
+            let mut trial = self.clone();
+            let (_, refusals) = key.read(candidate, &mut trial);
+            if refusals.is_empty() {
+                *self = trial;
+                return Ok(());
+            }
+            first.get_or_insert(refusals);
+        }
+        let problems = first.into_iter().flatten().map(|refusal| {
+            let end = if key.guard {
+                LOCKED
+            } else {
+                "nothing was changed"
+            };
+            problem(ProblemKind::Refused, format!("{}; {end}", refusal.message))
+        });
+        fail(self, key.guard, problems.collect())
+    }
+}
+
+/// `unknown key …: did you mean …?`
+fn unknown(what: &str, hint: &str, guard: bool) -> String {
+    let separator = if hint.is_empty() { "" } else { ": " };
+    match guard {
+        true => format!("{what}{separator}{hint}; it may have been meant to protect, so {LOCKED}"),
+        false => format!("{what}{separator}{hint}"),
+    }
+}
+
+/// Walks through a file and gathers what it finds.
+struct Reader<'t> {
+    name: Arc<str>,
+    text: &'t Text,
+    config: Config,
+    /// Problems with the byte they stand at, by which they are sorted in the end.
+    problems: Vec<(usize, Problem)>,
+    /// Where each key that was met stands.
+    met: BTreeMap<&'static str, usize>,
+    /// Why sign-in is to be locked. Done in the end, so that nothing is set after it.
+    lock: Option<String>,
+    extent: Extent,
+}
+
+impl<'t> Reader<'t> {
+    fn new(name: &str, text: &'t Text) -> Self {
+        Self {
+            name: name.into(),
+            text,
+            config: Config::default(),
+            problems: Vec::new(),
+            met: BTreeMap::new(),
+            lock: None,
+            extent: Extent::Whole,
+        }
+    }
+
+    /// Parses the text, or as many whole lines from its beginning as are TOML by themselves. What
+    /// they say is then what they say in the whole file too: TOML forbids that a later line
+    /// changes what an earlier one set.
+    fn parse(&mut self) -> DeTable<'t> {
+        let text = self.text;
+        let mut fault = text.fault.map(|why| (text.text.len(), why.to_owned()));
+        let mut end = match fault {
+            Some((at, _)) => text.line_start(at),
+            None => text.text.len(),
+        };
+        let mut table = DeTable::new();
+        for _ in 0..ATTEMPTS {
+            match DeTable::parse(&text.text[..end]) {
+                Ok(parsed) => {
+                    table = parsed.into_inner();
+                    break;
+                }
+                Err(e) => {
+                    let at = e.span().map_or(0, |span| span.start);
+                    end = text.line_start(at.min(end.saturating_sub(1)));
+                    fault.get_or_insert_with(|| (at, e.message().to_owned()));
+                }
+            }
+        }
+        if let Some((at, why)) = fault {
+            let from_line = if table.is_empty() {
+                1
+            } else {
+                text.position(end).0
+            };
+            self.unreadable(at, from_line, &why);
+        }
+        table
+    }
+
+    fn unreadable(&mut self, at: usize, from_line: usize, why: &str) {
+        self.extent = Extent::Cut;
+        let message = format!("{why}; nothing from line {from_line} on is used, and {LOCKED}");
+        self.guarded(at, ProblemKind::Unreadable, message);
+    }
+
+    /// Reads one table of the file, the section `path` or, when empty, the file itself.
+    fn table(&mut self, path: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let at = name.span().start;
+            let name = name.get_ref().as_ref();
+            // A quoted name may hold a dot, and then is not the path it looks like.
+            let full = match path {
+                _ if name.contains('.') => String::new(),
+                "" => name.to_owned(),
+                _ => format!("{path}.{name}"),
+            };
+            if let Some(key) = find_key(&full) {
+                self.met.insert(key.name, at);
+                self.key(key, value);
+            } else if is_section(&full) {
+                match value.get_ref() {
+                    DeValue::Table(table) => self.table(&full, table),
+                    _ => self.not_a_table(&full, at),
+                }
+            } else {
+                self.unknown(path, name, at, value);
+            }
+            if self.problems.len() > MOST_PROBLEMS {
+                return;
+            }
+        }
+    }
+
+    fn key(&mut self, key: &Key, value: &Value<'_>) {
+        let (taken, refusals) = key.read(value, &mut self.config);
+        for Refusal { at, message } in refusals {
+            let end = match taken {
+                _ if key.guard => LOCKED.to_owned(),
+                Taken::Yes => "it is left out".to_owned(),
+                Taken::No => format!("the default is used, {}", key.default_in_words()),
+            };
+            let message = format!("`{}` {message}; {end}", key.name);
+            match key.guard {
+                true => self.guarded(at.start, ProblemKind::Refused, message),
+                false => self.report(at.start, ProblemKind::Refused, message),
+            }
+        }
+    }
+
+    fn not_a_table(&mut self, section: &str, at: usize) {
+        let message = format!("[{section}] expects a table, written `[{section}]` once");
+        match guards(section) {
+            true => self.guarded(at, ProblemKind::Refused, format!("{message}; {LOCKED}")),
+            false => self.report(at, ProblemKind::Refused, message),
+        }
+    }
+
+    fn unknown(&mut self, section: &str, name: &str, at: usize, value: &Value<'_>) {
+        let Hint { words, guard } = hint(section, name);
+        let guard = guard || section == "auth" || holds_access(value.get_ref());
+        let shown = quoted(name);
+        let shown = shown.trim_matches('"');
+        let what = match (value.get_ref(), section) {
+            (DeValue::Table(_), "") => format!("unknown section [{shown}]"),
+            (_, "") => format!("unknown key `{shown}` outside of any section"),
+            _ => format!("unknown key `{shown}` in [{section}]"),
+        };
+        let message = unknown(&what, &words, guard);
+        match guard {
+            true => self.guarded(at, ProblemKind::Refused, message),
+            false => self.report(at, ProblemKind::Unknown, message),
+        }
+    }
+
+    /// Checks what no key can tell alone.
+    fn check_together(&mut self) {
+        let both = |a, b| Some(*self.met.get(a)?.max(self.met.get(b)?));
+        if let Some(at) = both("auth.password", "auth.password_hash") {
+            let message =
+                format!("`password` and `password_hash` are both given; remove one; {LOCKED}");
+            self.guarded(at, ProblemKind::Refused, message);
+        }
+        if self.config.site.download_url.is_some() && self.config.site.download().is_none() {
+            let message = "`site.download_url` needs `site.download_sha256`; nothing is downloaded";
+            self.report(
+                self.place_of("site.download_url"),
+                ProblemKind::Refused,
+                message.to_owned(),
+            );
+        }
+        if self.config.wifi.password.is_some() && self.config.wifi.ssid.is_none() {
+            let message = "`wifi.password` has no effect without `wifi.ssid`";
+            self.report(
+                self.place_of("wifi.password"),
+                ProblemKind::Warning,
+                message.to_owned(),
+            );
+        }
+    }
+
+    fn place_of(&self, key: &str) -> usize {
+        self.met.get(key).copied().unwrap_or_default()
+    }
+
+    /// Reports a problem that locks sign-in.
+    fn guarded(&mut self, at: usize, kind: ProblemKind, message: String) {
+        let problem = self.problem(at, kind, message);
+        self.lock.get_or_insert_with(|| problem.to_string());
+        self.problems.push((at, problem));
+    }
+
+    fn report(&mut self, at: usize, kind: ProblemKind, message: String) {
+        let problem = self.problem(at, kind, message);
+        self.problems.push((at, problem));
+    }
+
+    fn problem(&self, at: usize, kind: ProblemKind, message: String) -> Problem {
+        let (line, column) = self.text.position(at);
+        Problem {
+            place: Place::File {
+                name: self.name.clone(),
+                line,
+                column,
+            },
+            kind,
+            message,
+        }
+    }
+
+    fn finish(mut self) -> Loaded {
+        if self.problems.len() > MOST_PROBLEMS {
+            self.problems.truncate(MOST_PROBLEMS);
+            let message = format!(
+                "more than {MOST_PROBLEMS} problems, so this is no Picket configuration; {LOCKED}"
+            );
+            self.guarded(0, ProblemKind::Refused, message);
+        }
+        self.problems.sort_by_key(|(at, _)| *at);
+        if let Some(why) = self.lock {
+            self.config.auth = Auth::Locked { why };
+        }
+        Loaded {
+            config: self.config,
+            problems: self
+                .problems
+                .into_iter()
+                .map(|(_, problem)| problem)
+                .collect(),
+            extent: self.extent,
+        }
+    }
+}
+
+/// Whether a table that is not understood holds, at any depth, a name that has to do with access.
+fn holds_access(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(table) => table
+            .iter()
+            .any(|(name, value)| speaks_of_access(name.get_ref()) || holds_access(value.get_ref())),
+        DeValue::Array(list) => list.iter().any(|value| holds_access(value.get_ref())),
+        _ => false,
+    }
+}

@@ -1,0 +1,43 @@
+//! The configuration: `config.toml`, as an owner writes it, and [`Config`], as the rooms read it.
+//!
+//! In come the bytes of a file and the `--set`s of a command line; out go a [`Config`] that is
+//! always complete and always safe to run with, and the [`Problem`]s met on the way, in plain
+//! words and with their line. Loading never fails: a camera on a roof must start whatever its
+//! card says. But a mistake never makes sign-in weaker; where it might, the result is
+//! [`Auth::Locked`]. The rules stand in [`load`](Config::load)'s file, the keys in [`keys()`], and
+//! the owner's reference, tested against them, is `docs/configuration.md`.
+//!
+//! Nothing here reads a file or a clock: [`find`] and [`Watch`] decide, the caller looks.
+
+mod auth;
+mod changes;
+pub mod fuzzing;
+mod hint;
+mod keys;
+mod load;
+mod model;
+mod problem;
+#[cfg(test)]
+mod reference;
+mod search;
+mod secret;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod text;
+mod values;
+mod watch;
+
+pub use auth::{Auth, Credentials, Password, PasswordError, PasswordHash};
+pub use changes::Changes;
+pub use keys::{Effect, Key, Scope, Section, find_key, keys, sections};
+pub use load::{Extent, Loaded};
+pub use model::*;
+pub use problem::{Place, Problem, ProblemKind};
+pub use search::find;
+pub use secret::Secret;
+pub use values::{
+    Address, Bitrate, CountryCode, Host, Hostname, IceServer, IceUrl, Malformed, Origin,
+    PrivateUrl, Roi, Sha256, Source, Ssid, TemplateName, Timezone, Tls, UrlPath,
+};
+pub use watch::{Sight, Stamp, Watch};

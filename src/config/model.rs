@@ -1,0 +1,564 @@
+//! The configuration as plain data: what every room reads.
+//!
+//! Defaults are those of [`Default`]; the reference in `docs/configuration.md` is tested against
+//! them. Ranges and the owner's words for each key stand in [`keys`](super::keys).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::values::{
+    Address, Bitrate, CountryCode, Host, Hostname, IceServer, Origin, PrivateUrl, Roi, Sha256,
+    Source, Ssid, TemplateName, Timezone, Tls, UrlPath,
+};
+use super::{Auth, Secret};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Who may sign in.
+    pub auth: Auth,
+    /// The device itself.
+    pub device: Device,
+    /// Its wireless network; image only.
+    pub wifi: Wifi,
+    /// Its address; image only.
+    pub network: Network,
+    /// Where pictures come from.
+    pub camera: Camera,
+    /// How they are coded.
+    pub encoder: Encoder,
+    /// Who watches, and what is shown when there is no picture.
+    pub stream: Stream,
+    /// How pictures reach viewers.
+    pub webrtc: Webrtc,
+    /// The web server.
+    pub http: Http,
+    /// The pages' files.
+    pub site: Site,
+    /// The lamp; image only.
+    pub led: Led,
+    /// The button; image only.
+    pub button: Button,
+    /// The hardware watchdog; image only.
+    pub watchdog: Watchdog,
+    /// Updates of the image; image only.
+    pub update: Update,
+    /// The log.
+    pub log: Log,
+}
+
+/// `[device]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Device {
+    /// Its name on the network; it answers at `NAME.local`.
+    pub hostname: Hostname,
+    /// Time zone of the clock in the picture and of the log.
+    pub timezone: Timezone,
+}
+
+/// `[wifi]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wifi {
+    /// Where the device stands.
+    pub country: Option<CountryCode>,
+    /// Which network to join; none keeps the radio off.
+    pub ssid: Option<Ssid>,
+    /// Its passphrase; none for an open network.
+    pub password: Option<Secret>,
+    /// Whether the network keeps its name to itself.
+    pub hidden: bool,
+}
+
+/// `[network]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Network {
+    /// The device's address.
+    pub address: Address,
+    /// The way out, beside a static address.
+    pub gateway: Option<IpAddr>,
+    /// Name servers; empty for those of DHCP.
+    pub dns: Vec<IpAddr>,
+}
+
+/// `[camera]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Camera {
+    /// Where pictures come from.
+    pub source: Source,
+    /// Wished width in pixels.
+    pub width: Option<u32>,
+    /// Wished height in pixels.
+    pub height: Option<u32>,
+    /// Wished pictures a second.
+    pub fps: Option<f64>,
+    /// Turn, clockwise.
+    pub rotation: Rotation,
+    /// Mirrors left and right.
+    pub hflip: bool,
+    /// Mirrors top and bottom.
+    pub vflip: bool,
+    /// Per cent taken off both width and height before encoding, 0 to 90.
+    pub frame_size_reduction: u8,
+    /// Whether to steady a shaking camera.
+    pub stabilize: bool,
+    /// Colour or shades of grey.
+    pub colorspace: Colorspace,
+    /// Pause between opening the source and its first picture.
+    pub time_delay: Duration,
+    /// Writing in the picture.
+    pub overlay: Overlay,
+    /// How pictures are steadied.
+    pub stabilizer: Stabilizer,
+    /// The camera's own knobs.
+    pub controls: Controls,
+}
+
+/// Clockwise turn of the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotation {
+    /// As the camera sees it.
+    #[default]
+    None,
+    /// A quarter.
+    Quarter,
+    /// Upside down.
+    Half,
+    /// Three quarters.
+    ThreeQuarters,
+}
+
+/// What of the picture's colour is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colorspace {
+    /// All of it.
+    #[default]
+    Color,
+    /// Brightness only.
+    Gray,
+}
+
+/// `[camera.overlay]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overlay {
+    /// Words.
+    pub text: Option<String>,
+    /// Whether date and time stand behind them.
+    pub time: bool,
+    /// In which corner.
+    pub position: Corner,
+}
+
+/// A corner of the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Corner {
+    /// Upper left.
+    #[default]
+    TopLeft,
+    /// Upper right.
+    TopRight,
+    /// Lower left.
+    BottomLeft,
+    /// Lower right.
+    BottomRight,
+}
+
+/// `[camera.stabilizer]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stabilizer {
+    /// How many pictures the motion is smoothed over.
+    pub smoothing_radius: u32,
+    /// Pixels added around the picture, so that its moved edge is not lost.
+    pub border_size: u32,
+    /// What fills the border.
+    pub border_type: BorderType,
+    /// Whether to crop the border and enlarge the rest.
+    pub crop_n_zoom: bool,
+}
+
+/// What stands beyond the picture's edge; `abcd` is the picture's last row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BorderType {
+    /// Black.
+    #[default]
+    Black,
+    /// `abcd|dcba`
+    Reflect,
+    /// `abcd|cba`
+    Reflect101,
+    /// `abcd|dddd`
+    Replicate,
+    /// `abcd|abcd`
+    Wrap,
+}
+
+/// `[camera.controls]`. What is `None` stays as the camera has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Controls {
+    /// −1 (black) to 1 (white).
+    pub brightness: Option<f64>,
+    /// 0 (flat) upwards; 1 is neutral.
+    pub contrast: Option<f64>,
+    /// 0 (grey) upwards; 1 is neutral.
+    pub saturation: Option<f64>,
+    /// 0 (none) upwards; 1 is neutral.
+    pub sharpness: Option<f64>,
+    /// Shutter time.
+    pub exposure: Option<Auto<Duration>>,
+    /// Correction of automatic exposure, in stops.
+    pub exposure_value: Option<f64>,
+    /// Amplification of the sensor, 1 upwards.
+    pub gain: Option<Auto<f64>>,
+    /// White balance.
+    pub awb: Option<Awb>,
+    /// Focus.
+    pub af_mode: Option<AfMode>,
+    /// Focus distance in dioptres, for [`AfMode::Manual`]; 0 is infinity.
+    pub lens_position: Option<f64>,
+    /// High dynamic range.
+    pub hdr: Option<Hdr>,
+    /// Which lamps flicker.
+    pub flicker: Option<Flicker>,
+    /// The part of the sensor that is shown.
+    pub roi: Option<Roi>,
+}
+
+/// Left to the camera, or fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auto<T> {
+    /// The camera decides, picture by picture.
+    Auto,
+    /// Always this.
+    Fixed(T),
+}
+
+/// The light white balance reckons with; the names are those of libcamera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awb {
+    Auto,
+    Incandescent,
+    Tungsten,
+    Fluorescent,
+    Indoor,
+    Daylight,
+    Cloudy,
+}
+
+/// How the lens is focused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfMode {
+    /// It stays where [`Controls::lens_position`] puts it.
+    Manual,
+    /// Once, at the start.
+    Auto,
+    /// All the time.
+    Continuous,
+}
+
+/// How a high dynamic range is got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hdr {
+    /// Not at all.
+    Off,
+    /// From one exposure, by tone mapping.
+    SingleExposure,
+    /// From several exposures.
+    MultiExposure,
+    /// From several exposures, for the dark.
+    Night,
+}
+
+/// Mains frequency of the lamps in view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flicker {
+    /// Daylight, or lamps that do not flicker.
+    Off,
+    /// 50 Hz mains.
+    Hz50,
+    /// 60 Hz mains.
+    Hz60,
+    /// The camera finds out.
+    Auto,
+}
+
+/// `[encoder]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoder {
+    /// Who encodes.
+    pub backend: Backend,
+    /// Target rate.
+    pub bitrate: Bitrate,
+    /// Longest time between key pictures when nobody asks for one.
+    pub keyframe_interval: Duration,
+}
+
+/// Who encodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The hardware where there is one, else the software.
+    #[default]
+    Auto,
+    /// The Pi's hardware.
+    V4l2M2m,
+    /// Software.
+    OpenH264,
+}
+
+/// `[stream]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// Many viewers at once; otherwise one.
+    pub live_broadcast: bool,
+    /// Whether viewers are kept, with a "no signal" card, when the source ends.
+    pub infinite_frames: bool,
+    /// Most viewers at once.
+    pub max_viewers: u32,
+    /// Whether the camera runs while nobody watches.
+    pub keep_warm: bool,
+}
+
+/// `[webrtc]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webrtc {
+    /// The one UDP port all viewers use; 0 for any that is free.
+    pub udp_port: u16,
+    /// Further addresses under which viewers reach that port.
+    pub announce: Vec<IpAddr>,
+    /// STUN and TURN servers.
+    pub ice_servers: Vec<IceServer>,
+    /// Whether IPv6 is used.
+    pub ipv6: bool,
+    /// Whether viewers may come over TCP, on the same port number.
+    pub tcp: bool,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Where the web server listens.
+    pub listen: SocketAddr,
+    /// HTTPS; plain HTTP without.
+    pub tls: Option<Tls>,
+    /// Further names a browser may use for this device.
+    pub allowed_hosts: Vec<Host>,
+    /// Foreign pages that may use the API.
+    pub cors: Vec<Origin>,
+    /// Folders served as they are, by path.
+    pub mounts: BTreeMap<UrlPath, PathBuf>,
+    /// Templates served as pages, by path.
+    pub pages: BTreeMap<UrlPath, TemplateName>,
+    /// Most connections at once.
+    pub max_connections: u32,
+    /// Most connections at once from one address.
+    pub max_connections_per_address: u32,
+}
+
+/// `[site]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Site {
+    /// The folder of the data-files; a default place without.
+    pub data_location: Option<PathBuf>,
+    /// Whether the default files are written anew at every start.
+    pub overwrite_default_files: bool,
+    /// Where missing data-files are fetched; see [`Site::download`].
+    pub download_url: Option<PrivateUrl>,
+    /// Checksum of what is fetched.
+    pub download_sha256: Option<Sha256>,
+}
+
+impl Site {
+    /// Where to fetch missing data-files, and what their checksum must be. `None` unless both are
+    /// known: nothing unverified is ever fetched.
+    #[must_use]
+    pub fn download(&self) -> Option<(&PrivateUrl, &Sha256)> {
+        self.download_url
+            .as_ref()
+            .zip(self.download_sha256.as_ref())
+    }
+}
+
+/// `[led]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Led {
+    /// GPIO (BCM number) of the lamp; none for no lamp.
+    pub pin: Option<u8>,
+    /// Level at which it shines.
+    pub active: Level,
+}
+
+/// `[button]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Button {
+    /// GPIO (BCM number) of the button; none for no button.
+    pub pin: Option<u8>,
+    /// Level while it is pressed.
+    pub active: Level,
+    /// What a press does.
+    pub press: Press,
+}
+
+/// The level of a GPIO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// 3.3 V.
+    High,
+    /// 0 V.
+    Low,
+}
+
+/// What a press of the button does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Press {
+    /// Stops the picture for everyone, and lets it go on at the next press.
+    #[default]
+    Pause,
+    /// Starts the daemon anew.
+    Restart,
+    /// Nothing.
+    Nothing,
+}
+
+/// `[watchdog]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watchdog {
+    /// Whether the hardware restarts a device that hangs.
+    pub enabled: bool,
+    /// How long it may hang.
+    pub timeout: Duration,
+}
+
+/// `[update]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Update {
+    /// Where updates are announced; none for no updates.
+    pub url: Option<PrivateUrl>,
+    /// How often that is looked at.
+    pub check: Schedule,
+    /// Who decides to install.
+    pub install: Install,
+}
+
+/// How often updates are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// Only when the owner asks.
+    Never,
+    /// Once a day.
+    #[default]
+    Daily,
+    /// Once a week.
+    Weekly,
+}
+
+/// Who decides that an update is installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Install {
+    /// The owner.
+    #[default]
+    Manual,
+    /// Picket, when nobody watches.
+    Automatic,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// How much is told.
+    pub level: log::LevelFilter,
+}
+
+impl Default for Stabilizer {
+    fn default() -> Self {
+        Self {
+            smoothing_radius: 25,
+            border_size: 0,
+            border_type: BorderType::Black,
+            crop_n_zoom: false,
+        }
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Auto,
+            bitrate: Bitrate::DEFAULT,
+            keyframe_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            live_broadcast: true,
+            infinite_frames: true,
+            max_viewers: 100,
+            keep_warm: false,
+        }
+    }
+}
+
+impl Default for Webrtc {
+    fn default() -> Self {
+        Self {
+            udp_port: 8189,
+            announce: Vec::new(),
+            ice_servers: Vec::new(),
+            ipv6: true,
+            tcp: false,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            tls: None,
+            allowed_hosts: Vec::new(),
+            cors: Vec::new(),
+            mounts: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            max_connections: 512,
+            max_connections_per_address: 64,
+        }
+    }
+}
+
+impl Default for Led {
+    fn default() -> Self {
+        Self {
+            pin: None,
+            active: Level::High,
+        }
+    }
+}
+
+impl Default for Button {
+    fn default() -> Self {
+        Self {
+            pin: None,
+            active: Level::Low,
+            press: Press::default(),
+        }
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: log::LevelFilter::Info,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What is wrong with a configuration, in words for its owner.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One thing that is wrong, and where. Prints as `FILE:LINE:COL: message`.
+///
+/// The message never holds a secret, so it may go to the log, to the page and onto the card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub place: Place,
+    /// What kind of mistake it is.
+    pub kind: ProblemKind,
+    /// What is wrong, what was expected, and what Picket does instead.
+    pub message: String,
+}
+
+/// Where a problem stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file.
+    File {
+        /// The file's name, as it was given.
+        name: Arc<str>,
+        /// Line, counted from 1.
+        line: usize,
+        /// Character of that line, counted from 1.
+        column: usize,
+    },
+    /// On the command line, in `--set` of this key.
+    Set {
+        /// The key, as it was given.
+        key: String,
+    },
+}
+
+/// The kinds of mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// From here on the file cannot be read.
+    Unreadable,
+    /// A value cannot be used; the default, or what is left of a list, is used instead.
+    Refused,
+    /// There is no such key or section; it has no effect.
+    Unknown,
+    /// Everything is used as it stands, but it is hardly what was meant.
+    Warning,
+}
+
+impl Problem {
+    /// Whether something the owner asked for is not done as asked: `picket check` then fails.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.kind, ProblemKind::Unreadable | ProblemKind::Refused)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
+            Self::Set { key } => write!(f, "--set {key}"),
+        }
+    }
+}

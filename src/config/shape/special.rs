@@ -1,0 +1,242 @@
+//! Shapes of one value each, and those of secrets.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::compound::{Fields, List, Maybe};
+use super::{Parsed, Place, Refusal, Refusals, Shape, Text, Value, int, kind, number, real};
+use crate::config::secret::HIDDEN;
+use crate::config::{Bitrate, IceServer, IceUrl, Roi, Secret, Source, Tls};
+
+/// A rate: a number of bits a second, or a string with a unit.
+pub(in crate::config) struct Rate;
+
+impl Shape<Bitrate> for Rate {
+    fn expects(&self) -> String {
+        let (min, max) = (Bitrate::MIN.bps(), Bitrate::MAX.bps());
+        format!("a whole number from {min} to {max}, or short such as \"2500k\" or \"2M\"")
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Bitrate> {
+        let rate = match value.get_ref().as_str() {
+            Some(text) => text.parse().ok(),
+            None => int(value).and_then(|bps| Bitrate::from_bps(u32::try_from(bps).ok()?)),
+        };
+        rate.or_else(|| self.refuse(value, refusals))
+    }
+    fn write(&self, value: &Bitrate) -> Option<toml::Value> {
+        Some(i64::from(value.bps()).into())
+    }
+}
+
+/// A part of the picture: `[x, y, width, height]`.
+pub(in crate::config) struct Region;
+
+impl Shape<Roi> for Region {
+    fn expects(&self) -> String {
+        "`[x, y, width, height]`, each a share from 0 to 1, within the picture".to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Roi> {
+        let numbers: Option<Vec<f64>> = value
+            .get_ref()
+            .as_array()
+            .and_then(|list| list.iter().map(real).collect());
+        let roi = match numbers.as_deref() {
+            Some(&[x, y, width, height]) => Some(Roi {
+                x,
+                y,
+                width,
+                height,
+            }),
+            _ => None,
+        };
+        let inside = |from: f64, length: f64| from >= 0.0 && length > 0.0 && from + length <= 1.0;
+        roi.filter(|roi| inside(roi.x, roi.width) && inside(roi.y, roi.height))
+            .or_else(|| self.refuse(value, refusals))
+    }
+    fn write(&self, roi: &Roi) -> Option<toml::Value> {
+        Some(
+            [roi.x, roi.y, roi.width, roi.height]
+                .map(number)
+                .to_vec()
+                .into(),
+        )
+    }
+}
+
+/// `{ cert = …, key = … }`
+pub(in crate::config) struct TlsTable;
+
+impl Shape<Tls> for TlsTable {
+    fn expects(&self) -> String {
+        "a table with `cert` and `key`, the names of two PEM files".to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Tls> {
+        let before = refusals.len();
+        let fields = Fields::open(value, &["cert", "key"], refusals);
+        let mut file = |name| {
+            let field = fields.as_ref()?.get(name)?;
+            Place("the name of a PEM file").read(field, refusals)
+        };
+        match (file("cert"), file("key")) {
+            (Some(cert), Some(key)) => Some(Tls { cert, key }),
+            _ if refusals.len() > before => None,
+            _ => self.refuse(value, refusals),
+        }
+    }
+    fn write(&self, tls: &Tls) -> Option<toml::Value> {
+        let name = |path: &std::path::Path| toml::Value::from(path.display().to_string());
+        let fields = [("cert", name(&tls.cert)), ("key", name(&tls.key))];
+        Some(toml::Value::Table(
+            fields.map(|(k, v)| (k.to_owned(), v)).into_iter().collect(),
+        ))
+    }
+}
+
+/// `{ urls = …, username = …, credential = … }`
+pub(in crate::config) struct IceServerTable;
+
+impl IceServerTable {
+    const URL: Parsed = Parsed("an address such as \"stun:stun.example.org:3478\"");
+    const USERNAME: Maybe<Text> = Maybe(Text(512));
+    const CREDENTIAL: Maybe<Hidden> = Maybe(Hidden(1, 512));
+}
+
+impl Shape<IceServer> for IceServerTable {
+    fn expects(&self) -> String {
+        "a table with `urls` (\"stun:…\", \"turn:…\", or a list of them) and, for TURN, `username` \
+         and `credential`"
+            .to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<IceServer> {
+        let before = refusals.len();
+        let fields = Fields::open(value, &["urls", "username", "credential"], refusals);
+        let Some((fields, urls)) = fields.and_then(|f| f.get("urls").map(|urls| (f, urls))) else {
+            return self.refuse(value, refusals);
+        };
+        let urls: Vec<IceUrl> = if urls.get_ref().is_array() {
+            List(Self::URL).read(urls, refusals)?
+        } else {
+            vec![Self::URL.read(urls, refusals)?]
+        };
+        let username = fields
+            .get("username")
+            .map(|v| Self::USERNAME.read(v, refusals));
+        let credential = fields
+            .get("credential")
+            .map(|v| Self::CREDENTIAL.read(v, refusals));
+        let server = IceServer {
+            urls,
+            username: username.flatten().flatten(),
+            credential: credential.flatten().flatten(),
+        };
+        let relay = server.urls.iter().any(IceUrl::is_turn);
+        let known = server.username.is_some() && server.credential.is_some();
+        match server {
+            server if !server.urls.is_empty() && (known || !relay) => Some(server),
+            // What is missing may have been refused, and told, just now.
+            _ if refusals.len() > before => None,
+            _ => self.refuse(value, refusals),
+        }
+    }
+    fn write(&self, server: &IceServer) -> Option<toml::Value> {
+        let fields = [
+            ("urls", List(Self::URL).write(&server.urls)),
+            ("username", Self::USERNAME.write(&server.username)),
+            ("credential", Self::CREDENTIAL.write(&server.credential)),
+        ];
+        let fields = fields
+            .into_iter()
+            .filter_map(|(name, field)| Some((name.to_owned(), field?)));
+        Some(toml::Value::Table(fields.collect()))
+    }
+}
+
+/// A camera's source. What follows the colon may hold a password and is never shown.
+pub(in crate::config) struct SourceName;
+
+impl Shape<Source> for SourceName {
+    fn expects(&self) -> String {
+        "\"auto\", \"pattern\", \"libcamera\", \"libcamera:N\", \"v4l2:/dev/videoN\", \
+         \"file:NAME\", \"gst:PIPELINE\", \"page:URL\" or a URL (rtsp, rtsps, rtmp, http, https, \
+         udp)"
+            .to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Source> {
+        let text = value.get_ref().as_str();
+        if let Some(source) = text.and_then(|text| text.parse().ok()) {
+            return Some(source);
+        }
+        match text.and_then(|text| text.split_once(':')) {
+            Some((scheme, _)) => {
+                let found = super::quoted(&format!("{scheme}:…"));
+                let message = format!("expects {}, found {found}", self.expects());
+                refusals.push(Refusal {
+                    at: value.span(),
+                    message,
+                });
+                None
+            }
+            None => self.refuse(value, refusals),
+        }
+    }
+    fn write(&self, source: &Source) -> Option<toml::Value> {
+        Some(source.to_string().into())
+    }
+}
+
+/// Text that is never shown, of so many to so many characters.
+pub(in crate::config) struct Hidden(pub usize, pub usize);
+
+impl Shape<Secret> for Hidden {
+    fn expects(&self) -> String {
+        format!("a string of {} to {} characters", self.0, self.1)
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Secret> {
+        let text = value.get_ref().as_str();
+        let length = text.map(|text| text.chars().count());
+        if length.is_some_and(|length| (self.0..=self.1).contains(&length)) {
+            return text.map(Secret::new);
+        }
+        let found = length.map_or_else(
+            || kind(value.get_ref()).to_owned(),
+            |length| format!("one of {length}"),
+        );
+        let message = format!("expects {}, found {found}", self.expects());
+        refusals.push(Refusal {
+            at: value.span(),
+            message,
+        });
+        None
+    }
+    fn write(&self, _: &Secret) -> Option<toml::Value> {
+        Some(HIDDEN.into())
+    }
+}
+
+/// A string that a type can parse and that may hold a secret: it is not shown when it is wrong,
+/// and the type prints it without its secret part.
+pub(in crate::config) struct Unseen(pub &'static str);
+
+impl<T: FromStr + Display> Shape<T> for Unseen {
+    fn expects(&self) -> String {
+        self.0.to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<T> {
+        let parsed = value.get_ref().as_str().and_then(|text| text.parse().ok());
+        if parsed.is_none() {
+            let found = match kind(value.get_ref()) {
+                "a string" => "a string of another form",
+                other => other,
+            };
+            let message = format!("expects {}, found {found}", self.0);
+            refusals.push(Refusal {
+                at: value.span(),
+                message,
+            });
+        }
+        parsed
+    }
+    fn write(&self, value: &T) -> Option<toml::Value> {
+        Some(value.to_string().into())
+    }
+}
