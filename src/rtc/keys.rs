@@ -86,7 +86,8 @@ impl DtlsInstance for ListeningInstance {
         };
         let output = self.0.poll_output(buf);
         if let DtlsOutput::KeyingMaterial(material, profile) = &output {
-            let material = material.as_ref().to_vec();
+            let bytes: &[u8] = material.as_ref();
+            let material = bytes.to_vec();
             HEARD.set(Some(Keys {
                 profile: *profile,
                 material,
