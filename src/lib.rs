@@ -8,6 +8,7 @@
 
 pub mod camera;
 pub mod encoder;
+pub mod http;
 pub mod hub;
 pub mod media;
 pub mod rtc;
