@@ -9,6 +9,7 @@
 pub mod camera;
 pub mod config;
 pub mod encoder;
+pub mod http;
 pub mod hub;
 pub mod media;
 pub mod rtc;

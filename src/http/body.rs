@@ -1,0 +1,107 @@
+//! Reading what was sent, within bounds of size and time.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// Most bytes of a body. An offer of a browser with every codec it has is about 10 KB.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// How long a client may take to send a whole body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyTimeout(pub(super) Duration);
+
+impl Default for BodyTimeout {
+    fn default() -> Self {
+        Self(Duration::from_secs(10))
+    }
+}
+
+/// A whole body of at most [`MAX_BODY`] bytes.
+pub(super) struct Whole(pub(super) Bytes);
+
+impl Whole {
+    /// The body as text.
+    pub(super) fn text(self) -> Result<String, Problem> {
+        String::from_utf8(self.0.into()).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            Problem::bad_request(format!("expected text in UTF-8; byte {at} is none"))
+        })
+    }
+
+    /// The body as JSON; `expected` shows what it should look like.
+    pub(super) fn json<T: DeserializeOwned>(&self, expected: &str) -> Result<T, Problem> {
+        serde_json::from_slice(&self.0)
+            .map_err(|e| Problem::bad_request(format!("expected JSON such as {expected}: {e}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let timeout = request.extensions().get::<BodyTimeout>().copied();
+        let announced = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|n| n > MAX_BODY as u64) {
+            return Err(too_large());
+        }
+        let body = Limited::new(request.into_body(), MAX_BODY).collect();
+        match tokio::time::timeout(timeout.unwrap_or_default().0, body).await {
+            Ok(Ok(body)) => Ok(Self(body.to_bytes())),
+            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(e)) => {
+                log::debug!("a request's body: {e}");
+                Err(Problem::bad_request("the body is cut off or malformed").closing())
+            }
+            Err(_) => {
+                let detail = "the body took too long to arrive";
+                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing())
+            }
+        }
+    }
+}
+
+fn too_large() -> Problem {
+    let detail = format!("expected a body of at most {MAX_BODY} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).closing()
+}
+
+/// The media type of the body, without its parameters, in lower case.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default();
+    Some(essence.trim().to_ascii_lowercase())
+}
+
+/// Refuses a body that is not of the type `expected`.
+pub(super) fn expect_media_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
+    if media_type(headers).as_deref() == Some(expected) {
+        return Ok(());
+    }
+    let detail = format!("expected a body with Content-Type: {expected}");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+/// An answer in JSON.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => (
+            [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+            Body::from(bytes),
+        )
+            .into_response(),
+        Err(e) => Problem::internal(format!("cannot write the answer: {e}")).into_response(),
+    }
+}

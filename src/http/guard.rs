@@ -1,0 +1,1 @@
+//! Turns away what another web site sent.

@@ -1,0 +1,32 @@
+//! What browsers and programs talk to: pages, signalling, the API, and who may have what.
+//!
+//! In come HTTP requests; out go pages, answers to offers, and the state of the house. It is the
+//! only room that names the HTTP library.
+//!
+//! Following one request: [`serve`] accepts the connection and keeps slow clients from taking all
+//! the room there is; [`guard`] turns away what another web site sent; the table in [`routes`]
+//! names the handler and who may call it, which [`auth`] decides; [`body`] reads what was sent,
+//! within bounds; the handler ([`whep`], [`offer`], [`api`], [`pages`] …) asks the
+//! [`rtc`](crate::rtc) or [`hub`](crate::hub) and answers; what went wrong leaves as a
+//! [`problem`].
+
+mod api;
+mod auth;
+mod body;
+mod guard;
+mod offer;
+mod pages;
+mod problem;
+mod routes;
+mod serve;
+mod state;
+mod whep;
+
+/// The HTTP library, for those who add routes and middleware of their own.
+pub use axum;
+
+pub use auth::Auth;
+pub use pages::{PageError, Pages, StaticFile};
+pub use routes::{Access, ExtraRoutes, RouteError, listing, router};
+pub use serve::{Peer, ServeError, Server};
+pub use state::{HttpState, IceServer, Parts, Settings, Sharing};

@@ -1,0 +1,143 @@
+//! Pages and files for browsers.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::HttpState;
+use super::problem::Problem;
+use super::routes::{Access, Route, Verb};
+
+/// What pages look like, and where files are. Its calls may read the disk: they are made where
+/// blocking is allowed.
+pub trait Pages: Send + Sync {
+    /// Renders a template: "index.html".
+    ///
+    /// # Errors
+    /// When there is none of that name, or it is broken.
+    fn render(&self, template: &str, context: &Value) -> Result<String, PageError>;
+
+    /// The file of that name below `/static/`.
+    fn file(&self, name: &str) -> Option<StaticFile>;
+
+    /// Paths of pages of the owner's, and the template shown at each.
+    fn pages(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Prefixes of folders of the owner's: "/recordings".
+    fn mounts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The file of that name below a prefix.
+    fn mounted_file(&self, _prefix: &str, _name: &str) -> Option<StaticFile> {
+        None
+    }
+}
+
+/// Why a page cannot be shown: the template and the line at fault, for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PageError(pub String);
+
+/// A file as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticFile {
+    /// The content.
+    pub bytes: Bytes,
+    /// `Content-Type`.
+    pub mime: &'static str,
+    /// A strong entity tag, with its quotes.
+    pub etag: String,
+}
+
+/// Routes of the owner's pages and mounts.
+pub(super) fn routes(pages: &dyn Pages) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for (path, template) in pages.pages() {
+        let handler = move |State(state): State<HttpState>| page(state, template);
+        routes.push(Route::new(Verb::Get, &path, Access::Viewer, handler));
+    }
+    for prefix in pages.mounts() {
+        let path = format!("{prefix}/{{*path}}");
+        let handler = move |State(state): State<HttpState>,
+                            Path(name): Path<String>,
+                            headers: HeaderMap| async move {
+            let file = blocking(&state, move |pages| pages.mounted_file(&prefix, &name)).await?;
+            serve_file(file, &headers)
+        };
+        routes.push(Route::new(Verb::Get, &path, Access::Viewer, handler));
+    }
+    routes
+}
+
+/// `GET /`: the player.
+pub(super) async fn index(State(state): State<HttpState>) -> Result<Response, Problem> {
+    page(state, "index.html".into()).await
+}
+
+async fn page(state: HttpState, template: String) -> Result<Response, Problem> {
+    let context = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "hostname": state.settings.hostname,
+    });
+    let page = blocking(&state, move |pages| pages.render(&template, &context)).await?;
+    page.map(|html| Html(html).into_response()).map_err(|e| {
+        log::error!("a page cannot be shown: {e}");
+        Problem::internal("this page's template is broken; the camera's log says where")
+    })
+}
+
+/// `GET /static/{*path}`.
+pub(super) async fn static_file(
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let file = blocking(&state, move |pages| pages.file(&name)).await?;
+    serve_file(file, &headers)
+}
+
+fn serve_file(file: Option<StaticFile>, headers: &HeaderMap) -> Result<Response, Problem> {
+    let file = file.ok_or_else(|| Problem::not_found("there is no such file"))?;
+    let etag = HeaderValue::from_str(&file.etag)
+        .map_err(|_| Problem::internal("the file has no usable entity tag"))?;
+    // The page may keep it, and asks each time whether it is still the same.
+    let fresh = [
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (ETAG, etag),
+    ];
+    if has_it(headers, &file.etag) {
+        return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
+    }
+    let mime = [(CONTENT_TYPE, HeaderValue::from_static(file.mime))];
+    Ok((fresh, mime, Body::from(file.bytes)).into_response())
+}
+
+/// Whether `If-None-Match` names the tag (RFC 9110 §13.1.2, by weak comparison).
+fn has_it(headers: &HeaderMap, etag: &str) -> bool {
+    let lines = headers.get_all(IF_NONE_MATCH);
+    lines
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(|tag| tag.trim())
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Does what may read the disk where it keeps nobody waiting.
+async fn blocking<T: Send + 'static>(
+    state: &HttpState,
+    work: impl FnOnce(&dyn Pages) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let pages = Arc::clone(&state.pages);
+    tokio::task::spawn_blocking(move || work(pages.as_ref()))
+        .await
+        .map_err(|_| Problem::internal("a page crashed while it was made"))
+}

@@ -1,0 +1,415 @@
+//! The one table of routes.
+//!
+//! A route is a row of [`table`] and names who may use it; the router is made from the rows, so
+//! that there is no way to serve a path without having said so. What users add ([`ExtraRoutes`])
+//! says so as well, and may not take the place of a row.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::problem::Problem;
+use super::{HttpState, api, auth, offer, pages, whep};
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Everybody. Only for what is needed to sign in, and what says nothing.
+    Open,
+    /// Whoever may watch: the owner, and who holds a token.
+    Viewer,
+    /// The owner.
+    Owner,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Viewer => "viewer",
+            Self::Owner => "owner",
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Stands for `HEAD` too.
+    Get,
+    Post,
+    Patch,
+    Delete,
+    Options,
+}
+
+impl Verb {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+        }
+    }
+
+    const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+            Self::Options => MethodFilter::OPTIONS,
+        }
+    }
+}
+
+/// A row of the table.
+pub(super) struct Route {
+    pub(super) verb: Verb,
+    pub(super) path: String,
+    pub(super) access: Access,
+    handler: MethodRouter<HttpState>,
+}
+
+impl Route {
+    pub(super) fn new<H, T>(verb: Verb, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, HttpState>,
+        T: 'static,
+    {
+        Self {
+            verb,
+            path: path.to_owned(),
+            access,
+            handler: on(verb.filter(), handler),
+        }
+    }
+}
+
+/// Every built-in route.
+#[rustfmt::skip]
+pub(super) fn table() -> Vec<Route> {
+    use Access::{Open, Owner, Viewer};
+    use Verb::{Delete, Get, Options, Patch, Post};
+    vec![
+        Route::new(Get,     "/",                     Viewer, pages::index),
+        Route::new(Get,     "/static/{*path}",       Viewer, pages::static_file),
+        Route::new(Get,     "/offer",                Viewer, offer::offer),
+        Route::new(Post,    "/offer",                Viewer, offer::offer),
+        Route::new(Post,    "/close_connection",     Viewer, offer::close_connection),
+        Route::new(Get,     "/whep",                 Viewer, whep::get),
+        Route::new(Post,    "/whep",                 Viewer, whep::post),
+        Route::new(Options, "/whep",                 Open,   whep::options),
+        Route::new(Get,     "/whep/{name}",          Viewer, whep::get_named),
+        Route::new(Post,    "/whep/{name}",          Viewer, whep::post_camera),
+        Route::new(Patch,   "/whep/{name}",          Viewer, whep::patch),
+        Route::new(Delete,  "/whep/{name}",          Viewer, whep::delete),
+        Route::new(Options, "/whep/{name}",          Open,   whep::options_named),
+        Route::new(Get,     "/api/v1/status",        Viewer, api::status),
+        Route::new(Get,     "/api/v1/clock",         Viewer, api::clock),
+        Route::new(Get,     "/api/v1/sessions",      Owner,  api::sessions),
+        Route::new(Get,     "/api/v1/sessions/{id}", Owner,  api::session),
+        Route::new(Patch,   "/api/v1/sessions/{id}", Owner,  api::steer_session),
+        Route::new(Delete,  "/api/v1/sessions/{id}", Owner,  api::end_session),
+        Route::new(Get,     "/healthz",              Open,   api::healthz),
+    ]
+}
+
+/// The table as `METHOD PATH ACCESS`, one route a line.
+#[must_use]
+pub fn listing() -> String {
+    table()
+        .iter()
+        .map(|r| format!("{} {} {}\n", r.verb.name(), r.path, r.access))
+        .collect()
+}
+
+/// A library user's routes and mounted applications, and who may use them.
+///
+/// ```
+/// use picket::http::axum::routing::get;
+/// use picket::http::{Access, ExtraRoutes};
+///
+/// let routes = ExtraRoutes::new(Access::Viewer).route("/hello", get(|| async { "hello" }));
+/// ```
+pub struct ExtraRoutes {
+    access: Access,
+    added: Vec<(String, Added)>,
+}
+
+enum Added {
+    Route(Box<MethodRouter>),
+    Mount(Router),
+}
+
+impl ExtraRoutes {
+    /// No routes yet.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self {
+            access,
+            added: Vec::new(),
+        }
+    }
+
+    /// Serves `path`, in the HTTP library's notation: `/doors/{door}`.
+    #[must_use]
+    pub fn route(mut self, path: &str, handler: MethodRouter) -> Self {
+        self.added
+            .push((path.to_owned(), Added::Route(Box::new(handler))));
+        self
+    }
+
+    /// Serves everything below `prefix`.
+    #[must_use]
+    pub fn mount(mut self, prefix: &str, application: Router) -> Self {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        self.added.push((prefix, Added::Mount(application)));
+        self
+    }
+}
+
+/// Why the routing table cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// A built-in route would be hidden.
+    #[error(
+        "the route {added} would take the place of the built-in {built_in}; choose another path"
+    )]
+    Shadows {
+        /// The route that was added.
+        added: String,
+        /// The built-in it hides.
+        built_in: String,
+    },
+    /// Two added routes are the same.
+    #[error("the route {0} was added twice; remove one")]
+    Twice(String),
+    /// Not a path.
+    #[error("{0:?} is no path; expected one like /doors or /doors/{{door}}")]
+    Malformed(String),
+}
+
+/// All paths, built-in ones first, so that none is given twice.
+#[derive(Default)]
+struct Paths {
+    built_in: Vec<String>,
+    added: BTreeSet<String>,
+}
+
+impl Paths {
+    fn add(&mut self, path: &str) -> Result<(), RouteError> {
+        if !is_path(path) {
+            return Err(RouteError::Malformed(path.to_owned()));
+        }
+        if let Some(built_in) = self.built_in.iter().find(|b| covers(b, path)) {
+            return Err(RouteError::Shadows {
+                added: path.to_owned(),
+                built_in: built_in.clone(),
+            });
+        }
+        // Two paths that differ only in the names of their parameters are one.
+        let nameless: Vec<&str> = path.split('/').map(nameless).collect();
+        if self.added.insert(nameless.join("/")) {
+            Ok(())
+        } else {
+            Err(RouteError::Twice(path.to_owned()))
+        }
+    }
+}
+
+fn nameless(segment: &str) -> &str {
+    match segment.strip_prefix('{') {
+        Some(name) if name.starts_with('*') => "{*}",
+        Some(_) => "{}",
+        None => segment,
+    }
+}
+
+/// Whether the HTTP library will take it: it panics on what it will not.
+fn is_path(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/') else {
+        return false;
+    };
+    let last = segments.split('/').count() - 1;
+    let mut names = BTreeSet::new();
+    segments.split('/').enumerate().all(|(i, segment)| {
+        let Some(name) = segment.strip_prefix('{') else {
+            return !segment.contains(['{', '}', '?', '#']) && !segment.starts_with([':', '*']);
+        };
+        let Some(name) = name.strip_suffix('}') else {
+            return false;
+        };
+        let (name, wild) = name.strip_prefix('*').map_or((name, false), |n| (n, true));
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !name.is_empty() && name.chars().all(plain) && names.insert(name) && (!wild || i == last)
+    })
+}
+
+/// Whether everything that `path` matches was matched by `built_in`.
+fn covers(built_in: &str, path: &str) -> bool {
+    let (mut ours, mut theirs) = (built_in.split('/'), path.split('/'));
+    loop {
+        match (ours.next(), theirs.next()) {
+            (Some(our), Some(_)) if our.starts_with("{*") => return true,
+            (Some(our), Some(their)) if our.starts_with('{') => {
+                if their.starts_with("{*") {
+                    return false;
+                }
+            }
+            (Some(our), Some(their)) if our == their => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// Makes the router: the table, the owner's pages and mounts, and the library user's routes.
+///
+/// The user's middleware is put around it by the caller with [`Router::layer`]; it can never get
+/// around the question who may use a route, which is asked inside, at each route.
+///
+/// # Errors
+/// When an added route hides a built-in one, is there twice, or is no path.
+pub fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteError> {
+    let mut paths = Paths::default();
+    let mut router = Router::new();
+    for route in table() {
+        paths.built_in.push(route.path.clone());
+        router = router.route(&route.path.clone(), route.guarded(state));
+    }
+    for route in pages::routes(state.pages.as_ref()) {
+        paths.add(&route.path)?;
+        router = router.route(&route.path.clone(), route.guarded(state));
+    }
+    let mut router = router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state.clone());
+    for extra in extras {
+        for (path, added) in extra.added {
+            let ask = || middleware::from_fn_with_state((state.clone(), extra.access), ask_access);
+            router = match added {
+                Added::Route(handler) => {
+                    paths.add(&path)?;
+                    router.route(&path, handler.layer(ask()))
+                }
+                Added::Mount(application) => {
+                    // The library serves a mount under these.
+                    paths.add(&path)?;
+                    paths.add(&format!("{path}/{{*rest}}"))?;
+                    router.nest(&path, application.layer(ask()))
+                }
+            };
+        }
+    }
+    Ok(router)
+}
+
+impl Route {
+    /// The handler, behind the question whether the caller may use it.
+    fn guarded(self, state: &HttpState) -> MethodRouter<HttpState> {
+        let context = (state.clone(), self.access);
+        self.handler
+            .route_layer(middleware::from_fn_with_state(context, ask_access))
+    }
+}
+
+async fn ask_access(
+    State((state, access)): State<(HttpState, Access)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match auth::authorize(&state.auth, access, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// What is not there is not there for viewers only: strangers are not told what is.
+async fn not_found(State(state): State<HttpState>, request: Request) -> Problem {
+    auth::authorize(&state.auth, Access::Viewer, &request)
+        .err()
+        .unwrap_or_else(|| Problem::not_found("there is nothing at this address"))
+}
+
+async fn method_not_allowed(State(state): State<HttpState>, request: Request) -> Problem {
+    auth::authorize(&state.auth, Access::Viewer, &request)
+        .err()
+        .unwrap_or_else(|| {
+            let detail = format!("{} is not possible here; see Allow", request.method());
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str) -> Result<(), RouteError> {
+        let mut paths = Paths {
+            built_in: table().into_iter().map(|r| r.path).collect(),
+            ..Paths::default()
+        };
+        paths.add(path)
+    }
+
+    #[test]
+    fn a_route_that_hides_a_built_in_one_is_refused() {
+        for path in [
+            "/",
+            "/offer",
+            "/whep/front",
+            "/whep/{camera}",
+            "/static/mine.css",
+            "/static/{*rest}",
+            "/api/v1/sessions/latest",
+        ] {
+            assert!(
+                matches!(check(path), Err(RouteError::Shadows { .. })),
+                "{path}"
+            );
+        }
+        assert_eq!(
+            check("/offer").unwrap_err().to_string(),
+            "the route /offer would take the place of the built-in /offer; choose another path"
+        );
+    }
+
+    #[test]
+    fn a_route_beside_the_built_in_ones_is_taken() {
+        for path in ["/about", "/{page}", "/api/v2/x", "/{*all}", "/whep/a/b"] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_the_library_would_panic_at_is_an_error() {
+        for path in [
+            "about", "", "/:old", "/*old", "/{", "/{}", "/{a}b", "/a{b}", "/{*a}/b", "/{a}/{a}",
+        ] {
+            assert!(
+                matches!(check(path), Err(RouteError::Malformed(_))),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_is_needed_to_sign_in_is_open() {
+        let open: BTreeSet<String> = table()
+            .into_iter()
+            .filter(|r| r.access == Access::Open && r.verb != Verb::Options)
+            .map(|r| r.path)
+            .collect();
+        assert_eq!(open, BTreeSet::from(["/healthz".to_owned()]));
+    }
+}

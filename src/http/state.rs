@@ -1,0 +1,93 @@
+//! What every handler has at hand.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Auth, Pages};
+use crate::hub::Hub;
+use crate::rtc::Rtc;
+
+/// The other rooms, as far as this one needs them.
+pub struct Parts {
+    /// Where pictures are.
+    pub hub: Hub,
+    /// Where sessions are.
+    pub rtc: Arc<Rtc>,
+    /// Who may sign in.
+    pub auth: Arc<Auth>,
+    /// What pages look like.
+    pub pages: Arc<dyn Pages>,
+    /// Makes the source begin anew: its timestamps, and a file from its start. Called for
+    /// `/close_connection`.
+    pub restart_source: Box<dyn Fn() + Send + Sync>,
+    /// Settings of this room.
+    pub settings: Settings,
+}
+
+/// Settings of this room.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The device's name, under which it is reached as `name` and `name.local`.
+    pub hostname: String,
+    /// Further names under which it is reached.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may use the API: `https://example.org`.
+    pub cors: Vec<String>,
+    /// STUN and TURN servers told to viewers.
+    pub ice_servers: Vec<IceServer>,
+    /// Many viewers, or one at a time.
+    pub sharing: Sharing,
+}
+
+/// Whether viewers share the stream; `stream.live_broadcast` in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// Many viewers see the same.
+    #[default]
+    Broadcast,
+    /// One viewer, who may end the session and begin it anew through `/close_connection`.
+    Single,
+}
+
+/// A STUN or TURN server (`RTCIceServer`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:` and `turn:` addresses.
+    pub urls: Vec<String>,
+    /// User name, for TURN.
+    pub username: Option<String>,
+    /// Password, for TURN.
+    pub credential: Option<String>,
+}
+
+/// [`Parts`], shared by all requests.
+#[derive(Clone)]
+pub struct HttpState(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    started: Instant,
+}
+
+impl HttpState {
+    /// Takes the parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared {
+            parts,
+            started: Instant::now(),
+        }))
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.0.started
+    }
+}
+
+impl Deref for HttpState {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0.parts
+    }
+}

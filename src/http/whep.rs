@@ -1,0 +1,221 @@
+//! WHEP (draft-ietf-wish-whep): a session is a resource made by `POST`, changed by `PATCH` and
+//! ended by `DELETE`.
+//!
+//! Both trickle and ICE restart are supported, so 422 is never answered; offers are answered or
+//! refused, never countered, so neither is 406.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::header::{
+    ALLOW, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, LINK, LOCATION,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::body::{Whole, expect_media_type};
+use super::offer::refused;
+use super::problem::Problem;
+use super::{HttpState, IceServer, Peer};
+use crate::rtc::sdp::Fragment;
+use crate::rtc::{PatchError, Patched};
+
+const SDP: &str = "application/sdp";
+const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+
+/// Names of the one camera there is.
+const CAMERAS: [&str; 2] = ["main", "0"];
+
+/// Entity tags looked at in one `If-Match`.
+const MAX_TAGS: usize = 4;
+
+/// Where a session is.
+pub(super) fn resource(id: &str) -> String {
+    format!("/whep/{id}")
+}
+
+/// A session's name: 32 hexadecimal digits. What is none is not even looked up.
+pub(super) fn session_id(name: &str) -> Result<String, Problem> {
+    let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    if name.len() == 32 && name.bytes().all(digit) {
+        Ok(name.to_owned())
+    } else {
+        Err(no_such_session())
+    }
+}
+
+pub(super) fn no_such_session() -> Problem {
+    Problem::not_found("no such session, or it is over")
+}
+
+/// `POST /whep`.
+pub(super) async fn post(
+    State(state): State<HttpState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Whole,
+) -> Result<Response, Problem> {
+    expect_media_type(&headers, SDP).map_err(|p| p.with(ACCEPT_POST, SDP))?;
+    let answer = state
+        .rtc
+        .offer(body.text()?, peer.address.ip())
+        .await
+        .map_err(refused)?;
+    let mut response = (StatusCode::CREATED, answer.sdp).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
+    headers.insert(ACCEPT_PATCH, HeaderValue::from_static(SDP_FRAGMENT));
+    headers.insert(LOCATION, header(&resource(&answer.id))?);
+    headers.insert(ETAG, header(&answer.etag)?);
+    for link in state.settings.ice_servers.iter().flat_map(links) {
+        headers.append(LINK, header(&link)?);
+    }
+    Ok(response)
+}
+
+/// `POST /whep/{camera}`.
+pub(super) async fn post_camera(
+    state: State<HttpState>,
+    Path(camera): Path<String>,
+    peer: Extension<Peer>,
+    headers: HeaderMap,
+    body: Whole,
+) -> Result<Response, Problem> {
+    if !CAMERAS.contains(&camera.as_str()) {
+        let detail = "no such camera; the one there is is called main";
+        return Err(Problem::not_found(detail));
+    }
+    post(state, peer, headers, body).await
+}
+
+/// `PATCH /whep/{session}`: candidates, or an ICE restart.
+pub(super) async fn patch(
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Whole,
+) -> Result<Response, Problem> {
+    let id = session_id(&name)?;
+    expect_media_type(&headers, SDP_FRAGMENT).map_err(|p| p.with(ACCEPT_PATCH, SDP_FRAGMENT))?;
+    let tags = if_match(&headers)?;
+    let fragment = Fragment::parse(&body.text()?)
+        .map_err(|e| Problem::bad_request(format!("the fragment cannot be used: {e}")))?;
+    let mut result = Err(PatchError::StaleEtag);
+    for tag in tags {
+        result = state.rtc.patch(id.clone(), tag, fragment.clone()).await;
+        if result != Err(PatchError::StaleEtag) {
+            break;
+        }
+    }
+    match result {
+        Ok(Patched::Trickled) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(Patched::Restarted { etag, fragment }) => Ok((
+            [
+                (CONTENT_TYPE, HeaderValue::from_static(SDP_FRAGMENT)),
+                (ETAG, header(&etag)?),
+            ],
+            fragment,
+        )
+            .into_response()),
+        Err(PatchError::NoSuchSession) => Err(no_such_session()),
+        Err(e @ PatchError::StaleEtag) => {
+            Err(Problem::new(StatusCode::PRECONDITION_FAILED, e.to_string()))
+        }
+        Err(e @ PatchError::Internal(_)) => Err(Problem::internal(e.to_string())),
+        Err(e @ PatchError::Stopping) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))
+        }
+    }
+}
+
+/// The entity tags of `If-Match` (RFC 9110 §13.1.1), which a `PATCH` must carry.
+fn if_match(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
+    let lines = headers.get_all(IF_MATCH);
+    let tags: Vec<String> = lines
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(|tag| tag.trim().to_owned())
+        .filter(|tag| !tag.is_empty())
+        .take(MAX_TAGS)
+        .collect();
+    if tags.is_empty() {
+        let detail = "expected If-Match with the session's entity tag, or * for an ICE restart";
+        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, detail));
+    }
+    Ok(tags)
+}
+
+/// `DELETE /whep/{session}`. An `If-Match` on it says nothing (draft §4.4).
+pub(super) async fn delete(
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if state.rtc.close(session_id(&name)?).await {
+        Ok(StatusCode::OK)
+    } else {
+        Err(no_such_session())
+    }
+}
+
+/// `GET /whep`: there is something here, and nothing to read.
+pub(super) async fn get() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// `GET /whep/{camera}` and `GET /whep/{session}`.
+pub(super) async fn get_named(
+    State(state): State<HttpState>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if CAMERAS.contains(&name.as_str()) || state.rtc.session(session_id(&name)?).await.is_some() {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(no_such_session())
+    }
+}
+
+/// `OPTIONS /whep`. Says the same to everybody, signed in or not.
+pub(super) async fn options() -> Response {
+    let methods = "GET, HEAD, OPTIONS, POST";
+    let headers = [(ALLOW, methods), (ACCEPT_POST, SDP)];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// `OPTIONS /whep/{name}`. Says the same of every name, whether there is such a session or not.
+pub(super) async fn options_named() -> Response {
+    let methods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST";
+    let headers = [
+        (ALLOW, methods),
+        (ACCEPT_POST, SDP),
+        (ACCEPT_PATCH, SDP_FRAGMENT),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// A server as `Link` fields, one for each address.
+fn links(server: &IceServer) -> impl Iterator<Item = String> {
+    let mut parameters = String::from("; rel=\"ice-server\"");
+    if let (Some(username), Some(credential)) = (&server.username, &server.credential) {
+        parameters += &format!(
+            "; username={}; credential={}; credential-type=\"password\"",
+            quoted(username),
+            quoted(credential)
+        );
+    }
+    server
+        .urls
+        .iter()
+        .map(move |url| format!("<{url}>{parameters}"))
+}
+
+/// A quoted-string (RFC 9110 §5.6.4).
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn header(text: &str) -> Result<HeaderValue, Problem> {
+    HeaderValue::from_str(text)
+        .map_err(|_| Problem::internal("a setting holds a character that HTTP cannot carry"))
+}
