@@ -1,7 +1,37 @@
 //! What happens to a picture between the camera and the encoder.
 //!
-//! In comes a [`Frame`] in whatever format the camera speaks; out goes one the encoder takes.
-//! Each step is a [`Transform`]; the pipeline runs them in order, on its own thread.
+//! In comes a [`Frame`] in whatever format the camera speaks; out goes one the encoder takes: I420
+//! of even size. Each step is a [`Transform`]; the [`Chain`] holds those the owner asked for and
+//! brings the picture into shape after them: converted, made smaller, turned, written on, in that
+//! order, on the thread that calls it. A picture that needs nothing passes in the camera's own
+//! memory; [`CopyMeter`] tells what the rest cost. Where there is no picture at all, a [`Card`]
+//! says so.
+
+mod card;
+mod chain;
+mod clock;
+mod convert;
+mod draw;
+mod orient;
+mod overlay;
+mod picture;
+mod resize;
+#[cfg(test)]
+mod testing;
+
+pub use card::Card;
+pub use chain::{Chain, TransformSettings};
+pub use clock::{SystemClock, WallClock};
+pub use convert::Matrix;
+pub use orient::Rotation;
+pub use overlay::{Corner, OverlaySettings};
+pub use picture::CopyMeter;
+pub use resize::{Resizer, fit_within};
+
+#[allow(unused_imports, reason = "the test pattern draws with these")]
+pub(crate) use draw::{Colour, Mask, Pen};
+#[allow(unused_imports, reason = "the test pattern draws with these")]
+pub(crate) use picture::Picture;
 
 use crate::media::{Frame, FrameError};
 
@@ -17,12 +47,31 @@ pub trait Transform: Send {
     fn apply(&mut self, frame: Frame) -> Result<Frame, TransformError>;
 }
 
-/// Why a step could not work on a picture.
+/// Why a step could not work on a picture, or could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TransformError {
     /// The picture's format or size is not one Picket can work on.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// A size no encoder takes.
+    #[error("a picture of {width}×{height} pixels cannot be made: sides are even, 2 to 16384")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// Not a time zone.
+    #[error("there is no time zone \"{0}\": use a name like Europe/Berlin or UTC")]
+    TimeZone(String),
+    /// The overlay's time cannot be written like that.
+    #[error("the time format \"{format}\" cannot be used ({reason}): try %Y-%m-%d %H:%M:%S")]
+    TimeFormat {
+        /// The format as given.
+        format: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A step's own reason.
     #[error("{0}")]
     Other(String),

@@ -1,0 +1,267 @@
+//! Wires the rooms together: builds the house from a [`Config`], keeps it running, follows the
+//! configuration file, and closes up.
+//!
+//! This is also the library's front door: [`Picket::builder`] takes a configuration and whatever
+//! a program wants to bring itself, a camera, steps between camera and encoder, routes,
+//! middleware; [`Picket::run`] serves until told to stop.
+
+mod logging;
+mod pages;
+mod parts;
+mod reload;
+mod unavailable;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub use logging::start as start_logging;
+
+use crate::camera::Camera;
+use crate::config::{Config, Source};
+use crate::http::{ExtraRoutes, HttpState, Server};
+use crate::hub::Hub;
+use crate::pipeline::{LiveSettings, Parts, Pipeline};
+use crate::rtc::Rtc;
+use crate::site::Site;
+use crate::transform::{Chain, Transform};
+use reload::Reload;
+
+/// Everything must be over this long after a signal to stop.
+const STOP_WITHIN: Duration = Duration::from_millis(1900);
+
+/// Why Picket could not be built or did not run to a good end. Says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PicketError {
+    /// The data-files cannot be used.
+    #[error(transparent)]
+    Site(#[from] crate::site::SiteError),
+    /// A transform's settings make no sense.
+    #[error(transparent)]
+    Transform(#[from] crate::transform::TransformError),
+    /// The UDP port for viewers cannot be had.
+    #[error(transparent)]
+    Rtc(#[from] crate::rtc::StartError),
+    /// The HTTP address cannot be had.
+    #[error(transparent)]
+    Serve(#[from] crate::http::ServeError),
+    /// The routing table makes no sense.
+    #[error(transparent)]
+    Route(#[from] crate::http::RouteError),
+    /// The system gives no threads or signals.
+    #[error("the system refused what Picket needs to run: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Collects what a Picket is made of.
+pub struct Builder {
+    config: Config,
+    file: Option<PathBuf>,
+    sets: Vec<String>,
+    camera: Option<(String, Box<dyn Camera>)>,
+    transforms: Vec<Box<dyn Transform>>,
+    routes: Vec<ExtraRoutes>,
+    layers: Vec<Layer>,
+}
+
+type Layer = Box<dyn FnOnce(crate::http::axum::Router) -> crate::http::axum::Router + Send>;
+
+/// A house ready to be lived in: sockets are open, threads run, the camera rests until somebody
+/// comes.
+pub struct Picket {
+    runtime: Runtime,
+    pipeline: Pipeline,
+    rtc: Arc<Rtc>,
+    server: Server,
+    reload: Reload,
+    stop: watch::Sender<bool>,
+}
+
+/// Stops a running [`Picket`] from elsewhere.
+#[derive(Clone)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Has [`Picket::run`] close up and return.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Picket {
+    /// Begins with a configuration; [`Config::default`] is the test picture on loopback.
+    #[must_use]
+    pub fn builder(config: Config) -> Builder {
+        Builder {
+            config,
+            file: None,
+            sets: Vec::new(),
+            camera: None,
+            transforms: Vec::new(),
+            routes: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The UDP port viewers use.
+    #[must_use]
+    pub fn udp_port(&self) -> u16 {
+        self.rtc.port()
+    }
+
+    /// Something to stop it with from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
+    /// Serves until SIGTERM, SIGINT or a [`Stopper`], then tells every viewer goodbye, releases
+    /// the camera and returns, within two seconds. SIGHUP has the configuration read again.
+    ///
+    /// # Errors
+    /// When the system does not let it listen to signals.
+    pub fn run(self) -> Result<(), PicketError> {
+        let Self { runtime, mut pipeline, rtc, server, mut reload, stop } = self;
+        let mut stopped = stop.subscribe();
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut hangup = signal(SignalKind::hangup())?;
+            let mut look = tokio::time::interval(reload::LOOK_EVERY);
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = stopped.wait_for(|stop| *stop) => break,
+                    _ = hangup.recv() => reload.now("asked by SIGHUP"),
+                    _ = look.tick() => reload.look(),
+                }
+            }
+            log::info!("stopping");
+            let closing = async {
+                rtc.stop().await;
+                server.stop().await;
+            };
+            if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
+                log::warn!("some connections could not be closed in time");
+            }
+            Ok::<(), std::io::Error>(())
+        })?;
+        pipeline.stop();
+        runtime.shutdown_background();
+        log::info!("goodbye");
+        Ok(())
+    }
+}
+
+impl Builder {
+    /// The file the configuration came from, to be followed, and the `--set`s that go on top of
+    /// it every time.
+    #[must_use]
+    pub fn follow(mut self, file: Option<PathBuf>, sets: Vec<String>) -> Self {
+        self.file = file;
+        self.sets = sets;
+        self
+    }
+
+    /// Takes pictures from `camera`, whatever the configuration says of the source.
+    #[must_use]
+    pub fn camera(mut self, camera: impl Camera + 'static) -> Self {
+        self.camera = Some(("the program's own camera".into(), Box::new(camera)));
+        self
+    }
+
+    /// Has every picture pass through `step` before Picket's own steps. Steps run in the order
+    /// they were added.
+    #[must_use]
+    pub fn transform(mut self, step: impl Transform + 'static) -> Self {
+        self.transforms.push(Box::new(step));
+        self
+    }
+
+    /// Serves further routes.
+    #[must_use]
+    pub fn routes(mut self, routes: ExtraRoutes) -> Self {
+        self.routes.push(routes);
+        self
+    }
+
+    /// Puts middleware around everything that is served: any `tower` layer that an axum
+    /// [`Router`](crate::http::axum::Router) takes, by way of `|router| router.layer(…)`. Layers
+    /// added later are further out.
+    #[must_use]
+    pub fn layer(
+        mut self,
+        layer: impl FnOnce(crate::http::axum::Router) -> crate::http::axum::Router + Send + 'static,
+    ) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Opens the sockets and starts the threads.
+    ///
+    /// # Errors
+    /// When something the configuration asks for cannot be had; the message says what to do.
+    pub fn build(self) -> Result<Picket, PicketError> {
+        let Self { config, file, sets, camera, transforms, routes, layers } = self;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("http")
+            .enable_all()
+            .build()?;
+        let hub = Hub::new();
+        let (live, live_receiver) = watch::channel(parts::live(&config));
+        let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
+        let site = Arc::new(parts::site(&config)?);
+        let auth = Arc::new(parts::auth(&config));
+        let pipeline =
+            start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
+        let state = HttpState::new(parts::http(&config, hub, rtc.clone(), auth.clone(), site));
+        let mut router = crate::http::router(state, routes)?;
+        for layer in layers {
+            router = layer(router);
+        }
+        let server = runtime.block_on(Server::start(config.http.listen, router))?;
+        let reload = Reload::new(config, file, sets, live, auth);
+        Ok(Picket { runtime, pipeline, rtc, server, reload, stop: watch::Sender::new(false) })
+    }
+}
+
+fn start_pipeline(
+    config: &Config,
+    camera: Option<(String, Box<dyn Camera>)>,
+    transforms: Vec<Box<dyn Transform>>,
+    live: watch::Receiver<LiveSettings>,
+    hub: Hub,
+) -> Result<Pipeline, PicketError> {
+    let settings = parts::transform(config);
+    let chain = Chain::new(settings)?;
+    let chain = parts::colourless(config).into_iter().chain(transforms).fold(chain, Chain::with_transform);
+    let (source_name, camera) = camera.unwrap_or_else(|| {
+        (config.camera.source.to_string(), parts::camera(&config.camera.source, &chain))
+    });
+    let parts = Parts {
+        source_name,
+        camera,
+        chain,
+        encoder: parts::encoder(config),
+        fixed: parts::fixed(config),
+        live,
+    };
+    Ok(Pipeline::start(parts, hub)?)
+}
+
+impl Site {
+    fn _unused(_: &Source) {}
+}

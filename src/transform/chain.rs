@@ -1,0 +1,330 @@
+//! The steps in their order.
+
+use jiff::tz::TimeZone;
+
+use super::convert::{Matrix, convert};
+use super::orient::{Rotation, Symmetry};
+use super::overlay::{Overlay, OverlaySettings};
+use super::picture::CopyMeter;
+use super::resize::{Resizer, reduced};
+use super::{SystemClock, Transform, TransformError, WallClock};
+use crate::media::{Frame, FramePool};
+
+/// What is to be done to every picture.
+#[derive(Clone, Debug, Default)]
+pub struct TransformSettings {
+    /// How far it is turned.
+    pub rotation: Rotation,
+    /// Whether left and right change places, after turning.
+    pub hflip: bool,
+    /// Whether top and bottom change places, after turning.
+    pub vflip: bool,
+    /// By how many percent both sides shrink, 0 to 90.
+    pub frame_size_reduction: u8,
+    /// What is written on it.
+    pub overlay: Option<OverlaySettings>,
+    /// The zone whose time is written, by its IANA name; UTC where it is empty.
+    pub time_zone: String,
+}
+
+/// Everything between camera and encoder: first the user's own steps, then the owner's settings.
+///
+/// What comes out is I420 of even size. The picture is made smaller as early as possible, since
+/// every later step is then cheaper, and written on last, so that letters are neither scaled nor
+/// turned.
+pub struct Chain {
+    user: Vec<Box<dyn Transform>>,
+    reduction: u8,
+    symmetry: Symmetry,
+    overlay: Option<Overlay>,
+    zone: TimeZone,
+    clock: Box<dyn WallClock>,
+    resizer: Resizer,
+    pools: Pools,
+    copies: CopyMeter,
+}
+
+/// One pool a step: a pool keeps buffers of one size only, and the steps differ in theirs.
+#[derive(Default)]
+struct Pools {
+    converted: FramePool,
+    turned: FramePool,
+    written_on: FramePool,
+}
+
+impl Chain {
+    /// A chain that does what `settings` say.
+    ///
+    /// # Errors
+    /// When the time zone does not exist or the overlay's time format is wrong.
+    pub fn new(settings: TransformSettings) -> Result<Self, TransformError> {
+        let copies = CopyMeter::default();
+        let mut chain = Self {
+            user: Vec::new(),
+            reduction: settings.frame_size_reduction.min(90),
+            symmetry: Symmetry::new(settings.rotation, settings.hflip, settings.vflip),
+            overlay: None,
+            zone: zone_named(&settings.time_zone)?,
+            clock: Box::new(SystemClock),
+            resizer: Resizer::counting(copies.clone()),
+            pools: Pools::default(),
+            copies,
+        };
+        chain.set_overlay(settings.overlay)?;
+        Ok(chain)
+    }
+
+    /// The same chain with one more step of the user's own, which sees pictures as the camera
+    /// and the steps before it left them.
+    #[must_use]
+    pub fn with_transform(mut self, step: Box<dyn Transform>) -> Self {
+        self.user.push(step);
+        self
+    }
+
+    /// The same chain, telling the time by `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Box<dyn WallClock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Changes what is written on the picture, from the next one on.
+    ///
+    /// # Errors
+    /// When the time format is wrong; the overlay stays as it was then.
+    pub fn set_overlay(&mut self, overlay: Option<OverlaySettings>) -> Result<(), TransformError> {
+        self.overlay = overlay
+            .map(|settings| Overlay::new(settings, self.zone.clone()))
+            .transpose()?
+            .filter(|overlay| !overlay.is_empty());
+        Ok(())
+    }
+
+    /// The size a picture of `input` pixels comes out with, provided the user's own steps leave
+    /// its size alone.
+    #[must_use]
+    pub fn output_size(&self, (width, height): (u32, u32)) -> (u32, u32) {
+        self.symmetry
+            .size(reduced((width & !1, height & !1), self.reduction))
+    }
+
+    /// How many bytes the chain has written into fresh memory so far; the user's own steps do
+    /// not count.
+    #[must_use]
+    pub fn copies(&self) -> CopyMeter {
+        self.copies.clone()
+    }
+}
+
+impl Transform for Chain {
+    fn apply(&mut self, mut frame: Frame) -> Result<Frame, TransformError> {
+        for step in &mut self.user {
+            frame = step.apply(frame)?;
+        }
+        let (time, sequence) = (frame.time(), frame.sequence());
+        // Of the picture that will be coded, because its encoder signals the matrix.
+        let (_, lines) = self.output_size((frame.width(), frame.height()));
+        let matrix = Matrix::of_lines(lines);
+
+        let mut draft = convert(frame, matrix, &self.pools.converted, &self.copies)?;
+        let size = reduced(draft.size(), self.reduction);
+        draft = self.resizer.apply(draft, size)?;
+        draft = self
+            .symmetry
+            .apply(draft, &self.pools.turned, &self.copies)?;
+        let Some(overlay) = &mut self.overlay else {
+            return Ok(draft.into_frame(time, sequence)?);
+        };
+        let mut picture = draft.into_picture(&self.pools.written_on, &self.copies)?;
+        overlay.draw(&mut picture, self.clock.at(time));
+        Ok(picture.into_frame(time, sequence)?)
+    }
+}
+
+fn zone_named(name: &str) -> Result<TimeZone, TransformError> {
+    match name {
+        "" => Ok(TimeZone::UTC),
+        name => TimeZone::get(name).map_err(|_| TransformError::TimeZone(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use super::super::testing::{READABLE, frame_of, planes};
+    use super::super::{Corner, FrameError};
+    use super::*;
+    use crate::media::{MediaTime, PixelFormat};
+
+    struct FixedClock;
+
+    impl WallClock for FixedClock {
+        fn at(&self, _: MediaTime) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        }
+    }
+
+    fn picture(format: PixelFormat, size: (u32, u32)) -> Frame {
+        frame_of(format, size, (0, 0), |_, x, y| (x * 3 + y * 5) as u8)
+    }
+
+    fn overlay(text: &str) -> Option<OverlaySettings> {
+        Some(OverlaySettings {
+            text: text.to_owned(),
+            ..OverlaySettings::default()
+        })
+    }
+
+    #[test]
+    fn a_picture_that_needs_nothing_passes_without_a_copy() {
+        let mut chain = Chain::new(TransformSettings::default()).unwrap();
+        let frame = picture(PixelFormat::I420, (64, 48));
+        let memory = frame.memory().clone();
+        let out = chain.apply(frame).unwrap();
+        assert!(Arc::ptr_eq(&memory, out.memory()));
+        assert_eq!(chain.copies().bytes(), 0);
+    }
+
+    #[test]
+    fn a_shared_picture_is_copied_once_before_it_is_written_on() {
+        let mut chain = Chain::new(TransformSettings {
+            overlay: overlay("Garden"),
+            ..TransformSettings::default()
+        })
+        .unwrap();
+        let frame = picture(PixelFormat::I420, (64, 48));
+        let before = planes(&frame);
+        let out = chain.apply(frame.clone()).unwrap();
+        assert_eq!(planes(&frame), before, "the camera's picture was changed");
+        assert_ne!(planes(&out), before);
+        assert_eq!(chain.copies().bytes(), 64 * 48 * 3 / 2);
+        // A picture that was converted is ours already and is written on where it is.
+        chain.apply(picture(PixelFormat::Nv12, (64, 48))).unwrap();
+        assert_eq!(chain.copies().bytes(), 2 * 64 * 48 * 3 / 2);
+    }
+
+    #[test]
+    fn everything_at_once_keeps_the_promised_size_and_the_stamps() {
+        let mut random = fastrand::Rng::with_seed(8);
+        for _ in 0..80 {
+            let degrees = random.u32(0..4) * 90;
+            let settings = TransformSettings {
+                rotation: Rotation::from_degrees(degrees).unwrap(),
+                hflip: random.bool(),
+                vflip: random.bool(),
+                frame_size_reduction: random.u8(0..=90),
+                overlay: random.bool().then(|| overlay("Garden")).flatten(),
+                time_zone: "Asia/Kolkata".to_owned(),
+            };
+            let mut chain = Chain::new(settings.clone())
+                .unwrap()
+                .with_clock(Box::new(FixedClock));
+            let size = (random.u32(2..200), random.u32(2..200));
+            for format in READABLE {
+                let spacing = (random.usize(0..30), random.usize(0..30));
+                let frame = frame_of(format, size, spacing, |_, x, y| (x ^ y) as u8);
+                let out = chain.apply(frame).unwrap();
+                let got = (out.width(), out.height());
+                assert_eq!(
+                    got,
+                    chain.output_size(size),
+                    "{settings:?} {size:?} {format}"
+                );
+                assert!(got.0 % 2 == 0 && got.1 % 2 == 0);
+                assert_eq!(out.format(), PixelFormat::I420);
+                assert_eq!((out.time().as_nanos(), out.sequence()), (42, 7));
+            }
+        }
+    }
+
+    #[test]
+    fn letters_are_neither_turned_nor_scaled_with_the_picture() {
+        let gray = |size| frame_of(PixelFormat::I420, size, (0, 0), |_, _, _| 128);
+        let mut plain = Chain::new(TransformSettings {
+            overlay: overlay("Garden"),
+            ..TransformSettings::default()
+        })
+        .unwrap();
+        let mut turned = Chain::new(TransformSettings {
+            rotation: Rotation::Clockwise90,
+            hflip: true,
+            frame_size_reduction: 50,
+            overlay: overlay("Garden"),
+            ..TransformSettings::default()
+        })
+        .unwrap();
+        let wanted = plain.apply(gray((160, 120))).unwrap();
+        let got = turned.apply(gray((240, 320))).unwrap();
+        assert_eq!(planes(&got), planes(&wanted));
+    }
+
+    #[test]
+    fn the_overlay_can_be_changed_and_taken_away_while_running() {
+        let mut chain = Chain::new(TransformSettings::default()).unwrap();
+        let frame = picture(PixelFormat::I420, (160, 120));
+        chain.set_overlay(overlay("One")).unwrap();
+        let one = planes(&chain.apply(frame.clone()).unwrap());
+        chain.set_overlay(overlay("Two")).unwrap();
+        let two = planes(&chain.apply(frame.clone()).unwrap());
+        assert_ne!(one, two);
+        let wrong = OverlaySettings {
+            time_format: Some("%!".to_owned()),
+            corner: Corner::BottomLeft,
+            ..OverlaySettings::default()
+        };
+        assert!(chain.set_overlay(Some(wrong)).is_err());
+        assert_eq!(planes(&chain.apply(frame.clone()).unwrap()), two);
+        chain.set_overlay(None).unwrap();
+        let none = chain.apply(frame.clone()).unwrap();
+        assert!(Arc::ptr_eq(frame.memory(), none.memory()));
+    }
+
+    #[test]
+    fn the_users_steps_come_first_and_see_the_cameras_own_format() {
+        struct OnlyYuyv;
+        impl Transform for OnlyYuyv {
+            fn apply(&mut self, frame: Frame) -> Result<Frame, TransformError> {
+                if frame.format() == PixelFormat::Yuyv {
+                    Ok(frame)
+                } else {
+                    Err(FrameError::Format(frame.format()).into())
+                }
+            }
+        }
+        let mut chain = Chain::new(TransformSettings::default())
+            .unwrap()
+            .with_transform(Box::new(OnlyYuyv));
+        assert!(chain.apply(picture(PixelFormat::Yuyv, (32, 32))).is_ok());
+        assert!(chain.apply(picture(PixelFormat::Nv12, (32, 32))).is_err());
+    }
+
+    #[test]
+    fn a_time_zone_nobody_knows_is_refused_by_name() {
+        for zone in ["Europe/Atlantis", "../../etc/passwd", "\0"] {
+            let refused = Chain::new(TransformSettings {
+                time_zone: zone.to_owned(),
+                ..TransformSettings::default()
+            });
+            let message = refused.err().unwrap().to_string();
+            assert!(message.contains(zone), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_running_chain_uses_its_buffers_again() {
+        let mut chain = Chain::new(TransformSettings {
+            rotation: Rotation::Clockwise90,
+            frame_size_reduction: 20,
+            overlay: overlay("Garden"),
+            ..TransformSettings::default()
+        })
+        .unwrap();
+        let frame = picture(PixelFormat::Rgb, (320, 240));
+        let first = chain.apply(frame.clone()).unwrap().plane(0).as_ptr();
+        let second = chain.apply(frame).unwrap().plane(0).as_ptr();
+        assert_eq!(first, second);
+    }
+}
