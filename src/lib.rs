@@ -6,12 +6,16 @@
 //!                                           └──────── Demand ─────────┘
 //! ```
 
+mod app;
 pub mod camera;
 pub mod config;
 pub mod encoder;
 pub mod http;
 pub mod hub;
 pub mod media;
+pub mod pipeline;
 pub mod rtc;
 pub mod site;
 pub mod transform;
+
+pub use app::{Builder, Picket, PicketError, Stopper, load_config, start_logging};

@@ -12,7 +12,7 @@ mod reload;
 mod unavailable;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,14 +23,21 @@ use tokio::sync::watch;
 pub use logging::start as start_logging;
 
 use crate::camera::Camera;
-use crate::config::{Config, Source};
+use crate::config::{Config, Problem};
 use crate::http::{ExtraRoutes, HttpState, Server};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
-use crate::site::Site;
 use crate::transform::{Chain, Transform};
 use reload::Reload;
+
+/// Reads the configuration from `file`, defaults without one, and puts `sets` (`key=value`) on
+/// top. Never fails: what could not be used is told in the problems, and never makes sign-in
+/// weaker.
+#[must_use]
+pub fn load_config(file: Option<&Path>, sets: &[String]) -> (Config, Vec<Problem>) {
+    reload::load(file, sets, None)
+}
 
 /// Everything must be over this long after a signal to stop.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
@@ -132,7 +139,14 @@ impl Picket {
     /// # Errors
     /// When the system does not let it listen to signals.
     pub fn run(self) -> Result<(), PicketError> {
-        let Self { runtime, mut pipeline, rtc, server, mut reload, stop } = self;
+        let Self {
+            runtime,
+            mut pipeline,
+            rtc,
+            server,
+            mut reload,
+            stop,
+        } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -214,7 +228,15 @@ impl Builder {
     /// # Errors
     /// When something the configuration asks for cannot be had; the message says what to do.
     pub fn build(self) -> Result<Picket, PicketError> {
-        let Self { config, file, sets, camera, transforms, routes, layers } = self;
+        let Self {
+            config,
+            file,
+            sets,
+            camera,
+            transforms,
+            routes,
+            layers,
+        } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http")
@@ -225,16 +247,22 @@ impl Builder {
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
         let auth = Arc::new(parts::auth(&config));
-        let pipeline =
-            start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
+        let pipeline = start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
         let state = HttpState::new(parts::http(&config, hub, rtc.clone(), auth.clone(), site));
-        let mut router = crate::http::router(state, routes)?;
+        let mut router = crate::http::router(&state, routes)?;
         for layer in layers {
             router = layer(router);
         }
         let server = runtime.block_on(Server::start(config.http.listen, router))?;
         let reload = Reload::new(config, file, sets, live, auth);
-        Ok(Picket { runtime, pipeline, rtc, server, reload, stop: watch::Sender::new(false) })
+        Ok(Picket {
+            runtime,
+            pipeline,
+            rtc,
+            server,
+            reload,
+            stop: watch::Sender::new(false),
+        })
     }
 }
 
@@ -245,12 +273,9 @@ fn start_pipeline(
     live: watch::Receiver<LiveSettings>,
     hub: Hub,
 ) -> Result<Pipeline, PicketError> {
-    let settings = parts::transform(config);
-    let chain = Chain::new(settings)?;
-    let chain = parts::colourless(config).into_iter().chain(transforms).fold(chain, Chain::with_transform);
-    let (source_name, camera) = camera.unwrap_or_else(|| {
-        (config.camera.source.to_string(), parts::camera(&config.camera.source, &chain))
-    });
+    let chain = Chain::new(parts::transform(config))?;
+    let chain = transforms.into_iter().fold(chain, Chain::with_transform);
+    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config));
     let parts = Parts {
         source_name,
         camera,
@@ -260,8 +285,4 @@ fn start_pipeline(
         live,
     };
     Ok(Pipeline::start(parts, hub)?)
-}
-
-impl Site {
-    fn _unused(_: &Source) {}
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::camera::{Camera, Constraints};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, Sink};
 use crate::hub::Hub;
-use crate::transform::{OverlaySettings, Transform, TransformSettings};
+use crate::transform::{Chain, CopyMeter, OverlaySettings};
 
 /// Makes an encoder for the given settings.
 pub type EncoderFactory =
@@ -31,10 +31,8 @@ pub struct Parts {
     pub source_name: String,
     /// The camera.
     pub camera: Box<dyn Camera>,
-    /// The library user's own steps, run before Picket's.
-    pub transforms: Vec<Box<dyn Transform>>,
-    /// Picket's own steps.
-    pub transform: TransformSettings,
+    /// What happens to pictures before they are encoded.
+    pub chain: Chain,
     /// Makes encoders.
     pub encoder: EncoderFactory,
     /// What stays as it is until a restart.
@@ -80,8 +78,6 @@ pub struct Counters {
     pub encoded: AtomicU64,
     /// Nanoseconds spent encoding.
     pub encode_nanos: AtomicU64,
-    /// Bytes of raw picture copied or converted between camera and encoder.
-    pub bytes_copied: AtomicU64,
     /// Times the camera was lost.
     pub camera_losses: AtomicU64,
     /// Times the encoder was made anew after an error.
@@ -99,6 +95,7 @@ pub struct Pipeline {
     hub: Hub,
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    copies: CopyMeter,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -110,17 +107,30 @@ impl Pipeline {
     pub fn start(parts: Parts, hub: Hub) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
+        let copies = parts.chain.copies();
         let producer = produce::Producer::new(parts, hub.clone(), stop.clone(), counters.clone())?;
         let thread = std::thread::Builder::new()
             .name("pipeline".into())
             .spawn(move || producer.run())?;
-        Ok(Self { hub, stop, counters, thread: Some(thread) })
+        Ok(Self {
+            hub,
+            stop,
+            counters,
+            copies,
+            thread: Some(thread),
+        })
     }
 
     /// The pipeline's counts.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Bytes of raw picture written anew between camera and encoder.
+    #[must_use]
+    pub fn copies(&self) -> &CopyMeter {
+        &self.copies
     }
 
     /// Stops the pipeline and releases the camera. Returns when both is done; a camera that is

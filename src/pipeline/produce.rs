@@ -12,7 +12,7 @@ use crate::camera::{Constraints, Mode};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
 use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
 use crate::media::{AccessUnit, Frame, FramePool, MediaTime};
-use crate::transform::{Card, Chain};
+use crate::transform::{Card, Chain, Transform};
 
 /// A camera that has been silent this long is lost.
 const STALL: Duration = Duration::from_secs(2);
@@ -93,7 +93,7 @@ impl Producer {
         Ok(Self {
             source_name: parts.source_name,
             camera,
-            chain: Chain::new(parts.transforms, parts.transform),
+            chain: parts.chain,
             encoder: parts.encoder,
             fixed: parts.fixed,
             live: parts.live,
@@ -118,7 +118,10 @@ impl Producer {
     }
 
     fn constraints(&self, live: &LiveSettings) -> Constraints {
-        Constraints { fps: live.fps, ..self.fixed.constraints }
+        Constraints {
+            fps: live.fps,
+            ..self.fixed.constraints
+        }
     }
 
     /// Makes pictures until nobody has watched for a while.
@@ -178,7 +181,11 @@ impl Producer {
             watch.unwatched_since = None;
             return false;
         }
-        watch.unwatched_since.get_or_insert_with(Instant::now).elapsed() >= LINGER
+        watch
+            .unwatched_since
+            .get_or_insert_with(Instant::now)
+            .elapsed()
+            >= LINGER
     }
 
     fn follow_settings(&mut self, watch: &mut Watch) {
@@ -187,8 +194,10 @@ impl Producer {
         }
         let new = self.live.borrow_and_update().clone();
         let other_rate = new.fps != watch.live.fps;
-        if new.overlay != watch.live.overlay {
-            self.chain.set_overlay(new.overlay.clone());
+        if new.overlay != watch.live.overlay
+            && let Err(error) = self.chain.set_overlay(new.overlay.clone())
+        {
+            log::warn!("the writing in the picture stays as it was: {error}");
         }
         if let Some(Running { encoder, settings }) = &mut watch.running
             && new.bitrate_bps != settings.bitrate_bps
@@ -215,7 +224,6 @@ impl Producer {
         let fps = watch.mode.map_or(30.0, |mode| mode.fps);
         match self.chain.apply(frame) {
             Ok(frame) => {
-                Counters::add(&self.counters.bytes_copied, self.chain.take_bytes_copied());
                 if self.encode(watch, &frame, fps) {
                     self.present(watch, &frame_size(&frame));
                 }
@@ -262,7 +270,10 @@ impl Producer {
             watch.passing_through = false;
             let hub = self.hub.clone();
             let sink = Box::new(move |unit| hub.publish(Layer::Main, unit));
-            watch.running = Some(Running { encoder: (self.encoder)(settings, sink)?, settings });
+            watch.running = Some(Running {
+                encoder: (self.encoder)(settings, sink)?,
+                settings,
+            });
         }
         let Some(Running { encoder, .. }) = &mut watch.running else {
             return Ok(());
@@ -274,7 +285,10 @@ impl Producer {
         let started = MediaTime::now();
         encoder.encode(frame, kind)?;
         let nanos = MediaTime::now().since(started).as_nanos();
-        Counters::add(&self.counters.encode_nanos, u64::try_from(nanos).unwrap_or(u64::MAX));
+        Counters::add(
+            &self.counters.encode_nanos,
+            u64::try_from(nanos).unwrap_or(u64::MAX),
+        );
         Counters::add(&self.counters.encoded, 1);
         Ok(())
     }
@@ -306,7 +320,11 @@ impl Producer {
         }
         self.hub.set_source(SourceState::Live(SourceInfo {
             name: self.source_name.clone(),
-            encoder: watch.running.as_ref().map_or("none", |r| r.encoder.name()).into(),
+            encoder: watch
+                .running
+                .as_ref()
+                .map_or("none", |r| r.encoder.name())
+                .into(),
             width,
             height,
             fps: watch.mode.map_or(0.0, |mode| mode.fps),
@@ -318,19 +336,30 @@ impl Producer {
         let now = Instant::now();
         let (state, card, retry) = if self.fixed.infinite_frames {
             let reason = "the source has ended";
-            (SourceState::Lost(reason.into()), Card::no_signal(reason), Some(now + RETRY.1))
+            (
+                SourceState::Lost(reason.into()),
+                Card::no_signal(reason),
+                Some(now + RETRY.1),
+            )
         } else {
             (SourceState::Ended, Card::the_end(), None)
         };
         self.hub.set_source(state);
-        watch.absence = Some(Absence { card, next_card: now, retry });
+        watch.absence = Some(Absence {
+            card,
+            next_card: now,
+            retry,
+        });
     }
 
     fn lost(&mut self, watch: &mut Watch, reason: &str) {
         let now = Instant::now();
         if watch.absence.is_none() {
             Counters::add(&self.counters.camera_losses, 1);
-            log::warn!("{}: {reason}; trying again until it is back", self.source_name);
+            log::warn!(
+                "{}: {reason}; trying again until it is back",
+                self.source_name
+            );
         }
         self.hub.set_source(SourceState::Lost(reason.into()));
         let next_card = watch.absence.as_ref().map_or(now, |a| a.next_card);
@@ -366,15 +395,27 @@ impl Producer {
     }
 
     fn show_card(&mut self, watch: &mut Watch) {
-        let size = watch.running.as_ref().map(|r| (r.settings.width, r.settings.height));
+        let size = watch
+            .running
+            .as_ref()
+            .map(|r| (r.settings.width, r.settings.height));
         let size = size
-            .or_else(|| watch.mode.map(|m| self.chain.output_size((m.width, m.height))))
+            .or_else(|| {
+                watch
+                    .mode
+                    .map(|m| self.chain.output_size((m.width, m.height)))
+            })
             .unwrap_or(CARD_SIZE);
-        let Some(absence) = &watch.absence else {
+        let Some(absence) = &mut watch.absence else {
             return;
         };
-        let frame = absence.card.draw(size, MediaTime::now(), &self.pool);
-        self.encode(watch, &frame, watch.mode.map_or(30.0, |mode| mode.fps));
+        match absence.card.draw(size, MediaTime::now(), &self.pool) {
+            Ok(frame) => {
+                let fps = watch.mode.map_or(30.0, |mode| mode.fps);
+                self.encode(watch, &frame, fps);
+            }
+            Err(error) => log::debug!("no card: {error}"),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod waiting;
 mod wire;
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ pub struct Rtc {
     commands: mpsc::Sender<Command>,
     totals: watch::Receiver<Totals>,
     port: u16,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Rtc {
@@ -132,7 +133,7 @@ impl Rtc {
             commands,
             totals,
             port,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -234,9 +235,14 @@ impl Rtc {
     }
 
     /// Tells every viewer goodbye and ends the thread, within about a second.
-    pub async fn stop(&mut self) {
+    pub async fn stop(&self) {
         let _ = self.commands.send(Command::Stop).await;
-        let Some(thread) = self.thread.take() else {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(thread) = thread else {
             return;
         };
         let joined = tokio::task::spawn_blocking(move || thread.join());

@@ -1,0 +1,22 @@
+//! The log: one line an event, on standard error, for the owner of a camera.
+
+use std::io::Write;
+
+use log::LevelFilter;
+
+/// Starts logging at `level`. The level can be changed at any time with [`log::set_max_level`].
+///
+/// Picket's own lines follow the level; the libraries' are shown from warnings up, and whole only
+/// at trace, because what a library calls information is noise to an owner.
+pub fn start(level: LevelFilter) {
+    let _ = env_logger::Builder::new()
+        .filter_level(LevelFilter::Warn)
+        .filter_module("picket", LevelFilter::Trace)
+        .format(|out, record| {
+            let level = record.level();
+            let style = out.default_level_style(level);
+            writeln!(out, "{style}{level:<5}{style:#} {}", record.args())
+        })
+        .try_init();
+    log::set_max_level(level);
+}

@@ -1,0 +1,186 @@
+//! What the configuration means to each room.
+
+use std::sync::Arc;
+
+use super::pages::SitePages;
+use super::unavailable::Unavailable;
+use crate::camera::pattern::Pattern;
+use crate::camera::{Camera, Constraints};
+use crate::config::{self, Backend, Config, Source};
+use crate::encoder::Encoder;
+use crate::encoder::openh264::OpenH264;
+use crate::http::{self, Auth};
+use crate::hub::Hub;
+use crate::media::h264::{ProfileLevel, level_for};
+use crate::pipeline::{EncoderFactory, FixedSettings, LiveSettings};
+use crate::rtc::{Rtc, RtcSettings};
+use crate::site::{Mount, Site, SiteError, SiteSettings};
+use crate::transform::{Corner, OverlaySettings, Rotation, TransformSettings};
+
+/// The camera, and what to call it. One that this build cannot drive becomes a camera that says
+/// so whenever it is opened: the page then tells the owner, and the daemon runs.
+pub(super) fn camera(config: &Config) -> (String, Box<dyn Camera>) {
+    let name = config.camera.source.to_string();
+    let camera: Box<dyn Camera> = match &config.camera.source {
+        // Until a build with camera drivers looks for one, there is none to be found.
+        Source::Auto => return ("pattern".into(), Box::new(Pattern::new())),
+        Source::Pattern => Box::new(Pattern::new()),
+        Source::File(_) => Box::new(Unavailable::new("files are not built in")),
+        Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
+        Source::V4l2(_) => Box::new(Unavailable::feature("v4l2", "USB cameras")),
+        Source::Url(_) | Source::Page(_) | Source::Gst(_) => Box::new(Unavailable::feature(
+            "gstreamer",
+            "network streams and pipelines",
+        )),
+    };
+    (name, camera)
+}
+
+pub(super) fn encoder(config: &Config) -> EncoderFactory {
+    if config.encoder.backend == Backend::V4l2M2m {
+        log::warn!(
+            "encoder.backend: this build has no V4L2 encoder (feature v4l2); using openh264"
+        );
+    }
+    Box::new(|settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>))
+}
+
+pub(super) fn transform(config: &Config) -> TransformSettings {
+    let camera = &config.camera;
+    TransformSettings {
+        rotation: match camera.rotation {
+            config::Rotation::None => Rotation::None,
+            config::Rotation::Quarter => Rotation::Clockwise90,
+            config::Rotation::Half => Rotation::Half,
+            config::Rotation::ThreeQuarters => Rotation::Clockwise270,
+        },
+        hflip: camera.hflip,
+        vflip: camera.vflip,
+        frame_size_reduction: camera.frame_size_reduction,
+        overlay: overlay(config),
+        time_zone: config.device.timezone.to_string(),
+    }
+}
+
+fn overlay(config: &Config) -> Option<OverlaySettings> {
+    let config::Overlay {
+        text,
+        time,
+        position,
+    } = &config.camera.overlay;
+    (text.is_some() || *time).then(|| OverlaySettings {
+        text: text.clone().unwrap_or_default(),
+        time_format: time.then(|| "%Y-%m-%d %H:%M:%S".into()),
+        corner: match position {
+            config::Corner::TopLeft => Corner::TopLeft,
+            config::Corner::TopRight => Corner::TopRight,
+            config::Corner::BottomLeft => Corner::BottomLeft,
+            config::Corner::BottomRight => Corner::BottomRight,
+        },
+    })
+}
+
+pub(super) fn live(config: &Config) -> LiveSettings {
+    LiveSettings {
+        bitrate_bps: config.encoder.bitrate.bps(),
+        fps: config.camera.fps,
+        overlay: overlay(config),
+    }
+}
+
+pub(super) fn fixed(config: &Config) -> FixedSettings {
+    FixedSettings {
+        constraints: Constraints {
+            width: config.camera.width,
+            height: config.camera.height,
+            fps: None,
+        },
+        keyframe_interval: config.encoder.keyframe_interval,
+        infinite_frames: config.stream.infinite_frames,
+        keep_warm: config.stream.keep_warm,
+        time_delay: config.camera.time_delay,
+    }
+}
+
+pub(super) fn rtc(config: &Config) -> RtcSettings {
+    let camera = &config.camera;
+    let (width, height) = (camera.width.unwrap_or(1280), camera.height.unwrap_or(720));
+    RtcSettings {
+        udp_port: config.webrtc.udp_port,
+        ipv6: config.webrtc.ipv6,
+        announce: config.webrtc.announce.clone(),
+        live_broadcast: config.stream.live_broadcast,
+        max_viewers: config.stream.max_viewers as usize,
+        expected_profile: ProfileLevel::constrained_baseline(level_for(
+            width,
+            height,
+            camera.fps.unwrap_or(30.0),
+        )),
+    }
+}
+
+pub(super) fn site(config: &Config) -> Result<Site, SiteError> {
+    let settings = &config.site;
+    let (url, sha256) = settings.download().unzip();
+    let (mut site, report) = Site::open(&SiteSettings {
+        data_location: settings.data_location.clone(),
+        overwrite_default_files: settings.overwrite_default_files,
+        download_url: url.map(|u| u.expose().to_owned()),
+        download_sha256: sha256.map(ToString::to_string),
+    })?;
+    report.log();
+    for (prefix, folder) in &config.http.mounts {
+        site.add_mount(Mount::new(prefix.as_str(), folder)?)?;
+    }
+    for (path, template) in &config.http.pages {
+        site.add_page(path.as_str(), template.as_str())?;
+    }
+    Ok(site)
+}
+
+pub(super) fn auth(_config: &Config) -> Auth {
+    Auth
+}
+
+pub(super) fn http(
+    config: &Config,
+    hub: Hub,
+    rtc: Arc<Rtc>,
+    auth: Arc<Auth>,
+    site: Arc<Site>,
+) -> http::Parts {
+    http::Parts {
+        hub,
+        rtc,
+        auth,
+        pages: Arc::new(SitePages::new(site, config.device.hostname.to_string())),
+        restart_source: Box::new(|| {}),
+        settings: http::Settings {
+            hostname: config.device.hostname.to_string(),
+            allowed_hosts: config
+                .http
+                .allowed_hosts
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            cors: config.http.cors.iter().map(ToString::to_string).collect(),
+            ice_servers: ice_servers(config),
+            sharing: if config.stream.live_broadcast {
+                http::Sharing::Broadcast
+            } else {
+                http::Sharing::Single
+            },
+        },
+    }
+}
+
+fn ice_servers(config: &Config) -> Vec<http::IceServer> {
+    let servers = config.webrtc.ice_servers.iter();
+    servers
+        .map(|server| http::IceServer {
+            urls: server.urls.iter().map(ToString::to_string).collect(),
+            username: server.username.clone(),
+            credential: server.credential.as_ref().map(|c| c.expose().to_owned()),
+        })
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! Following the configuration file: what can change while viewers watch changes at once, the
+//! rest is named as needing a restart.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::parts;
+use crate::config::{Config, Loaded, Problem, Sight, Stamp, Watch};
+use crate::http::Auth;
+use crate::pipeline::LiveSettings;
+
+/// How often the file is looked at. Two looks must agree before it is read.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Reload {
+    config: Config,
+    file: Option<PathBuf>,
+    sets: Vec<String>,
+    watch: Watch,
+    live: watch::Sender<LiveSettings>,
+    auth: Arc<Auth>,
+}
+
+impl Reload {
+    pub(super) fn new(
+        config: Config,
+        file: Option<PathBuf>,
+        sets: Vec<String>,
+        live: watch::Sender<LiveSettings>,
+        auth: Arc<Auth>,
+    ) -> Self {
+        let watch = Watch::new(file.as_deref().and_then(stamp));
+        Self {
+            config,
+            file,
+            sets,
+            watch,
+            live,
+            auth,
+        }
+    }
+
+    /// Looks whether the file has changed, and reads it if so.
+    pub(super) fn look(&mut self) {
+        let seen = self.file.as_deref().and_then(stamp);
+        if self.watch.look(seen) == Sight::Changed {
+            self.now("the file changed");
+        }
+    }
+
+    /// Reads the file again.
+    pub(super) fn now(&mut self, why: &str) {
+        let Some(file) = &self.file else {
+            log::info!("{why}, but Picket was started without a configuration file");
+            return;
+        };
+        log::info!("reading {} again: {why}", file.display());
+        let (loaded, problems) = load(Some(file), &self.sets, Some(self.config.clone()));
+        problems.iter().for_each(|problem| log::warn!("{problem}"));
+        self.apply(loaded);
+    }
+
+    fn apply(&mut self, new: Config) {
+        let changes = self.config.changes(&new);
+        if changes.is_empty() {
+            log::info!("nothing has changed");
+            return;
+        }
+        log::set_max_level(new.log.level);
+        self.live.send_if_modified(|live| {
+            let changed = parts::live(&new);
+            let differs = *live != changed;
+            *live = changed;
+            differs
+        });
+        let _ = &self.auth;
+        for name in &changes.live {
+            log::info!("{name} has changed");
+        }
+        for name in &changes.needs_restart {
+            log::warn!("{name} has changed, which needs a restart to take effect");
+        }
+        self.config = new;
+    }
+}
+
+/// Reads a configuration file and puts the `--set`s on top. Never fails: what could not be used
+/// is told in the problems.
+pub(super) fn load(
+    file: Option<&Path>,
+    sets: &[String],
+    last_good: Option<Config>,
+) -> (Config, Vec<Problem>) {
+    let loaded = file.map_or_else(
+        || Config::load(b"", ""),
+        |file| {
+            let name = file.display().to_string();
+            match std::fs::read(file) {
+                Ok(bytes) => Config::load(&bytes, &name),
+                Err(error) => Loaded::unreadable(&name, &error),
+            }
+        },
+    );
+    let Loaded {
+        mut config,
+        mut problems,
+        ..
+    } = loaded.or_last_good(last_good);
+    for set in sets {
+        problems.extend(config.apply_set(set).err().into_iter().flatten());
+    }
+    (config, problems)
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some(Stamp {
+        modified: metadata.modified().ok()?,
+        len: metadata.len(),
+    })
+}
