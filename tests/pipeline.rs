@@ -1,6 +1,6 @@
 //! From camera to hub: what happens when cameras misbehave.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -166,13 +166,21 @@ impl Stage {
         self.strings.orders.send(next).unwrap();
     }
 
-    /// Orders frames until one of them has come through.
+    /// Orders frames until one of them has come through. One may be swallowed by a camera that
+    /// was just told to close.
     fn play(&self) {
-        let before = self.pipeline.counters().captured.load(Ordering::Relaxed);
-        self.order(Next::Frame);
+        let captured = || self.pipeline.counters().captured.load(Ordering::Relaxed);
+        let before = captured();
+        let ordered = Cell::new(None::<Instant>);
         self.wait("a picture", || {
-            self.pipeline.counters().captured.load(Ordering::Relaxed) > before
-                && matches!(self.state(), SourceState::Live(_))
+            if ordered
+                .get()
+                .is_none_or(|at| at.elapsed() > Duration::from_millis(300))
+            {
+                self.order(Next::Frame);
+                ordered.set(Some(Instant::now()));
+            }
+            captured() > before && matches!(self.state(), SourceState::Live(_))
         });
     }
 
