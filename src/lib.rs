@@ -7,6 +7,7 @@
 //! ```
 
 pub mod camera;
+pub mod decoder;
 pub mod encoder;
 pub mod media;
 pub mod transform;
