@@ -273,9 +273,10 @@ fn start_pipeline(
     live: watch::Receiver<LiveSettings>,
     hub: Hub,
 ) -> Result<Pipeline, PicketError> {
+    let touched = parts::Touched::by(config, transforms.len());
     let chain = Chain::new(parts::transform(config))?;
     let chain = transforms.into_iter().fold(chain, Chain::with_transform);
-    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config));
+    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config, touched));
     let parts = Parts {
         source_name,
         camera,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pages::SitePages;
 use super::unavailable::Unavailable;
+use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::pattern::Pattern;
 use crate::camera::{Camera, Constraints};
 use crate::config::{self, Backend, Config, Source};
@@ -19,13 +20,21 @@ use crate::transform::{Corner, OverlaySettings, Rotation, TransformSettings};
 
 /// The camera, and what to call it. One that this build cannot drive becomes a camera that says
 /// so whenever it is opened: the page then tells the owner, and the daemon runs.
-pub(super) fn camera(config: &Config) -> (String, Box<dyn Camera>) {
+///
+/// A clip is passed on as it is coded unless something is to be done to its pictures.
+pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Camera>) {
     let name = config.camera.source.to_string();
     let camera: Box<dyn Camera> = match &config.camera.source {
         // Until a build with camera drivers looks for one, there is none to be found.
         Source::Auto => return ("pattern".into(), Box::new(Pattern::new())),
         Source::Pattern => Box::new(Pattern::new()),
-        Source::File(_) => Box::new(Unavailable::new("files are not built in")),
+        Source::File(path) => Box::new(FileCamera::new(
+            path,
+            match touched {
+                Touched::No => FileMode::PassThrough,
+                Touched::Yes => FileMode::Decode,
+            },
+        )),
         Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
         Source::V4l2(_) => Box::new(Unavailable::feature("v4l2", "USB cameras")),
         Source::Url(_) | Source::Page(_) | Source::Gst(_) => Box::new(Unavailable::feature(
@@ -34,6 +43,33 @@ pub(super) fn camera(config: &Config) -> (String, Box<dyn Camera>) {
         )),
     };
     (name, camera)
+}
+
+/// Whether pictures are changed on their way to the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    No,
+    Yes,
+}
+
+impl Touched {
+    pub(super) fn by(config: &Config, steps_of_the_program: usize) -> Self {
+        let TransformSettings {
+            rotation,
+            hflip,
+            vflip,
+            frame_size_reduction,
+            overlay,
+            ..
+        } = transform(config);
+        let untouched = rotation == Rotation::None
+            && !hflip
+            && !vflip
+            && frame_size_reduction == 0
+            && overlay.is_none()
+            && steps_of_the_program == 0;
+        if untouched { Self::No } else { Self::Yes }
+    }
 }
 
 pub(super) fn encoder(config: &Config) -> EncoderFactory {
