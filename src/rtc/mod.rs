@@ -1,4 +1,5 @@
 //! rtc
 mod packetize;
 pub mod sdp;
+pub mod servers;
 mod srtp;
