@@ -40,6 +40,9 @@ fn a_peer_that_gets_media_gets_a_channel_with_four_bytes_of_header() {
             data: plain,
         };
         assert_eq!(relayed, expected);
+        let too_long = [wrapped, &[0; 4]].concat();
+        let handled = world.servers.handle(world.now, server(), &too_long);
+        assert_eq!(handled, Handled::NotMine);
     }
 }
 
@@ -144,6 +147,7 @@ fn data_of_a_permitted_peer_is_handed_on_and_of_no_other() {
         (elsewhere, &datagram[..]),
         (server(), &stranger[..]),
         (server(), &datagram[..datagram.len() - 4]),
+        (server(), &[&datagram[..], &[0; 4]].concat()),
         (server(), &[0x40, 0, 0, 1, 7]),
         (server(), &[]),
     ] {
