@@ -21,6 +21,7 @@
 mod asks;
 mod binding;
 #[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), allow(dead_code))] // the tests use all of it
 mod fake;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
