@@ -20,6 +20,7 @@ mod pace;
 mod packetize;
 mod report;
 pub mod sdp;
+pub mod servers;
 mod session;
 mod srtp;
 mod waiting;
