@@ -14,6 +14,7 @@ use crate::http::{self, Auth};
 use crate::hub::Hub;
 use crate::media::h264::{ProfileLevel, level_for};
 use crate::pipeline::{EncoderFactory, FixedSettings, LiveSettings};
+use crate::rtc::servers::IceServer;
 use crate::rtc::{Rtc, RtcSettings};
 use crate::site::{Mount, Site, SiteError, SiteSettings};
 use crate::transform::{Corner, OverlaySettings, Rotation, TransformSettings};
@@ -145,6 +146,7 @@ pub(super) fn rtc(config: &Config) -> RtcSettings {
         udp_port: config.webrtc.udp_port,
         ipv6: config.webrtc.ipv6,
         announce: config.webrtc.announce.clone(),
+        ice_servers: own_ice_servers(config),
         live_broadcast: config.stream.live_broadcast,
         max_viewers: config.stream.max_viewers as usize,
         expected_profile: ProfileLevel::constrained_baseline(level_for(
@@ -210,6 +212,25 @@ pub(super) fn http(
     }
 }
 
+/// The servers the daemon uses itself.
+pub(super) fn own_ice_servers(config: &Config) -> Vec<IceServer> {
+    let servers = ice_servers(config).into_iter();
+    servers
+        .map(
+            |http::IceServer {
+                 urls,
+                 username,
+                 credential,
+             }| IceServer {
+                urls,
+                username,
+                credential,
+            },
+        )
+        .collect()
+}
+
+/// The servers viewers are told of.
 fn ice_servers(config: &Config) -> Vec<http::IceServer> {
     let servers = config.webrtc.ice_servers.iter();
     servers
