@@ -29,7 +29,7 @@ mod whep;
 /// The HTTP library, for those who add routes and middleware of their own.
 pub use axum;
 
-pub use auth::{Auth, AuthSetting, Clock, PasswordSetting, PasswordStore};
+pub use auth::{Auth, Clock, PasswordStore};
 pub use metrics::{Meters, Sample, Value};
 pub use pages::{PageError, Pages};
 pub use routes::{Access, ExtraRoutes, RouteError, Wrap, listing, service};

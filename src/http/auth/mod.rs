@@ -9,11 +9,9 @@
 //! everybody local, so a password must be set before one is put in front.
 
 mod guesses;
-mod password;
 mod sessions;
 mod sign_in;
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +22,8 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::problem::{Problem, Remedy};
 use super::{Access, Peer};
+use crate::config::{Auth as Setting, Credentials, Password, PasswordHash};
 use guesses::{Guesses, TooMany, Turn};
-use password::Verifier;
 use sessions::{Digest, Sessions};
 
 pub(super) use sign_in::{page, set_up, sign_in, sign_out, style};
@@ -33,56 +31,13 @@ pub(super) use sign_in::{page, set_up, sign_in, sign_out, style};
 /// The cookie by which the owner is known.
 const COOKIE_NAME: &str = "picket";
 
-/// Shortest token that cannot be guessed, if it is random.
-const MIN_TOKEN: usize = 16;
-
-/// Who may sign in.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum AuthSetting {
-    /// Nothing was configured.
-    #[default]
-    Unset,
-    /// Those who know one of these.
-    Set {
-        /// The owner's password; without it only tokens work.
-        password: Option<PasswordSetting>,
-        /// Bearer tokens, of at least 16 characters each.
-        tokens: Vec<String>,
-    },
-    /// Something was configured and cannot be used.
-    Locked {
-        /// What has to be mended, for the log.
-        why: String,
-    },
-}
-
-/// The owner's password as it was configured.
-#[derive(Clone, PartialEq, Eq)]
-pub enum PasswordSetting {
-    /// In the clear.
-    Plain(String),
-    /// A PHC string of Argon2id.
-    Hash(String),
-}
-
-/// Says which case it is, and no secret.
-impl fmt::Debug for AuthSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unset => "Unset",
-            Self::Set { .. } => "Set { .. }",
-            Self::Locked { .. } => "Locked { .. }",
-        })
-    }
-}
-
 /// Where a password set on the page is kept.
 pub trait PasswordStore: Send + Sync {
-    /// Writes the PHC string to the configuration. May block.
+    /// Writes the hash to the configuration. May block.
     ///
     /// # Errors
     /// When it cannot be written; the text says why and what to do.
-    fn store(&self, hash: &str) -> Result<(), String>;
+    fn store(&self, hash: &PasswordHash) -> Result<(), String>;
 }
 
 /// What time it is; another clock in tests.
@@ -93,7 +48,7 @@ pub struct Auth {
     state: Mutex<State>,
     store: Box<dyn PasswordStore>,
     clock: Clock,
-    /// Held while a password is hashed: one at a time, because each takes 7 MiB and a core.
+    /// Held while a password is hashed: one at a time, because each takes memory and a core.
     hashing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -107,37 +62,24 @@ struct State {
 enum Policy {
     Unset,
     Set {
-        password: Option<Verifier>,
+        password: Option<Password>,
         tokens: Vec<Digest>,
     },
     Locked,
 }
 
 impl Policy {
-    fn new(setting: &AuthSetting) -> Self {
-        let (password, tokens) = match setting {
-            AuthSetting::Unset => return Self::Unset,
-            AuthSetting::Locked { why } => {
+    fn new(setting: &Setting) -> Self {
+        match setting {
+            Setting::Unset => Self::Unset,
+            Setting::Set(Credentials { password, tokens }) => Self::Set {
+                password: password.clone(),
+                tokens: tokens.iter().map(|t| Digest::of(t.expose())).collect(),
+            },
+            Setting::Locked { why } => {
                 log::error!("nobody can sign in: {why}");
-                return Self::Locked;
+                Self::Locked
             }
-            AuthSetting::Set { password, tokens } => (password, tokens),
-        };
-        let verifier = password.as_ref().map(Verifier::new);
-        if verifier == Some(None) {
-            log::error!(
-                "nobody can sign in: auth.password_hash is no usable Argon2id hash; make one with \
-                 `picket password`"
-            );
-            return Self::Locked;
-        }
-        let (long, short): (Vec<&String>, _) = tokens.iter().partition(|t| t.len() >= MIN_TOKEN);
-        if !short.is_empty() {
-            log::error!("tokens shorter than {MIN_TOKEN} characters do not work; lengthen them");
-        }
-        Self::Set {
-            password: verifier.flatten(),
-            tokens: long.into_iter().map(|t| Digest::of(t)).collect(),
         }
     }
 }
@@ -157,13 +99,13 @@ enum Standing {
 impl Auth {
     /// Decides by `setting`, and keeps a password set on the page in `store`.
     #[must_use]
-    pub fn new(setting: &AuthSetting, store: Box<dyn PasswordStore>) -> Self {
+    pub fn new(setting: &Setting, store: Box<dyn PasswordStore>) -> Self {
         Self::with_clock(setting, store, Arc::new(Instant::now))
     }
 
     /// The same by another clock.
     #[must_use]
-    pub fn with_clock(setting: &AuthSetting, store: Box<dyn PasswordStore>, clock: Clock) -> Self {
+    pub fn with_clock(setting: &Setting, store: Box<dyn PasswordStore>, clock: Clock) -> Self {
         Self {
             state: Mutex::new(State {
                 policy: Policy::new(setting),
@@ -178,7 +120,7 @@ impl Auth {
 
     /// Decides by another setting from now on. Who signed in with a password that is no longer
     /// the password is signed out.
-    pub fn apply(&self, setting: &AuthSetting) {
+    pub fn apply(&self, setting: &Setting) {
         let policy = Policy::new(setting);
         let mut state = self.state();
         let password = |policy: &Policy| match policy {

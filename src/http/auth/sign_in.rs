@@ -9,18 +9,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::password::{self, Verifier};
-use super::sessions::LIFETIME;
-use super::{Auth, AuthSetting, COOKIE_NAME, PasswordSetting, Policy, locked_out, too_many};
+use super::sessions::{Digest, LIFETIME};
+use super::{Auth, COOKIE_NAME, Policy, Setting, locked_out, too_many};
+use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;
 use crate::http::problem::{Problem, Remedy};
 use crate::http::serve::Scheme;
 use crate::http::{HttpState, Peer};
-
-/// Bounds on a password (NIST SP 800-63B §3.1.1.2). More would only make hashing slow.
-const MIN_PASSWORD: usize = 8;
-const MAX_PASSWORD: usize = 256;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -75,17 +71,17 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<Response, Problem> {
     let entry = Entry::read(&headers, &body)?;
     let auth = &state.auth;
-    let verifier = match &auth.state().policy {
+    let password = match &auth.state().policy {
         Policy::Set { password, .. } => password.clone(),
         Policy::Unset => return Err(no_password_yet()),
         Policy::Locked => return Err(locked_out()),
     };
-    let Some(verifier) = verifier else {
+    let Some(password) = password else {
         let detail = "no password has been set; this camera is open to holders of a token only";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     };
     auth.turn(peer.source()).await.map_err(too_many)?;
-    let known = auth.check(verifier.clone(), entry.password).await?;
+    let known = auth.check(password.clone(), entry.password).await?;
     if !known {
         log::info!(
             "somebody at {} tried to sign in with a wrong password",
@@ -98,7 +94,7 @@ pub(in crate::http) async fn sign_in(
         let mut guarded = auth.state();
         // The password may have been changed while the old one was being checked.
         let current =
-            matches!(&guarded.policy, Policy::Set { password: Some(p), .. } if *p == verifier);
+            matches!(&guarded.policy, Policy::Set { password: Some(p), .. } if *p == password);
         if !current {
             let detail = "the password has just been changed; sign in again";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail).remedy(Remedy::SignIn));
@@ -132,10 +128,6 @@ pub(in crate::http) async fn set_up(
     let entry = Entry::read(&headers, &body)?;
     let auth = Arc::clone(&state.auth);
     auth.expect_unset()?;
-    if !(MIN_PASSWORD..=MAX_PASSWORD).contains(&entry.password.chars().count()) {
-        let detail = "choose a password of 8 to 256 characters";
-        return Err(Problem::bad_request(detail).remedy(Remedy::SetUp));
-    }
     auth.turn(peer.source()).await.map_err(too_many)?;
     let turn = Arc::clone(&auth.hashing).lock_owned().await;
     let keeper = Arc::clone(&auth);
@@ -144,15 +136,13 @@ pub(in crate::http) async fn set_up(
     let kept = tokio::task::spawn_blocking(move || {
         let _one_at_a_time = turn;
         keeper.expect_unset()?;
-        let kept = password::hash(&entry.password).and_then(|hash| {
-            keeper.store.store(&hash)?;
-            Ok(hash)
-        });
-        let not_set = |why| Problem::internal(format!("the password was not set: {why}"));
-        keeper.apply(&AuthSetting::Set {
-            password: Some(PasswordSetting::Hash(kept.map_err(not_set)?)),
+        let hash = PasswordHash::of(&entry.password).map_err(not_hashed)?;
+        let not_kept = |why| Problem::internal(format!("the password was not set: {why}"));
+        keeper.store.store(&hash).map_err(not_kept)?;
+        keeper.apply(&Setting::Set(Credentials {
+            password: Some(Password::Hash(hash)),
             tokens: Vec::new(),
-        });
+        }));
         Ok::<_, Problem>(())
     });
     kept.await
@@ -164,11 +154,14 @@ pub(in crate::http) async fn set_up(
 
 impl Auth {
     /// Checks a password where it keeps nobody waiting, one at a time.
-    async fn check(&self, verifier: Verifier, password: String) -> Result<bool, Problem> {
+    async fn check(&self, password: Password, candidate: String) -> Result<bool, Problem> {
         let turn = Arc::clone(&self.hashing).lock_owned().await;
         let checked = tokio::task::spawn_blocking(move || {
             let _one_at_a_time = turn;
-            verifier.verify(&password)
+            match password {
+                Password::Plain(secret) => Digest::of(secret.expose()).is_of(&candidate),
+                Password::Hash(hash) => hash.verify(&candidate),
+            }
         });
         checked
             .await
@@ -184,6 +177,14 @@ impl Auth {
             }
             Policy::Locked => Err(locked_out()),
         }
+    }
+}
+
+fn not_hashed(error: PasswordError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        PasswordError::Length => Problem::bad_request(detail).remedy(Remedy::SetUp),
+        PasswordError::Hashing(_) => Problem::internal(detail),
     }
 }
 
