@@ -6,7 +6,6 @@
 //! middleware; [`Picket::run`] serves until told to stop.
 
 mod logging;
-mod pages;
 mod parts;
 mod reload;
 mod unavailable;
@@ -24,7 +23,7 @@ pub use logging::start as start_logging;
 
 use crate::camera::Camera;
 use crate::config::{Config, Problem};
-use crate::http::{ExtraRoutes, HttpState, Server};
+use crate::http::{ExtraRoutes, HttpState, Server, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
@@ -73,10 +72,8 @@ pub struct Builder {
     camera: Option<(String, Box<dyn Camera>)>,
     transforms: Vec<Box<dyn Transform>>,
     routes: Vec<ExtraRoutes>,
-    layers: Vec<Layer>,
+    layers: Vec<Wrap>,
 }
-
-type Layer = Box<dyn FnOnce(crate::http::axum::Router) -> crate::http::axum::Router + Send>;
 
 /// A house ready to be lived in: sockets are open, threads run, the camera rests until somebody
 /// comes.
@@ -249,11 +246,9 @@ impl Builder {
         let auth = Arc::new(parts::auth(&config));
         let pipeline = start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
         let state = HttpState::new(parts::http(&config, hub, rtc.clone(), auth.clone(), site));
-        let mut router = crate::http::router(&state, routes)?;
-        for layer in layers {
-            router = layer(router);
-        }
-        let server = runtime.block_on(Server::start(config.http.listen, router))?;
+        let service = crate::http::service(&state, routes, layers)?;
+        let limits = parts::limits(&config);
+        let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
         let reload = Reload::new(config, file, sets, live, auth);
         Ok(Picket {
             runtime,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::pages::SitePages;
 use super::unavailable::Unavailable;
 use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::pattern::Pattern;
@@ -176,8 +175,29 @@ pub(super) fn site(config: &Config) -> Result<Site, SiteError> {
     Ok(site)
 }
 
-pub(super) fn auth(_config: &Config) -> Auth {
-    Auth
+pub(super) fn auth(config: &Config) -> Auth {
+    Auth::new(&config.auth, Box::new(NotYet))
+}
+
+/// Cannot write to the configuration file.
+struct NotYet;
+
+impl http::PasswordStore for NotYet {
+    fn store(&self, _: &config::PasswordHash) -> Result<(), String> {
+        Err(
+            "this build does not write config.toml; put the line that `picket password` prints \
+             into its section [auth]"
+                .into(),
+        )
+    }
+}
+
+pub(super) fn limits(config: &Config) -> http::Limits {
+    http::Limits {
+        connections: config.http.max_connections as usize,
+        connections_per_address: config.http.max_connections_per_address as usize,
+        ..http::Limits::default()
+    }
 }
 
 pub(super) fn http(
@@ -191,7 +211,9 @@ pub(super) fn http(
         hub,
         rtc,
         auth,
-        pages: Arc::new(SitePages::new(site, config.device.hostname.to_string())),
+        pages: site,
+        snapshots: None,
+        meters: Vec::new(),
         restart_source: Box::new(|| {}),
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),

@@ -76,7 +76,7 @@ impl Reload {
             *live = changed;
             differs
         });
-        let _ = &self.auth;
+        self.auth.apply(&new.auth);
         for name in &changes.live {
             log::info!("{name} has changed");
         }
