@@ -6,8 +6,11 @@
 //! middleware; [`Picket::run`] serves until told to stop.
 
 mod logging;
+mod meters;
 mod parts;
+mod password;
 mod reload;
+mod snapshots;
 mod unavailable;
 
 use std::net::SocketAddr;
@@ -28,6 +31,7 @@ use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
 use crate::transform::{Chain, Transform};
+use meters::House;
 use reload::Reload;
 
 /// Reads the configuration from `file`, defaults without one, and puts `sets` (`key=value`) on
@@ -155,8 +159,8 @@ impl Picket {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     _ = stopped.wait_for(|stop| *stop) => break,
-                    _ = hangup.recv() => reload.now("asked by SIGHUP"),
-                    _ = look.tick() => reload.look(),
+                    _ = hangup.recv() => reload.now("asked by SIGHUP").await,
+                    _ = look.tick() => reload.look().await,
                 }
             }
             log::info!("stopping");
@@ -243,13 +247,28 @@ impl Builder {
         let (live, live_receiver) = watch::channel(parts::live(&config));
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
-        let auth = Arc::new(parts::auth(&config));
+        let auth = Arc::new(parts::auth(&config, file.as_deref()));
         let pipeline = start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
-        let state = HttpState::new(parts::http(&config, hub, rtc.clone(), auth.clone(), site));
+        let house = House {
+            counters: pipeline.counters().clone(),
+            copies: pipeline.copies().clone(),
+            runtime: runtime.handle().clone(),
+        };
+        let restart = pipeline.restarter();
+        let parts = parts::http(
+            &config,
+            hub,
+            rtc.clone(),
+            auth.clone(),
+            site,
+            house,
+            restart,
+        );
+        let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
-        let reload = Reload::new(config, file, sets, live, auth);
+        let reload = Reload::new(config, file, sets, live, auth, rtc.clone());
         Ok(Picket {
             runtime,
             pipeline,

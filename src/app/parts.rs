@@ -1,7 +1,11 @@
 //! What the configuration means to each room.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use super::meters::House;
+use super::password::ConfigFile;
+use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
 use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::pattern::Pattern;
@@ -175,21 +179,8 @@ pub(super) fn site(config: &Config) -> Result<Site, SiteError> {
     Ok(site)
 }
 
-pub(super) fn auth(config: &Config) -> Auth {
-    Auth::new(&config.auth, Box::new(NotYet))
-}
-
-/// Cannot write to the configuration file.
-struct NotYet;
-
-impl http::PasswordStore for NotYet {
-    fn store(&self, _: &config::PasswordHash) -> Result<(), String> {
-        Err(
-            "this build does not write config.toml; put the line that `picket password` prints \
-             into its section [auth]"
-                .into(),
-        )
-    }
+pub(super) fn auth(config: &Config, file: Option<&Path>) -> Auth {
+    Auth::new(&config.auth, Box::new(ConfigFile(file.map(Path::to_owned))))
 }
 
 pub(super) fn limits(config: &Config) -> http::Limits {
@@ -206,15 +197,17 @@ pub(super) fn http(
     rtc: Arc<Rtc>,
     auth: Arc<Auth>,
     site: Arc<Site>,
+    house: House,
+    restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
     http::Parts {
+        snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
+        meters: vec![Box::new(house)],
+        restart_source: Box::new(restart_source),
         hub,
         rtc,
         auth,
         pages: site,
-        snapshots: None,
-        meters: Vec::new(),
-        restart_source: Box::new(|| {}),
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
             allowed_hosts: config
