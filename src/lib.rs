@@ -9,6 +9,7 @@
 mod app;
 pub mod camera;
 pub mod config;
+pub mod decoder;
 pub mod encoder;
 pub mod http;
 pub mod hub;

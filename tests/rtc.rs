@@ -39,6 +39,7 @@ impl Stage {
             udp_port: 0,
             ipv6: true,
             announce: Vec::new(),
+            ice_servers: Vec::new(),
             live_broadcast: true,
             max_viewers: 10,
             expected_profile: ProfileLevel::constrained_baseline(31),

@@ -6,9 +6,11 @@
 //! middleware; [`Picket::run`] serves until told to stop.
 
 mod logging;
-mod pages;
+mod meters;
 mod parts;
+mod password;
 mod reload;
+mod snapshots;
 mod unavailable;
 
 use std::net::SocketAddr;
@@ -24,11 +26,12 @@ pub use logging::start as start_logging;
 
 use crate::camera::Camera;
 use crate::config::{Config, Problem};
-use crate::http::{ExtraRoutes, HttpState, Server};
+use crate::http::{ExtraRoutes, HttpState, Server, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
 use crate::transform::{Chain, Transform};
+use meters::House;
 use reload::Reload;
 
 /// Reads the configuration from `file`, defaults without one, and puts `sets` (`key=value`) on
@@ -73,10 +76,8 @@ pub struct Builder {
     camera: Option<(String, Box<dyn Camera>)>,
     transforms: Vec<Box<dyn Transform>>,
     routes: Vec<ExtraRoutes>,
-    layers: Vec<Layer>,
+    layers: Vec<Wrap>,
 }
-
-type Layer = Box<dyn FnOnce(crate::http::axum::Router) -> crate::http::axum::Router + Send>;
 
 /// A house ready to be lived in: sockets are open, threads run, the camera rests until somebody
 /// comes.
@@ -158,8 +159,8 @@ impl Picket {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     _ = stopped.wait_for(|stop| *stop) => break,
-                    _ = hangup.recv() => reload.now("asked by SIGHUP"),
-                    _ = look.tick() => reload.look(),
+                    _ = hangup.recv() => reload.now("asked by SIGHUP").await,
+                    _ = look.tick() => reload.look().await,
                 }
             }
             log::info!("stopping");
@@ -246,15 +247,28 @@ impl Builder {
         let (live, live_receiver) = watch::channel(parts::live(&config));
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
-        let auth = Arc::new(parts::auth(&config));
+        let auth = Arc::new(parts::auth(&config, file.as_deref()));
         let pipeline = start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
-        let state = HttpState::new(parts::http(&config, hub, rtc.clone(), auth.clone(), site));
-        let mut router = crate::http::router(&state, routes)?;
-        for layer in layers {
-            router = layer(router);
-        }
-        let server = runtime.block_on(Server::start(config.http.listen, router))?;
-        let reload = Reload::new(config, file, sets, live, auth);
+        let house = House {
+            counters: pipeline.counters().clone(),
+            copies: pipeline.copies().clone(),
+            runtime: runtime.handle().clone(),
+        };
+        let restart = pipeline.restarter();
+        let parts = parts::http(
+            &config,
+            hub,
+            rtc.clone(),
+            auth.clone(),
+            site,
+            house,
+            restart,
+        );
+        let state = HttpState::new(parts);
+        let service = crate::http::service(&state, routes, layers)?;
+        let limits = parts::limits(&config);
+        let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
+        let reload = Reload::new(config, file, sets, live, auth, rtc.clone());
         Ok(Picket {
             runtime,
             pipeline,
@@ -273,9 +287,10 @@ fn start_pipeline(
     live: watch::Receiver<LiveSettings>,
     hub: Hub,
 ) -> Result<Pipeline, PicketError> {
+    let touched = parts::Touched::by(config, transforms.len());
     let chain = Chain::new(parts::transform(config))?;
     let chain = transforms.into_iter().fold(chain, Chain::with_transform);
-    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config));
+    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config, touched));
     let parts = Parts {
         source_name,
         camera,

@@ -1,9 +1,13 @@
 //! What the configuration means to each room.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::pages::SitePages;
+use super::meters::House;
+use super::password::ConfigFile;
+use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
+use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::pattern::Pattern;
 use crate::camera::{Camera, Constraints};
 use crate::config::{self, Backend, Config, Source};
@@ -13,19 +17,28 @@ use crate::http::{self, Auth};
 use crate::hub::Hub;
 use crate::media::h264::{ProfileLevel, level_for};
 use crate::pipeline::{EncoderFactory, FixedSettings, LiveSettings};
+use crate::rtc::servers::IceServer;
 use crate::rtc::{Rtc, RtcSettings};
 use crate::site::{Mount, Site, SiteError, SiteSettings};
 use crate::transform::{Corner, OverlaySettings, Rotation, TransformSettings};
 
 /// The camera, and what to call it. One that this build cannot drive becomes a camera that says
 /// so whenever it is opened: the page then tells the owner, and the daemon runs.
-pub(super) fn camera(config: &Config) -> (String, Box<dyn Camera>) {
+///
+/// A clip is passed on as it is coded unless something is to be done to its pictures.
+pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Camera>) {
     let name = config.camera.source.to_string();
     let camera: Box<dyn Camera> = match &config.camera.source {
         // Until a build with camera drivers looks for one, there is none to be found.
         Source::Auto => return ("pattern".into(), Box::new(Pattern::new())),
         Source::Pattern => Box::new(Pattern::new()),
-        Source::File(_) => Box::new(Unavailable::new("files are not built in")),
+        Source::File(path) => Box::new(FileCamera::new(
+            path,
+            match touched {
+                Touched::No => FileMode::PassThrough,
+                Touched::Yes => FileMode::Decode,
+            },
+        )),
         Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
         Source::V4l2(_) => Box::new(Unavailable::feature("v4l2", "USB cameras")),
         Source::Url(_) | Source::Page(_) | Source::Gst(_) => Box::new(Unavailable::feature(
@@ -34,6 +47,33 @@ pub(super) fn camera(config: &Config) -> (String, Box<dyn Camera>) {
         )),
     };
     (name, camera)
+}
+
+/// Whether pictures are changed on their way to the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    No,
+    Yes,
+}
+
+impl Touched {
+    pub(super) fn by(config: &Config, steps_of_the_program: usize) -> Self {
+        let TransformSettings {
+            rotation,
+            hflip,
+            vflip,
+            frame_size_reduction,
+            overlay,
+            ..
+        } = transform(config);
+        let untouched = rotation == Rotation::None
+            && !hflip
+            && !vflip
+            && frame_size_reduction == 0
+            && overlay.is_none()
+            && steps_of_the_program == 0;
+        if untouched { Self::No } else { Self::Yes }
+    }
 }
 
 pub(super) fn encoder(config: &Config) -> EncoderFactory {
@@ -109,6 +149,7 @@ pub(super) fn rtc(config: &Config) -> RtcSettings {
         udp_port: config.webrtc.udp_port,
         ipv6: config.webrtc.ipv6,
         announce: config.webrtc.announce.clone(),
+        ice_servers: own_ice_servers(config),
         live_broadcast: config.stream.live_broadcast,
         max_viewers: config.stream.max_viewers as usize,
         expected_profile: ProfileLevel::constrained_baseline(level_for(
@@ -138,8 +179,16 @@ pub(super) fn site(config: &Config) -> Result<Site, SiteError> {
     Ok(site)
 }
 
-pub(super) fn auth(_config: &Config) -> Auth {
-    Auth
+pub(super) fn auth(config: &Config, file: Option<&Path>) -> Auth {
+    Auth::new(&config.auth, Box::new(ConfigFile(file.map(Path::to_owned))))
+}
+
+pub(super) fn limits(config: &Config) -> http::Limits {
+    http::Limits {
+        connections: config.http.max_connections as usize,
+        connections_per_address: config.http.max_connections_per_address as usize,
+        ..http::Limits::default()
+    }
 }
 
 pub(super) fn http(
@@ -148,13 +197,17 @@ pub(super) fn http(
     rtc: Arc<Rtc>,
     auth: Arc<Auth>,
     site: Arc<Site>,
+    house: House,
+    restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
     http::Parts {
+        snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
+        meters: vec![Box::new(house)],
+        restart_source: Box::new(restart_source),
         hub,
         rtc,
         auth,
-        pages: Arc::new(SitePages::new(site, config.device.hostname.to_string())),
-        restart_source: Box::new(|| {}),
+        pages: site,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
             allowed_hosts: config
@@ -174,6 +227,25 @@ pub(super) fn http(
     }
 }
 
+/// The servers the daemon uses itself.
+pub(super) fn own_ice_servers(config: &Config) -> Vec<IceServer> {
+    let servers = ice_servers(config).into_iter();
+    servers
+        .map(
+            |http::IceServer {
+                 urls,
+                 username,
+                 credential,
+             }| IceServer {
+                urls,
+                username,
+                credential,
+            },
+        )
+        .collect()
+}
+
+/// The servers viewers are told of.
 fn ice_servers(config: &Config) -> Vec<http::IceServer> {
     let servers = config.webrtc.ice_servers.iter();
     servers

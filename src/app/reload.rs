@@ -11,6 +11,7 @@ use super::parts;
 use crate::config::{Config, Loaded, Problem, Sight, Stamp, Watch};
 use crate::http::Auth;
 use crate::pipeline::LiveSettings;
+use crate::rtc::Rtc;
 
 /// How often the file is looked at. Two looks must agree before it is read.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +23,7 @@ pub(super) struct Reload {
     watch: Watch,
     live: watch::Sender<LiveSettings>,
     auth: Arc<Auth>,
+    rtc: Arc<Rtc>,
 }
 
 impl Reload {
@@ -31,6 +33,7 @@ impl Reload {
         sets: Vec<String>,
         live: watch::Sender<LiveSettings>,
         auth: Arc<Auth>,
+        rtc: Arc<Rtc>,
     ) -> Self {
         let watch = Watch::new(file.as_deref().and_then(stamp));
         Self {
@@ -40,19 +43,20 @@ impl Reload {
             watch,
             live,
             auth,
+            rtc,
         }
     }
 
     /// Looks whether the file has changed, and reads it if so.
-    pub(super) fn look(&mut self) {
+    pub(super) async fn look(&mut self) {
         let seen = self.file.as_deref().and_then(stamp);
         if self.watch.look(seen) == Sight::Changed {
-            self.now("the file changed");
+            self.now("the file changed").await;
         }
     }
 
     /// Reads the file again.
-    pub(super) fn now(&mut self, why: &str) {
+    pub(super) async fn now(&mut self, why: &str) {
         let Some(file) = &self.file else {
             log::info!("{why}, but Picket was started without a configuration file");
             return;
@@ -60,10 +64,10 @@ impl Reload {
         log::info!("reading {} again: {why}", file.display());
         let (loaded, problems) = load(Some(file), &self.sets, Some(self.config.clone()));
         problems.iter().for_each(|problem| log::warn!("{problem}"));
-        self.apply(loaded);
+        self.apply(loaded).await;
     }
 
-    fn apply(&mut self, new: Config) {
+    async fn apply(&mut self, new: Config) {
         let changes = self.config.changes(&new);
         if changes.is_empty() {
             log::info!("nothing has changed");
@@ -76,7 +80,12 @@ impl Reload {
             *live = changed;
             differs
         });
-        let _ = &self.auth;
+        if self.config.auth != new.auth {
+            self.auth.apply(&new.auth);
+        }
+        if self.config.webrtc.ice_servers != new.webrtc.ice_servers {
+            self.rtc.set_ice_servers(parts::own_ice_servers(&new)).await;
+        }
         for name in &changes.live {
             log::info!("{name} has changed");
         }

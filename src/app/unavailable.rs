@@ -6,10 +6,6 @@ use crate::camera::{Camera, CameraError, Capture, Constraints, Mode};
 pub(super) struct Unavailable(String);
 
 impl Unavailable {
-    pub(super) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-
     /// For sources whose driver was left out of this build.
     pub(super) fn feature(feature: &str, what: &str) -> Self {
         Self(format!(

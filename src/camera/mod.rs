@@ -11,6 +11,7 @@
 //! [`Camera`].
 
 mod constraints;
+pub mod file;
 pub mod pattern;
 
 pub use constraints::{Constraints, Mode, nearest};

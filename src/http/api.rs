@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::HttpState;
 use super::body::{self, Whole, expect_media_type};
 use super::problem::Problem;
+use super::routes::Name;
 use super::whep::{no_such_session, session_id};
 use crate::hub::{Layer, SourceState};
 use crate::rtc::sdp::Direction;
@@ -147,7 +148,7 @@ pub(super) async fn sessions(State(state): State<HttpState>) -> Response {
 /// `GET /api/v1/sessions/{id}`.
 pub(super) async fn session(
     State(state): State<HttpState>,
-    Path(id): Path<String>,
+    Name(id): Name,
 ) -> Result<Response, Problem> {
     let report = state.rtc.session(session_id(&id)?).await;
     report
@@ -158,7 +159,7 @@ pub(super) async fn session(
 /// `DELETE /api/v1/sessions/{id}`.
 pub(super) async fn end_session(
     State(state): State<HttpState>,
-    Path(id): Path<String>,
+    Name(id): Name,
 ) -> Result<StatusCode, Problem> {
     if state.rtc.close(session_id(&id)?).await {
         Ok(StatusCode::NO_CONTENT)
@@ -170,7 +171,7 @@ pub(super) async fn end_session(
 /// `PATCH /api/v1/sessions/{id}`: pauses and resumes. What is not named stays as it is.
 pub(super) async fn steer_session(
     State(state): State<HttpState>,
-    Path(id): Path<String>,
+    Name(id): Name,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,6 @@
 //! Reading what was sent, within bounds of size and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use super::serve::{Phase, Place};
 
 /// Most bytes of a body. An offer of a browser with every codec it has is about 10 KB.
 pub(super) const MAX_BODY: usize = 64 * 1024;
@@ -50,6 +52,8 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let timeout = request.extensions().get::<BodyTimeout>().copied();
+        let place = request.extensions().get::<Arc<Place>>().cloned();
+        let enter = |phase| place.iter().for_each(|place| place.enter(phase));
         let announced = request
             .headers()
             .get(CONTENT_LENGTH)
@@ -58,7 +62,10 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
             return Err(too_large());
         }
         let body = Limited::new(request.into_body(), MAX_BODY).collect();
-        match tokio::time::timeout(timeout.unwrap_or_default().0, body).await {
+        enter(Phase::Receiving);
+        let received = tokio::time::timeout(timeout.unwrap_or_default().0, body).await;
+        enter(Phase::Handling);
+        match received {
             Ok(Ok(body)) => Ok(Self(body.to_bytes())),
             Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(e)) => {

@@ -13,20 +13,26 @@
 mod api;
 mod auth;
 mod body;
+mod builtin;
 mod guard;
+mod headers;
+mod metrics;
 mod offer;
 mod pages;
 mod problem;
 mod routes;
 mod serve;
+mod snapshot;
 mod state;
 mod whep;
 
 /// The HTTP library, for those who add routes and middleware of their own.
 pub use axum;
 
-pub use auth::Auth;
-pub use pages::{PageError, Pages, StaticFile};
-pub use routes::{Access, ExtraRoutes, RouteError, listing, router};
-pub use serve::{Peer, ServeError, Server};
+pub use auth::{Auth, Clock, PasswordStore};
+pub use metrics::{Meters, Sample, Value};
+pub use pages::{PageError, Pages};
+pub use routes::{Access, ExtraRoutes, RouteError, Wrap, listing, service};
+pub use serve::{Limits, Peer, Scheme, ServeError, Server};
+pub use snapshot::{NoPicture, Snapshotter};
 pub use state::{HttpState, IceServer, Parts, Settings, Sharing};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::HttpState;
 use super::problem::Problem;
-use super::routes::{Access, Route, Verb};
+use super::routes::{Access, Name, Route, Verb};
+use crate::site::{ErrorPage, Site, StaticFile};
 
 /// What pages look like, and where files are. Its calls may read the disk: they are made where
 /// blocking is allowed.
@@ -21,6 +22,9 @@ pub trait Pages: Send + Sync {
     /// # Errors
     /// When there is none of that name, or it is broken.
     fn render(&self, template: &str, context: &Value) -> Result<String, PageError>;
+
+    /// Renders a page that says what went wrong. Always gives one.
+    fn error_page(&self, page: ErrorPage, context: &Value) -> String;
 
     /// The file of that name below `/static/`.
     fn file(&self, name: &str) -> Option<StaticFile>;
@@ -41,20 +45,44 @@ pub trait Pages: Send + Sync {
     }
 }
 
-/// Why a page cannot be shown: the template and the line at fault, for the log.
+/// Why a page cannot be shown: the template and the line at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PageError(pub String);
 
-/// A file as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaticFile {
-    /// The content.
-    pub bytes: Bytes,
-    /// `Content-Type`.
-    pub mime: &'static str,
-    /// A strong entity tag, with its quotes.
-    pub etag: String,
+impl Pages for Site {
+    fn render(&self, template: &str, context: &Value) -> Result<String, PageError> {
+        Self::render(self, template, context).map_err(|e| PageError(e.to_string()))
+    }
+
+    fn error_page(&self, page: ErrorPage, context: &Value) -> String {
+        Self::error_page(self, page, context)
+    }
+
+    fn file(&self, name: &str) -> Option<StaticFile> {
+        Self::file(self, name)
+    }
+
+    fn pages(&self) -> Vec<(String, String)> {
+        let pages = Self::pages(self).iter();
+        pages
+            .map(|p| (p.path().to_owned(), p.template().to_owned()))
+            .collect()
+    }
+
+    fn mounts(&self) -> Vec<String> {
+        Self::mounts(self)
+            .iter()
+            .map(|m| m.prefix().to_owned())
+            .collect()
+    }
+
+    fn mounted_file(&self, prefix: &str, name: &str) -> Option<StaticFile> {
+        Self::mounts(self)
+            .iter()
+            .find(|m| m.prefix() == prefix)?
+            .file(name)
+    }
 }
 
 /// Routes of the owner's pages and mounts.
@@ -67,7 +95,7 @@ pub(super) fn routes(pages: &dyn Pages) -> Vec<Route> {
     for prefix in pages.mounts() {
         let path = format!("{prefix}/{{*path}}");
         let handler = move |State(state): State<HttpState>,
-                            Path(name): Path<String>,
+                            Name(name): Name,
                             headers: HeaderMap| async move {
             let file = blocking(&state, move |pages| pages.mounted_file(&prefix, &name)).await?;
             serve_file(file, &headers)
@@ -91,13 +119,14 @@ async fn page(state: HttpState, template: String) -> Result<Response, Problem> {
     page.map(|html| Html(html).into_response()).map_err(|e| {
         log::error!("a page cannot be shown: {e}");
         Problem::internal("this page's template is broken; the camera's log says where")
+            .trace(e.to_string())
     })
 }
 
 /// `GET /static/{*path}`.
 pub(super) async fn static_file(
     State(state): State<HttpState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let file = blocking(&state, move |pages| pages.file(&name)).await?;

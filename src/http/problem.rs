@@ -1,28 +1,55 @@
-//! What is said when something went wrong: `application/problem+json` (RFC 9457).
+//! What is said when something went wrong: `application/problem+json` (RFC 9457), or a page where
+//! a browser asked for one.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
+
+use super::{HttpState, Peer, builtin};
+use crate::site::ErrorPage;
 
 /// Why a request was not done.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
-    pub(super) detail: Cow<'static, str>,
+    detail: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    remedy: Remedy,
+    /// What only who looks after the program should see.
+    trace: Option<String>,
+}
+
+/// What a person at a browser can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Read about it.
+    Read,
+    /// Sign in.
+    SignIn,
+    /// Set the first password.
+    SetUp,
 }
 
 /// How a problem looks on the wire. Its type is `about:blank`, which RFC 9457 §4.2.1 lets one
 /// leave out, because the status says what kind it is.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Wire<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<&'a str>,
 }
 
 impl Problem {
@@ -31,6 +58,8 @@ impl Problem {
             status,
             detail: detail.into(),
             headers: Vec::new(),
+            remedy: Remedy::Read,
+            trace: None,
         }
     }
 
@@ -51,6 +80,16 @@ impl Problem {
         self
     }
 
+    pub(super) fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedy = remedy;
+        self
+    }
+
+    pub(super) fn trace(mut self, trace: String) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
     /// Says when to try again, rounded up to whole seconds.
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -63,24 +102,122 @@ impl Problem {
     pub(super) fn closing(self) -> Self {
         self.with(CONNECTION, "close")
     }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    fn as_json(&self) -> Response {
+        let wire = Wire {
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            trace: self.trace.as_deref(),
+        };
+        let mime = HeaderValue::from_static("application/problem+json");
+        let json = serde_json::to_string(&wire).unwrap_or_default();
+        ([(CONTENT_TYPE, mime)], json).into_response()
+    }
+
+    fn as_page(&self, state: &HttpState, path: &str) -> Html<String> {
+        let trace = self.trace.as_deref();
+        match (self.remedy, self.status) {
+            (Remedy::SignIn, _) => builtin::sign_in(&self.detail, path),
+            (Remedy::SetUp, _) => builtin::set_up(&self.detail),
+            (Remedy::Read, StatusCode::NOT_FOUND) => {
+                let values = json!({ "path": path, "hostname": state.settings.hostname });
+                Html(state.pages.error_page(ErrorPage::NotFound, &values))
+            }
+            (Remedy::Read, StatusCode::INTERNAL_SERVER_ERROR) => {
+                let values = json!({ "detail": trace, "hostname": state.settings.hostname });
+                Html(state.pages.error_page(ErrorPage::ServerError, &values))
+            }
+            (Remedy::Read, _) => builtin::notice(self.title(), &self.detail, trace),
+        }
+    }
 }
 
 impl IntoResponse for Problem {
+    /// An answer for [`present`] to finish.
     fn into_response(self) -> Response {
-        let body = Body {
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-        };
-        let json = serde_json::to_string(&body).unwrap_or_default();
-        let mut response = (self.status, json).into_response();
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        response.headers_mut().extend(self.headers.clone());
-        // Kept for whoever shows it to a browser as a page.
+        let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Shows problems in the form the client understands, crashes of handlers among them.
+pub(super) async fn present(
+    State(state): State<HttpState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let page = wants_page(request.headers());
+    let path = request.uri().path().to_owned();
+    let peer = request.extensions().get::<Peer>().copied();
+    let mut response = match caught(next.run(request)).await {
+        Ok(response) => response,
+        Err(panic) => crashed(panic.as_ref()).into_response(),
+    };
+    let Some(mut problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    // Its words may tell what is not everybody's business.
+    let debugging = log::log_enabled!(log::Level::Debug);
+    if !(debugging && peer.is_some_and(|p| p.source().is_loopback())) {
+        problem.trace = None;
+    }
+    let mut shown = if page {
+        let (state, problem) = (state.clone(), problem.clone());
+        // The site's own templates may be on the disk.
+        match tokio::task::spawn_blocking(move || problem.as_page(&state, &path)).await {
+            Ok(page) => page.into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    } else {
+        problem.as_json()
+    };
+    *shown.status_mut() = problem.status;
+    // What middleware has added stays, as does `Allow`.
+    for (name, value) in response.headers() {
+        if name != CONTENT_TYPE && name.as_str() != "content-length" {
+            shown.headers_mut().append(name, value.clone());
+        }
+    }
+    shown.headers_mut().extend(problem.headers);
+    shown
+}
+
+/// Browsers name HTML when a person goes to a page, and nothing else does.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let mut accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    accepted.any(|v| v.contains("text/html"))
+}
+
+/// Runs `future`; a panic in it is an error of this one request.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        // The future is not polled again after a panic, so that nobody sees it half done.
+        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match poll {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+fn crashed(panic: &(dyn Any + Send)) -> Problem {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    log::error!("a request crashed: {text}");
+    Problem::internal("the camera failed to do this; its log says why").trace(text.to_owned())
 }

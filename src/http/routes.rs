@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::handler::Handler;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::problem::Problem;
-use super::{HttpState, api, auth, offer, pages, whep};
+use super::{HttpState, api, auth, guard, headers, metrics, offer, pages, problem, snapshot, whep};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +120,14 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Get,     "/api/v1/sessions/{id}", Owner,  api::session),
         Route::new(Patch,   "/api/v1/sessions/{id}", Owner,  api::steer_session),
         Route::new(Delete,  "/api/v1/sessions/{id}", Owner,  api::end_session),
+        Route::new(Get,     "/snapshot.jpg",         Viewer, snapshot::get),
+        Route::new(Get,     "/metrics",              Viewer, metrics::get),
         Route::new(Get,     "/healthz",              Open,   api::healthz),
+        Route::new(Get,     "/login",                Open,   auth::page),
+        Route::new(Get,     "/login.css",            Open,   auth::style),
+        Route::new(Post,    "/login",                Open,   auth::sign_in),
+        Route::new(Post,    "/setup",                Open,   auth::set_up),
+        Route::new(Post,    "/logout",               Viewer, auth::sign_out),
     ]
 }
 
@@ -272,14 +280,36 @@ fn covers(built_in: &str, path: &str) -> bool {
     }
 }
 
-/// Makes the router: the table, the owner's pages and mounts, and the library user's routes.
+/// A library user's middleware: `|router| router.layer(mine)`.
+pub type Wrap = Box<dyn FnOnce(Router) -> Router + Send>;
+
+/// Makes the service: the table, the owner's pages and mounts, the library user's routes and
+/// middleware, and around it all what every request passes.
 ///
-/// The user's middleware is put around it by the caller with [`Router::layer`]; it can never get
-/// around the question who may use a route, which is asked inside, at each route.
+/// The user's middleware stands between: a request from another web site never gets to it, and it
+/// can never get around the question who may use a route, which is asked inside, at each route.
 ///
 /// # Errors
 /// When an added route hides a built-in one, is there twice, or is no path.
-pub fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteError> {
+pub fn service(
+    state: &HttpState,
+    extras: Vec<ExtraRoutes>,
+    wraps: Vec<Wrap>,
+) -> Result<Router, RouteError> {
+    let mut router = router(state, extras)?;
+    for wrap in wraps {
+        router = wrap(router);
+    }
+    Ok(router
+        .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            problem::present,
+        ))
+        .layer(middleware::map_response(headers::harden)))
+}
+
+fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteError> {
     let mut paths = Paths::default();
     let mut router = Router::new();
     for route in table() {
@@ -323,6 +353,24 @@ impl Route {
     }
 }
 
+/// The one parameter of a path. One that is not even text names nothing.
+pub(super) struct Name(pub(super) String);
+
+impl FromRequestParts<HttpState> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(nothing_here()),
+        }
+    }
+}
+
+fn nothing_here() -> Problem {
+    Problem::not_found("there is nothing at this address")
+}
+
 async fn ask_access(
     State((state, access)): State<(HttpState, Access)>,
     request: Request,
@@ -338,7 +386,7 @@ async fn ask_access(
 async fn not_found(State(state): State<HttpState>, request: Request) -> Problem {
     auth::authorize(&state.auth, Access::Viewer, &request)
         .err()
-        .unwrap_or_else(|| Problem::not_found("there is nothing at this address"))
+        .unwrap_or_else(nothing_here)
 }
 
 async fn method_not_allowed(State(state): State<HttpState>, request: Request) -> Problem {
@@ -410,6 +458,7 @@ mod tests {
             .filter(|r| r.access == Access::Open && r.verb != Verb::Options)
             .map(|r| r.path)
             .collect();
-        assert_eq!(open, BTreeSet::from(["/healthz".to_owned()]));
+        let expected = ["/healthz", "/login", "/login.css", "/setup"];
+        assert_eq!(open, expected.map(str::to_owned).into());
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Auth, Pages};
+use super::{Auth, Meters, Pages, Snapshotter};
 use crate::hub::Hub;
 use crate::rtc::Rtc;
 
@@ -18,6 +18,10 @@ pub struct Parts {
     pub auth: Arc<Auth>,
     /// What pages look like.
     pub pages: Arc<dyn Pages>,
+    /// Makes still pictures; `None` where nothing can.
+    pub snapshots: Option<Arc<dyn Snapshotter>>,
+    /// What the other rooms count.
+    pub meters: Vec<Box<dyn Meters>>,
     /// Makes the source begin anew: its timestamps, and a file from its start. Called for
     /// `/close_connection`.
     pub restart_source: Box<dyn Fn() + Send + Sync>,

@@ -5,7 +5,7 @@
 //! refused, never countered, so neither is 406.
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{
     ALLOW, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, LINK, LOCATION,
 };
@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use super::body::{Whole, expect_media_type};
 use super::offer::refused;
 use super::problem::Problem;
+use super::routes::Name;
 use super::{HttpState, IceServer, Peer};
 use crate::rtc::sdp::Fragment;
 use crate::rtc::{PatchError, Patched};
@@ -77,7 +78,7 @@ pub(super) async fn post(
 /// `POST /whep/{camera}`.
 pub(super) async fn post_camera(
     state: State<HttpState>,
-    Path(camera): Path<String>,
+    Name(camera): Name,
     peer: Extension<Peer>,
     headers: HeaderMap,
     body: Whole,
@@ -92,7 +93,7 @@ pub(super) async fn post_camera(
 /// `PATCH /whep/{session}`: candidates, or an ICE restart.
 pub(super) async fn patch(
     State(state): State<HttpState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -150,7 +151,7 @@ fn if_match(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
 /// `DELETE /whep/{session}`. An `If-Match` on it says nothing (draft §4.4).
 pub(super) async fn delete(
     State(state): State<HttpState>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<StatusCode, Problem> {
     if state.rtc.close(session_id(&name)?).await {
         Ok(StatusCode::OK)
@@ -167,7 +168,7 @@ pub(super) async fn get() -> StatusCode {
 /// `GET /whep/{camera}` and `GET /whep/{session}`.
 pub(super) async fn get_named(
     State(state): State<HttpState>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<StatusCode, Problem> {
     if CAMERAS.contains(&name.as_str()) || state.rtc.session(session_id(&name)?).await.is_some() {
         Ok(StatusCode::NO_CONTENT)

@@ -223,6 +223,12 @@ impl Hub {
         self.layer(layer).ring.newest_key().cloned()
     }
 
+    /// Whether a key picture comes when one is asked for, on the main layer.
+    #[must_use]
+    pub fn makes_key_pictures(&self) -> bool {
+        self.layer(Layer::Main).gate.key_pictures() == KeyPictures::OnDemand
+    }
+
     /// Forgets the pictures of `layer`: the next one belongs to another stream and must be a key
     /// picture. Viewers stay and go on with it.
     pub fn restart_layer(&self, layer: Layer, key_pictures: KeyPictures) {

@@ -94,6 +94,7 @@ impl Counters {
 pub struct Pipeline {
     hub: Hub,
     stop: Arc<AtomicBool>,
+    restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
     copies: CopyMeter,
     thread: Option<JoinHandle<()>>,
@@ -106,15 +107,22 @@ impl Pipeline {
     /// When the system gives no more threads.
     pub fn start(parts: Parts, hub: Hub) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
+        let restart = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let copies = parts.chain.copies();
-        let producer = produce::Producer::new(parts, hub.clone(), stop.clone(), counters.clone())?;
+        let producer = produce::Producer::new(
+            parts,
+            hub.clone(),
+            (stop.clone(), restart.clone()),
+            counters.clone(),
+        )?;
         let thread = std::thread::Builder::new()
             .name("pipeline".into())
             .spawn(move || producer.run())?;
         Ok(Self {
             hub,
             stop,
+            restart,
             counters,
             copies,
             thread: Some(thread),
@@ -125,6 +133,12 @@ impl Pipeline {
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Has the source begin anew, a file from its start, if it is running.
+    pub fn restarter(&self) -> impl Fn() + Send + Sync + use<> {
+        let restart = self.restart.clone();
+        move || restart.store(true, Ordering::Relaxed)
     }
 
     /// Bytes of raw picture written anew between camera and encoder.

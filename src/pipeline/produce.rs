@@ -48,6 +48,7 @@ pub(super) struct Producer {
     live: watch::Receiver<LiveSettings>,
     hub: Hub,
     stop: Arc<AtomicBool>,
+    restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
     pool: FramePool,
 }
@@ -86,7 +87,7 @@ impl Producer {
     pub(super) fn new(
         parts: Parts,
         hub: Hub,
-        stop: Arc<AtomicBool>,
+        (stop, restart): (Arc<AtomicBool>, Arc<AtomicBool>),
         counters: Arc<Counters>,
     ) -> std::io::Result<Self> {
         let camera = CameraThread::start(parts.camera, parts.fixed.time_delay, counters.clone())?;
@@ -99,6 +100,7 @@ impl Producer {
             live: parts.live,
             hub,
             stop,
+            restart,
             counters,
             pool: FramePool::new(),
         })
@@ -127,6 +129,7 @@ impl Producer {
     /// Makes pictures until nobody has watched for a while.
     fn watch(&mut self) {
         let live = self.live.borrow_and_update().clone();
+        self.restart.store(false, Ordering::Relaxed);
         log::info!("camera on: {}", self.source_name);
         self.hub.set_source(SourceState::Starting);
         let mut watch = Watch {
@@ -144,6 +147,10 @@ impl Producer {
         self.open(&mut watch);
         while !self.stopping() && !self.abandoned(&mut watch) {
             self.follow_settings(&mut watch);
+            if self.restart.swap(false, Ordering::Relaxed) {
+                self.open(&mut watch);
+                watch.last_picture = Instant::now();
+            }
             match self.camera.next(patience(&watch)) {
                 News::Opened(mode) => {
                     log::debug!("{} opened: {mode:?}", self.source_name);

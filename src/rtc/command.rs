@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::report::SessionReport;
 use super::sdp::{Direction, Fragment, Refusal, SdpError};
+use super::servers::IceServer;
 
 /// An accepted offer.
 #[derive(Debug, Clone)]
@@ -104,6 +105,7 @@ pub(super) enum Command {
         id: Option<String>,
         reply: oneshot::Sender<Vec<SessionReport>>,
     },
+    IceServers(Vec<IceServer>),
     Stop,
 }
 

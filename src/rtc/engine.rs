@@ -17,9 +17,9 @@ use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
 use tokio::sync::{mpsc, watch};
 
-use super::candidates::Addresses;
 use super::command::{Answer, Command, OfferError, PatchError, Patched};
 use super::egress::StreamParameters;
+use super::outside::Outside;
 use super::packetize::Cut;
 use super::report::SessionReport;
 use super::sdp::{Credentials, Fragment, Offer, answer};
@@ -45,8 +45,7 @@ type Key = u64;
 pub(super) struct Engine {
     hub: Hub,
     settings: RtcSettings,
-    wire: Wire,
-    addresses: Addresses,
+    outside: Outside,
     crypto: Arc<CryptoProvider>,
     certificate: DtlsCert,
     commands: mpsc::Receiver<Command>,
@@ -87,12 +86,6 @@ impl Cutter for Cuts {
     }
 }
 
-impl super::session::Wire for Wire {
-    fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize) {
-        Wire::send(self, source.ip(), destination, bytes, segment);
-    }
-}
-
 enum Event {
     Readable,
     Published,
@@ -113,12 +106,12 @@ impl Engine {
             .dtls_provider
             .generate_certificate()
             .ok_or("cannot make a DTLS certificate")?;
-        let addresses = Addresses::new(wire.port(), wire.ipv6(), settings.announce.clone());
+        let (announce, servers) = (settings.announce.clone(), &settings.ice_servers);
+        let outside = Outside::new(wire, announce, servers, Instant::now());
         Ok(Self {
             hub,
             settings,
-            wire,
-            addresses,
+            outside,
             crypto,
             certificate,
             commands,
@@ -138,13 +131,14 @@ impl Engine {
 
     /// Serves until told to stop and every viewer has been told goodbye.
     pub(super) async fn run(mut self) {
+        self.outside.serve(Instant::now());
         let mut published = self.hub.published();
         while !(self.stopping && self.sessions.is_empty()) {
             let alarm = self.next_alarm();
             let event = tokio::select! {
                 biased;
                 command = self.commands.recv(), if !self.stopping => Event::Command(command),
-                _ = self.wire.readable() => Event::Readable,
+                () = self.outside.ready(Instant::now) => Event::Readable,
                 _ = published.changed() => Event::Published,
                 () = tokio::time::sleep_until(alarm.into()) => Event::Alarm,
             };
@@ -152,7 +146,10 @@ impl Engine {
             match event {
                 Event::Command(Some(command)) => self.command(command, now),
                 Event::Command(None) => self.stop(now),
-                Event::Readable => self.read(now),
+                Event::Readable => {
+                    self.read(now);
+                    self.answer_waiting(now);
+                }
                 Event::Published => {
                     published.mark_unchanged();
                     self.answer_waiting(now);
@@ -166,12 +163,14 @@ impl Engine {
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(60);
         let session = self.alarms.first().map_or(far, |(at, _)| *at);
-        self.waiting
-            .next_deadline()
-            .map_or(session, |at| at.min(session))
+        let waiting = self.waiting.next_deadline().unwrap_or(far);
+        session.min(waiting).min(self.outside.wake_at())
     }
 
     fn ring_alarms(&mut self, now: Instant) {
+        if now >= self.outside.wake_at() {
+            self.outside.serve(now);
+        }
         self.answer_waiting(now);
         // Served sessions set their alarm anew, maybe for now again; each gets one turn.
         let due: Vec<Key> = self
@@ -204,7 +203,7 @@ impl Engine {
         };
         let was_connected = session.is_connected();
         session.tick(now);
-        session.flush(now, &mut self.cuts, &mut self.wire);
+        session.flush(now, &mut self.cuts, &mut self.outside);
         if let Some(end) = session.ended() {
             self.remove(key, end);
             return;
@@ -240,6 +239,7 @@ impl Engine {
         self.by_id.remove(session.id());
         self.by_ufrag.retain(|_, k| *k != key);
         self.by_address.retain(|_, k| *k != key);
+        self.count_for_relays(Instant::now());
         self.count();
         let connected = self.totals.borrow().connected;
         let from = session
@@ -260,7 +260,7 @@ impl Engine {
         self.totals.send_modify(|t| {
             t.connected = connected;
             t.connecting = connecting;
-            t.datagrams_dropped = self.wire.dropped;
+            t.datagrams_dropped = self.outside.dropped();
         });
     }
 
@@ -268,27 +268,23 @@ impl Engine {
         for _ in 0..MAX_READS {
             let mut touched = Vec::new();
             let Self {
-                wire,
+                outside,
                 sessions,
                 by_ufrag,
                 by_address,
                 ..
             } = self;
-            let result = wire.receive(|received| {
-                let (source, destination) = (received.source, received.destination);
-                for datagram in received.datagrams {
-                    let Some(key) = owner(by_ufrag, by_address, source, datagram) else {
-                        continue;
-                    };
-                    let Some(session) = sessions.get_mut(&key) else {
-                        continue;
-                    };
-                    let receive = Receive::new(Protocol::Udp, source, destination, datagram);
-                    if let Ok(receive) = receive {
-                        session.receive(now, receive);
-                        if touched.last() != Some(&key) {
-                            touched.push(key);
-                        }
+            let result = outside.receive(now, |source, destination, datagram| {
+                let key = owner(by_ufrag, by_address, source, datagram);
+                let Some((key, session)) = key.and_then(|k| Some((k, sessions.get_mut(&k)?)))
+                else {
+                    return;
+                };
+                let receive = Receive::new(Protocol::Udp, source, destination, datagram);
+                if let Ok(receive) = receive {
+                    session.receive(now, receive);
+                    if touched.last() != Some(&key) {
+                        touched.push(key);
                     }
                 }
             });
@@ -318,6 +314,7 @@ impl Engine {
                 let viewer = self.hub.join(Layer::Main);
                 viewer.request_key_picture();
                 self.waiting.push(offer, from, viewer, reply, now);
+                self.count_for_relays(now);
                 self.answer_waiting(now);
             }
             Command::Patch {
@@ -369,8 +366,14 @@ impl Engine {
                 reports.sort_by(|a, b| b.age.total_cmp(&a.age));
                 let _ = reply.send(reports);
             }
+            Command::IceServers(servers) => self.outside.set_servers(&servers, now),
             Command::Stop => self.stop(now),
         }
+    }
+
+    fn count_for_relays(&mut self, now: Instant) {
+        self.outside
+            .set_sessions(self.sessions.len() + self.waiting.len(), now);
     }
 
     fn report(&self, key: Key, now: Instant) -> Option<SessionReport> {
@@ -382,6 +385,7 @@ impl Engine {
         self.stopping = true;
         let keys: Vec<Key> = self.sessions.keys().copied().collect();
         keys.iter().for_each(|key| self.close(*key, now));
+        self.outside.close(now);
     }
 
     fn close(&mut self, key: Key, now: Instant) {
@@ -420,7 +424,7 @@ impl Engine {
     /// must quote.
     fn answer_waiting(&mut self, now: Instant) {
         let known = self.stream_profile();
-        while let Some((waited, profile)) = self.waiting.pop(known, now) {
+        while let Some((waited, profile)) = self.waiting.pop(known, self.outside.gathering(), now) {
             let profile = profile.unwrap_or(self.settings.expected_profile);
             let answer = self.accept(&waited.offer, waited.from, waited.viewer, profile, now);
             waited.reply.send(answer);
@@ -468,7 +472,8 @@ impl Engine {
             cname: random(8)?,
             timestamp_offset: number(random(4)?),
         };
-        let candidates = self.addresses.candidates(from);
+        let candidates = self.outside.candidates(from);
+        self.outside.permit(&offer.candidates, now);
         let config = self.config();
         let setting = Setting {
             id: id.clone(),
@@ -527,7 +532,8 @@ impl Engine {
         now: Instant,
     ) -> Result<Patched, PatchError> {
         let key = *self.by_id.get(id).ok_or(PatchError::NoSuchSession)?;
-        let candidates = self.addresses.candidates(IpAddr::from([127, 0, 0, 1]));
+        let candidates = self.outside.candidates(IpAddr::from([127, 0, 0, 1]));
+        self.outside.permit(&fragment.candidates, now);
         let session = self
             .sessions
             .get_mut(&key)

@@ -16,10 +16,12 @@ mod command;
 mod egress;
 mod engine;
 mod keys;
+mod outside;
 mod pace;
 mod packetize;
 mod report;
 pub mod sdp;
+pub mod servers;
 mod session;
 mod srtp;
 mod waiting;
@@ -53,6 +55,8 @@ pub struct RtcSettings {
     pub ipv6: bool,
     /// Addresses under which this machine is reached through a port forward.
     pub announce: Vec<IpAddr>,
+    /// STUN and TURN servers the daemon uses itself.
+    pub ice_servers: Vec<servers::IceServer>,
     /// Many viewers, or one.
     pub live_broadcast: bool,
     /// Most viewers at once.
@@ -208,6 +212,11 @@ impl Rtc {
         })
         .await
         .flatten()
+    }
+
+    /// Uses other STUN and TURN servers from now on.
+    pub async fn set_ice_servers(&self, servers: Vec<servers::IceServer>) {
+        let _ = self.commands.send(Command::IceServers(servers)).await;
     }
 
     /// All sessions, the oldest first.

@@ -1,7 +1,8 @@
 //! Offers that came before the stream's first key picture.
 //!
 //! An answer quotes the stream's own SPS, and the camera starts only when somebody comes; so the
-//! first viewer's answer waits for the first picture. It could show nothing earlier anyway.
+//! first viewer's answer waits for the first picture. It could show nothing earlier anyway. For
+//! a moment it also waits for STUN and TURN servers that have just been asked for our address.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,6 +15,10 @@ use crate::media::h264::ProfileLevel;
 
 /// How long an answer waits for a picture. Then the settings' expectation has to do.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long an answer waits for what STUN and TURN servers say of our address; it cannot be told
+/// later (WHEP has no way for the server to trickle).
+const GATHERING: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub(super) struct Waiting(VecDeque<Waited>);
@@ -53,11 +58,14 @@ impl Waiting {
     pub(super) fn pop(
         &mut self,
         known: Option<ProfileLevel>,
+        gathering: bool,
         now: Instant,
     ) -> Option<(Waited, Option<ProfileLevel>)> {
         loop {
             let first = self.0.front()?;
-            if known.is_none() && now < first.since + PATIENCE {
+            let no_picture = known.is_none() && now < first.since + PATIENCE;
+            let no_address = gathering && now < first.since + GATHERING;
+            if no_picture || no_address {
                 return None;
             }
             let waited = self.0.pop_front()?;
@@ -68,6 +76,12 @@ impl Waiting {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.0.front().map(|w| w.since + PATIENCE)
+        // The later of the two moments is looked at again when the earlier has come.
+        let now = Instant::now();
+        let first = self.0.front()?;
+        [GATHERING, PATIENCE]
+            .into_iter()
+            .map(|d| first.since + d)
+            .find(|at| *at > now)
     }
 }

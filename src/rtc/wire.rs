@@ -114,10 +114,11 @@ impl Wire {
         Ok(true)
     }
 
-    /// Sends `bytes` as datagrams of `segment` bytes from our address `source`.
+    /// Sends `bytes` as datagrams of `segment` bytes from our address `source`, or from the one
+    /// the kernel chooses.
     pub(super) fn send(
         &mut self,
-        source: IpAddr,
+        source: Option<IpAddr>,
         destination: SocketAddr,
         bytes: &[u8],
         segment: usize,
@@ -135,7 +136,7 @@ impl Wire {
                 ecn: None,
                 contents: part,
                 segment_size: (part.len() > segment).then_some(segment),
-                src_ip: Some(source),
+                src_ip: source,
             };
             let sent = self.socket.try_io(Interest::WRITABLE, || {
                 self.state.try_send((&self.socket).into(), &transmit)

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -26,8 +27,13 @@ impl Daemon {
 
     /// The command line of [`Daemon::start`], to be added to.
     pub fn command(settings: &[&str]) -> Command {
+        Self::command_with(Path::new("/dev/null"), settings)
+    }
+
+    /// The same with a configuration file.
+    pub fn command_with(config: &Path, settings: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
-        command.args(["--config", "/dev/null", "--log", "debug"]);
+        command.arg("--config").arg(config).args(["--log", "debug"]);
         for setting in ["http.listen=127.0.0.1:0", "webrtc.udp_port=0"]
             .iter()
             .chain(settings)

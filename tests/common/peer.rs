@@ -24,8 +24,11 @@ pub struct Peer {
     pub answer: String,
     pub seen: Seen,
     /// Drops each received datagram for which it says so.
-    pub lose: Option<Box<dyn FnMut(&[u8]) -> bool>>,
+    pub lose: Option<Lose>,
 }
+
+/// Says whether to lose a datagram.
+pub type Lose = Box<dyn FnMut(&[u8]) -> bool>;
 
 /// What a viewer has seen so far.
 #[derive(Debug, Default, Clone)]

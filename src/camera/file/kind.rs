@@ -1,0 +1,91 @@
+//! What kind of file it is, by its first bytes. The name is not asked: a camera's `.mp4` may be a
+//! raw stream, and a converted one may still be called `.avi`.
+
+use super::{annexb, mp4};
+use crate::media::h264::nal_ranges;
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// MP4 or MOV.
+    Mp4,
+    /// A raw H.264 stream.
+    ByteStream,
+    /// No bytes at all.
+    Empty,
+    /// Something that cannot be played, by name.
+    Other(&'static str),
+}
+
+/// What a file that begins with `head` is.
+pub(super) fn kind_of(head: &[u8]) -> Kind {
+    if head.is_empty() {
+        return Kind::Empty;
+    }
+    if mp4::is_mp4(head) {
+        return Kind::Mp4;
+    }
+    if annexb::is_byte_stream(head) {
+        return other_stream(head).map_or(Kind::ByteStream, Kind::Other);
+    }
+    Kind::Other(name_of(head))
+}
+
+/// Start codes are no proof of H.264: MPEG-1 and -2 (ISO/IEC 13818-1 table 2-22, 13818-2 table
+/// 6-1) and H.265 (§7.4.2.2, parameter sets and delimiter) have the same.
+fn other_stream(head: &[u8]) -> Option<&'static str> {
+    let first = nal_ranges(head).next().map(|r| &head[r])?;
+    match first {
+        [0xba | 0xbb, ..] => Some("an MPEG program stream"),
+        [0xb3, ..] => Some("MPEG-1 or MPEG-2 video"),
+        [0x40 | 0x42 | 0x46, 0x01, ..] => Some("a raw H.265 stream"),
+        _ => None,
+    }
+}
+
+fn name_of(head: &[u8]) -> &'static str {
+    let is_text = !head.is_empty()
+        && head
+            .iter()
+            .all(|b| !b.is_ascii_control() || b.is_ascii_whitespace());
+    match head {
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "a Matroska or WebM file",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => "an AVI file",
+        [b'F', b'L', b'V', ..] => "a Flash video",
+        [b'O', b'g', b'g', b'S', ..] => "an Ogg file",
+        [0x30, 0x26, 0xb2, 0x75, ..] => "a Windows Media file",
+        [0xff, 0xd8, 0xff, ..] => "a JPEG picture",
+        [0x89, b'P', b'N', b'G', ..] => "a PNG picture",
+        [b'G', b'I', b'F', b'8', ..] => "a GIF picture",
+        [b'P', b'K', 3, 4, ..] => "a ZIP archive",
+        [0x47, ..] if head.get(188).is_none_or(|&b| b == 0x47) => "an MPEG transport stream",
+        _ if is_text => "text",
+        _ => "no kind of video that is known here",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_content() {
+        for (head, kind) in [
+            (&b"\0\0\0\x18ftypisom"[..], Kind::Mp4),
+            (b"\0\0\0\x01\x67\x42", Kind::ByteStream),
+            (b"\0\0\x01\x09\x10", Kind::ByteStream),
+            (b"", Kind::Empty),
+            (b"\0\0\x01\xba\x44", Kind::Other("an MPEG program stream")),
+            (b"\0\0\0\x01\x40\x01\x0c", Kind::Other("a raw H.265 stream")),
+            (b"\x1aE\xdf\xa3", Kind::Other("a Matroska or WebM file")),
+            (b"RIFF\0\0\0\0AVI LIST", Kind::Other("an AVI file")),
+            (b"[camera]\nsource", Kind::Other("text")),
+            (
+                b"\x7fELF\x02",
+                Kind::Other("no kind of video that is known here"),
+            ),
+        ] {
+            assert_eq!(kind_of(head), kind, "{head:?}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Samples of a fragmented file: `moof` (ISO/IEC 14496-12 §8.8).
+
+use super::boxes::{Fields, boxes, find};
+use super::tables::nanos;
+use super::track::{FragmentDefaults, Track};
+use crate::camera::file::error::ClipError;
+use crate::camera::file::index::{MAX_PICTURES, Sample};
+
+/// `sample_is_non_sync_sample`.
+const NON_SYNC: u32 = 0x1_0000;
+
+/// The fragments read so far.
+#[derive(Default)]
+pub(super) struct Fragments {
+    pub samples: Vec<Sample>,
+    pub last_duration: u64,
+    /// Decoding time of the next sample in ticks, for fragments that do not give it (`tfdt`).
+    decode_time: i64,
+}
+
+/// `tfhd`: where the samples of one fragment lie, and what they have in common.
+struct Header {
+    track_id: u32,
+    base: Option<u64>,
+    from_moof: bool,
+    defaults: FragmentDefaults,
+}
+
+impl Fragments {
+    /// Reads one `moof`, which begins at byte `at` of the file.
+    pub fn read(&mut self, moof: &[u8], at: u64, track: &Track) -> Result<(), ClipError> {
+        // Without a base of its own, a track's data follows that of the track before it.
+        let mut end_of_last = at;
+        for (_, traf) in boxes(moof).filter(|(kind, _)| kind == b"traf") {
+            let Some(header) = header(traf, track.defaults) else {
+                return Ok(());
+            };
+            let implied = if header.from_moof { at } else { end_of_last };
+            let base = header.base.unwrap_or(implied);
+            end_of_last = self.read_track(traf, base, &header, track)?;
+        }
+        Ok(())
+    }
+
+    /// Answers where the data of the fragment's track ends.
+    fn read_track(
+        &mut self,
+        traf: &[u8],
+        base: u64,
+        header: &Header,
+        track: &Track,
+    ) -> Result<u64, ClipError> {
+        let ours = header.track_id == track.id;
+        if ours && let Some(time) = find(traf, b"tfdt").and_then(decode_time) {
+            self.decode_time = time;
+        }
+        let mut at = base;
+        for (_, trun) in boxes(traf).filter(|(kind, _)| kind == b"trun") {
+            let Some(mut run) = Run::read(trun, base, at, header.defaults) else {
+                continue;
+            };
+            while ours && let Some((offset, entry)) = run.next() {
+                self.push(&entry, offset, track.timescale)?;
+            }
+            at = run.end();
+        }
+        Ok(at)
+    }
+
+    fn push(&mut self, entry: &Entry, offset: u64, timescale: u32) -> Result<(), ClipError> {
+        if self.samples.len() == MAX_PICTURES {
+            return Err(ClipError::TooLong);
+        }
+        let shown = self.decode_time.saturating_add(entry.delay.into());
+        self.samples.push(Sample {
+            offset,
+            size: entry.size,
+            sync: entry.flags & NON_SYNC == 0,
+            pts: nanos(shown, timescale),
+        });
+        self.decode_time = self.decode_time.saturating_add(entry.duration.into());
+        self.last_duration = nanos(entry.duration.into(), timescale).unsigned_abs();
+        Ok(())
+    }
+}
+
+fn header(traf: &[u8], mut defaults: FragmentDefaults) -> Option<Header> {
+    let mut tfhd = Fields(find(traf, b"tfhd")?);
+    let (_, flags) = tfhd.version_and_flags()?;
+    let track_id = tfhd.u32()?;
+    let base = if flags & 0x1 != 0 {
+        Some(tfhd.u64()?)
+    } else {
+        None
+    };
+    if flags & 0x2 != 0 {
+        let _description = tfhd.u32()?;
+    }
+    for (bit, value) in [
+        (0x8, &mut defaults.duration),
+        (0x10, &mut defaults.size),
+        (0x20, &mut defaults.flags),
+    ] {
+        if flags & bit != 0 {
+            *value = tfhd.u32()?;
+        }
+    }
+    Some(Header {
+        track_id,
+        base,
+        from_moof: flags & 0x2_0000 != 0,
+        defaults,
+    })
+}
+
+fn decode_time(tfdt: &[u8]) -> Option<i64> {
+    let mut tfdt = Fields(tfdt);
+    match tfdt.version_and_flags()? {
+        (0, _) => tfdt.u32().map(i64::from),
+        _ => tfdt.u64().map(|t| i64::try_from(t).unwrap_or(i64::MAX)),
+    }
+}
+
+/// `trun`: samples that lie one behind the other.
+struct Run<'a> {
+    entries: Fields<'a>,
+    left: u32,
+    flags: u32,
+    first_flags: Option<u32>,
+    defaults: FragmentDefaults,
+    /// Where the next sample begins.
+    at: u64,
+}
+
+struct Entry {
+    duration: u32,
+    size: u32,
+    flags: u32,
+    delay: i32,
+}
+
+impl<'a> Run<'a> {
+    /// `follows` is where the run before ended, at which this one begins unless it says otherwise.
+    fn read(trun: &'a [u8], base: u64, follows: u64, defaults: FragmentDefaults) -> Option<Self> {
+        let mut fields = Fields(trun);
+        let (_, flags) = fields.version_and_flags()?;
+        let left = fields.u32()?;
+        let mut at = follows;
+        if flags & 0x1 != 0 {
+            at = base.checked_add_signed(fields.i32()?.into())?;
+        }
+        let mut first_flags = None;
+        if flags & 0x4 != 0 {
+            first_flags = Some(fields.u32()?);
+        }
+        Some(Self {
+            entries: fields,
+            left,
+            flags,
+            first_flags,
+            defaults,
+            at,
+        })
+    }
+
+    /// The next sample, and where it begins.
+    fn next(&mut self) -> Option<(u64, Entry)> {
+        self.left = self.left.checked_sub(1)?;
+        let flags = self.flags;
+        let mut field = |bit: u32, default: u32| {
+            if flags & bit == 0 {
+                Some(default)
+            } else {
+                self.entries.u32()
+            }
+        };
+        let mut entry = Entry {
+            duration: field(0x100, self.defaults.duration)?,
+            size: field(0x200, self.defaults.size)?,
+            flags: field(0x400, self.defaults.flags)?,
+            // Signed in version 1, and written so by many in version 0.
+            delay: field(0x800, 0)? as i32,
+        };
+        if let Some(flags) = self.first_flags.take() {
+            entry.flags = flags;
+        }
+        let offset = self.at;
+        self.at = offset.saturating_add(u64::from(entry.size));
+        Some((offset, entry))
+    }
+
+    /// Where the data of what is left of the run ends.
+    fn end(mut self) -> u64 {
+        if self.flags & 0xf00 == 0 {
+            // Such samples take no bytes here, so that nothing bounds their number.
+            let rest = u64::from(self.left) * u64::from(self.defaults.size);
+            return self.at.saturating_add(rest);
+        }
+        while self.next().is_some() {}
+        self.at
+    }
+}

@@ -1,0 +1,161 @@
+//! Letting time pass between pictures.
+
+use std::time::Duration;
+
+use crate::media::MediaTime;
+
+/// What a clip is paced by. The system's clock, except in tests.
+pub trait Clock: Send {
+    /// The present moment.
+    fn now(&self) -> MediaTime;
+    /// Returns at `moment` or as soon after it as can be.
+    fn sleep_until(&self, moment: MediaTime);
+}
+
+/// The system's monotonic clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> MediaTime {
+        MediaTime::now()
+    }
+
+    fn sleep_until(&self, moment: MediaTime) {
+        std::thread::sleep(moment.since(MediaTime::now()));
+    }
+}
+
+/// No picture is waited for longer. A damaged timestamp must not hold the camera's thread for
+/// years; a slide show is hurried a little.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Holds each picture back until it is due.
+pub(super) struct Pacer {
+    clock: Box<dyn Clock>,
+    /// When the picture at position zero was or would have been due.
+    origin: Option<MediaTime>,
+    /// A picture may be this late without the rest of the clip moving: two pictures' worth. Any
+    /// more, and those behind it would follow in a burst to catch up.
+    patience: Duration,
+}
+
+impl Pacer {
+    pub fn new(clock: Box<dyn Clock>) -> Self {
+        Self {
+            clock,
+            origin: None,
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// The next picture waited for is due at once.
+    pub fn restart(&mut self, fps: f64) {
+        self.origin = None;
+        self.patience = Duration::from_secs_f64((2.0 / fps).min(1.0));
+    }
+
+    /// Waits until the picture at `position` of the play is due and says when that is. Positions
+    /// grow over the loop point, so the moments do too.
+    pub fn wait_for(&mut self, position: Duration) -> MediaTime {
+        let now = self.clock.now();
+        let origin = *self.origin.get_or_insert(now - position);
+        let due = origin + position;
+        let late = now.since(due);
+        if late > self.patience {
+            log::debug!("clip is {late:?} late; going on from here");
+            self.origin = Some(origin + late);
+            return now;
+        }
+        let early = due.since(now);
+        let excess = early.saturating_sub(LONGEST_WAIT);
+        self.origin = Some(origin - excess);
+        let due = due - excess;
+        if due > now {
+            self.clock.sleep_until(due);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Fake(Arc<AtomicU64>);
+
+    impl Clock for Fake {
+        fn now(&self) -> MediaTime {
+            MediaTime::from_nanos(self.0.load(Ordering::Relaxed))
+        }
+        fn sleep_until(&self, moment: MediaTime) {
+            self.0.fetch_max(moment.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    impl Fake {
+        fn pass(&self, millis: u64) {
+            self.0.fetch_add(millis * 1_000_000, Ordering::Relaxed);
+        }
+    }
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn at(n: u64) -> MediaTime {
+        MediaTime::default() + ms(n)
+    }
+
+    fn pacer(clock: &Fake) -> Pacer {
+        let mut pacer = Pacer::new(Box::new(clock.clone()));
+        pacer.restart(25.0);
+        pacer
+    }
+
+    #[test]
+    fn the_first_picture_is_due_at_once_and_the_rest_as_they_follow_it() {
+        let clock = Fake::default();
+        clock.pass(1000);
+        let mut pacer = pacer(&clock);
+        assert_eq!(pacer.wait_for(ms(80)), at(1000));
+        assert_eq!(pacer.wait_for(ms(120)), at(1040));
+        assert_eq!(clock.now(), at(1040));
+    }
+
+    #[test]
+    fn a_short_delay_does_not_shift_the_pictures_behind_it() {
+        let clock = Fake::default();
+        let mut pacer = pacer(&clock);
+        pacer.wait_for(ms(0));
+        clock.pass(70);
+        assert_eq!(pacer.wait_for(ms(40)), at(40));
+        assert_eq!(pacer.wait_for(ms(80)), at(80));
+        assert_eq!(clock.now(), at(80));
+    }
+
+    #[test]
+    fn a_gap_of_hours_is_cut_to_a_minute() {
+        let clock = Fake::default();
+        clock.pass(10_000_000);
+        let mut pacer = pacer(&clock);
+        pacer.wait_for(ms(0));
+        assert_eq!(pacer.wait_for(ms(9_000_000)), at(10_060_000));
+        assert_eq!(pacer.wait_for(ms(9_000_040)), at(10_060_040));
+    }
+
+    #[test]
+    fn after_a_long_delay_there_is_no_burst() {
+        let clock = Fake::default();
+        let mut pacer = pacer(&clock);
+        pacer.wait_for(ms(0));
+        clock.pass(3000);
+        assert_eq!(pacer.wait_for(ms(40)), at(3000));
+        assert_eq!(pacer.wait_for(ms(80)), at(3040));
+        assert_eq!(clock.now(), at(3040));
+    }
+}

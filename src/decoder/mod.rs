@@ -1,0 +1,231 @@
+//! H.264 back to raw pictures.
+//!
+//! In come [`AccessUnit`]s in coding order, damaged ones among them; out come I420 [`Frame`]s in
+//! the order they are to be shown, each with the time its access unit came with. Used for still
+//! pictures (`/snapshot.jpg`) and for clips that cannot be passed on as they are (see
+//! [`camera::file`](crate::camera::file)).
+//!
+//! The work is done by OpenH264, which decodes progressive 4:2:0 8 bit pictures of the baseline,
+//! main and high profiles. Everything else is refused before it reaches the library.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use ::openh264::OpenH264API;
+use ::openh264::decoder as lib;
+use ::openh264::formats::YUVSource;
+
+use crate::media::h264::{NalType, START_CODE, SpsInfo};
+use crate::media::{AccessUnit, Frame, FramePool, MediaTime, PixelFormat};
+
+/// Why there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecoderError {
+    /// The stream uses something the decoder cannot do; another try is pointless.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The bytes are damaged, or refer to a picture that was. Later units may decode again, from
+    /// the next key unit at the latest.
+    #[error("damaged, or coded in a way that cannot be decoded: {0}")]
+    Damaged(String),
+    /// The library itself failed.
+    #[error("the decoder failed: {0}")]
+    Failed(String),
+}
+
+/// The largest picture decoded, in macroblocks of 16×16 pixels: level 5.1 (H.264 table A-1),
+/// 4096×2304. A few hostile bytes must not make the library reserve gigabytes.
+const MAX_MACROBLOCKS: u32 = 36_864;
+
+/// No stream holds back more pictures than this (H.264 §A.3.1, `MaxDpbFrames`), and the library
+/// one more.
+const MAX_LAG: usize = 17;
+
+/// The decoder.
+pub struct Decoder {
+    inner: lib::Decoder,
+    /// Nothing is decoded before a key unit: there is nothing to refer to.
+    began: bool,
+    /// Times of the units in `inner` whose pictures have not come out. Pictures come out in the
+    /// order they are shown, so that the next has the earliest of these times. Those of units
+    /// before a key unit go first whatever the clock: a source may step it back.
+    times: BinaryHeap<Reverse<(u64, MediaTime)>>,
+    key_units: u64,
+    /// Decoded, next to be shown first.
+    ready: VecDeque<Frame>,
+    pool: FramePool,
+    /// The NAL units of the picture in hand that the library is to see.
+    input: Vec<u8>,
+    sequence: u64,
+}
+
+impl Decoder {
+    /// A decoder that waits for its first key unit.
+    ///
+    /// # Errors
+    /// When the library cannot be set up.
+    pub fn new() -> Result<Self, DecoderError> {
+        Ok(Self {
+            inner: new_library()?,
+            began: false,
+            times: BinaryHeap::new(),
+            key_units: 0,
+            ready: VecDeque::new(),
+            pool: FramePool::new(),
+            input: Vec::new(),
+            sequence: 0,
+        })
+    }
+
+    /// Takes the next unit in coding order; gives the next picture in the order of showing, if
+    /// it can be told yet. Outside the baseline profile pictures lag by one, and by up to 17 in
+    /// a stream that reorders; [`flush`](Self::flush) gets them out.
+    ///
+    /// # Errors
+    /// When the stream is of a kind that cannot be decoded, or the unit is damaged. After
+    /// [`DecoderError::Damaged`], go on with the next unit: all before the next key unit are
+    /// passed over, because they refer to what is missing.
+    pub fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Frame>, DecoderError> {
+        if unit.is_key() {
+            self.began = true;
+            self.key_units += 1;
+        }
+        if self.began {
+            self.collect(unit)?;
+            self.decode_input(unit.time())?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// The pictures still held back, in the order of showing. Decoding then waits for a key unit.
+    pub fn flush(&mut self) -> Vec<Frame> {
+        // A library that cannot be made anew here fails at the next key unit, which says so.
+        let _ = self.restart();
+        self.ready.drain(..).collect()
+    }
+
+    fn decode_input(&mut self, time: MediaTime) -> Result<(), DecoderError> {
+        match self.inner.decode(&self.input) {
+            Ok(picture) => {
+                self.times.push(Reverse((self.key_units, time)));
+                if let Some(picture) = picture
+                    && let Some(Reverse((_, time))) = self.times.pop()
+                {
+                    let frame = copy(&picture, &self.pool, time, self.sequence)?;
+                    self.sequence += 1;
+                    self.ready.push_back(frame);
+                }
+            }
+            Err(e) => {
+                self.restart()?;
+                return Err(DecoderError::Damaged(e.to_string()));
+            }
+        }
+        // Were a picture lost unnoticed, all after it would have the time of the one before.
+        if self.times.len() > MAX_LAG {
+            self.restart()?;
+            return Err(DecoderError::Damaged("pictures are missing".into()));
+        }
+        Ok(())
+    }
+
+    /// Gets the pictures that are waiting out of the library, then replaces it: flushing loses
+    /// count of its buffers, and it would run out of them (`FlushFrame` in welsDecoderExt.cpp).
+    fn restart(&mut self) -> Result<(), DecoderError> {
+        for picture in self.inner.flush_remaining().unwrap_or_default() {
+            let Some(Reverse((_, time))) = self.times.pop() else {
+                break;
+            };
+            if let Ok(frame) = copy(&picture, &self.pool, time, self.sequence) {
+                self.sequence += 1;
+                self.ready.push_back(frame);
+            }
+        }
+        self.times.clear();
+        self.began = false;
+        self.inner = new_library()?;
+        Ok(())
+    }
+
+    /// Puts the slices and parameter sets of `unit` into `input`. The rest (SEI, layers of
+    /// scalable and multi-view coding) does not change the picture, and what the library does not
+    /// see cannot confuse it.
+    fn collect(&mut self, unit: &AccessUnit) -> Result<(), DecoderError> {
+        self.input.clear();
+        for nal in unit.nals() {
+            match NalType::of(nal) {
+                NalType::Sps => check(nal)?,
+                NalType::Pps | NalType::Slice | NalType::Idr => {}
+                _ => continue,
+            }
+            self.input.extend_from_slice(&START_CODE);
+            self.input.extend_from_slice(nal);
+        }
+        Ok(())
+    }
+}
+
+fn new_library() -> Result<lib::Decoder, DecoderError> {
+    // Flushing after every unit, the default, would undo the order of showing.
+    let config = lib::DecoderConfig::new().flush_after_decode(lib::Flush::NoFlush);
+    lib::Decoder::with_api_config(OpenH264API::from_source(), config)
+        .map_err(|e| DecoderError::Failed(e.to_string()))
+}
+
+/// Refuses streams the library would fail at, with a reason.
+fn check(sps: &[u8]) -> Result<(), DecoderError> {
+    let info = SpsInfo::parse(sps).map_err(|e| DecoderError::Damaged(e.to_string()))?;
+    let SpsInfo { width, height, .. } = info;
+    if info.interlaced {
+        return Err(DecoderError::Unsupported(
+            "interlaced video cannot be decoded".into(),
+        ));
+    }
+    if !info.is_420_8bit {
+        return Err(DecoderError::Unsupported(
+            "only 4:2:0 colour with 8 bits can be decoded".into(),
+        ));
+    }
+    let macroblocks = width.div_ceil(16).saturating_mul(height.div_ceil(16));
+    if macroblocks > MAX_MACROBLOCKS {
+        return Err(DecoderError::Unsupported(format!(
+            "{width}×{height} is too large to decode: 4096×2304 is the limit"
+        )));
+    }
+    Ok(())
+}
+
+fn copy(
+    picture: &lib::DecodedYUV<'_>,
+    pool: &FramePool,
+    time: MediaTime,
+    sequence: u64,
+) -> Result<Frame, DecoderError> {
+    let impossible = || DecoderError::Failed("a picture smaller than it claims".into());
+    let (width, height) = picture.dimensions();
+    let size = (
+        u32::try_from(width).map_err(|_| impossible())?,
+        u32::try_from(height).map_err(|_| impossible())?,
+    );
+    let mut buffer = pool.take(Frame::packed_len(PixelFormat::I420, size));
+    let (y, u, v) = picture.strides();
+    let sources = [(picture.y(), y), (picture.u(), u), (picture.v(), v)];
+    let mut rest = &mut buffer[..];
+    for (i, (source, stride)) in sources.into_iter().enumerate() {
+        let (row, rows) = PixelFormat::I420
+            .plane_size(i, size.0, size.1)
+            .ok_or_else(impossible)?;
+        if row == 0 || stride < row {
+            return Err(impossible());
+        }
+        for r in 0..rows {
+            let from = source.get(r * stride..r * stride + row);
+            let (to, after) = rest.split_at_mut(row);
+            to.copy_from_slice(from.ok_or_else(impossible)?);
+            rest = after;
+        }
+    }
+    Frame::packed(PixelFormat::I420, size, Arc::new(buffer), time, sequence)
+        .map_err(|e| DecoderError::Failed(e.to_string()))
+}

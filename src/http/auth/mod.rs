@@ -1,0 +1,244 @@
+//! Who may do what.
+//!
+//! The owner signs in with a password and is known by a cookie; programs show a bearer token and
+//! may watch. Where no password has been set, this machine itself may do everything and everybody
+//! else gets the page on which the owner sets one. Where the configuration cannot be trusted,
+//! nobody may do anything.
+//!
+//! What a proxy says about whom it speaks for is not believed: a proxy on this machine makes
+//! everybody local, so a password must be set before one is put in front.
+
+mod guesses;
+mod sessions;
+mod sign_in;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, COOKIE, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+
+use super::problem::{Problem, Remedy};
+use super::{Access, Peer};
+use crate::config::{Auth as Setting, Credentials, Password, PasswordHash};
+use guesses::{Guesses, TooMany, Turn};
+use sessions::{Digest, Sessions};
+
+pub(super) use sign_in::{page, set_up, sign_in, sign_out, style};
+
+/// The cookie by which the owner is known.
+const COOKIE_NAME: &str = "picket";
+
+/// Where a password set on the page is kept.
+pub trait PasswordStore: Send + Sync {
+    /// Writes the hash to the configuration. May block.
+    ///
+    /// # Errors
+    /// When it cannot be written; the text says why and what to do.
+    fn store(&self, hash: &PasswordHash) -> Result<(), String>;
+}
+
+/// What time it is; another clock in tests.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// Decides who may do what.
+pub struct Auth {
+    state: Mutex<State>,
+    store: Box<dyn PasswordStore>,
+    clock: Clock,
+    /// Held while a password is hashed: one at a time, because each takes memory and a core.
+    hashing: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct State {
+    policy: Policy,
+    sessions: Sessions,
+    guesses: Guesses,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Policy {
+    Unset,
+    Set {
+        password: Option<Password>,
+        tokens: Vec<Digest>,
+    },
+    Locked,
+}
+
+impl Policy {
+    fn new(setting: &Setting) -> Self {
+        match setting {
+            Setting::Unset => Self::Unset,
+            Setting::Set(Credentials { password, tokens }) => Self::Set {
+                password: password.clone(),
+                tokens: tokens.iter().map(|t| Digest::of(t.expose())).collect(),
+            },
+            Setting::Locked { why } => {
+                log::error!("nobody can sign in: {why}");
+                Self::Locked
+            }
+        }
+    }
+}
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Owner,
+    Viewer,
+    Stranger,
+    /// A stranger, while there is no password.
+    MaySetUp,
+    /// Anybody, while nobody can sign in.
+    LockedOut,
+}
+
+impl Auth {
+    /// Decides by `setting`, and keeps a password set on the page in `store`.
+    #[must_use]
+    pub fn new(setting: &Setting, store: Box<dyn PasswordStore>) -> Self {
+        Self::with_clock(setting, store, Arc::new(Instant::now))
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(setting: &Setting, store: Box<dyn PasswordStore>, clock: Clock) -> Self {
+        Self {
+            state: Mutex::new(State {
+                policy: Policy::new(setting),
+                sessions: Sessions::default(),
+                guesses: Guesses::default(),
+            }),
+            store,
+            clock,
+            hashing: Arc::default(),
+        }
+    }
+
+    /// Decides by another setting from now on. Who signed in with a password that is no longer
+    /// the password is signed out.
+    pub fn apply(&self, setting: &Setting) {
+        let policy = Policy::new(setting);
+        let mut state = self.state();
+        let password = |policy: &Policy| match policy {
+            Policy::Set { password, .. } => password.clone(),
+            Policy::Unset | Policy::Locked => None,
+        };
+        if password(&policy) != password(&state.policy) {
+            state.sessions.close_all();
+        }
+        state.policy = policy;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    fn standing(&self, headers: &HeaderMap, peer: Option<Peer>) -> Standing {
+        let state = self.state();
+        let tokens = match &state.policy {
+            Policy::Locked => return Standing::LockedOut,
+            Policy::Unset if peer.is_some_and(|p| p.source().is_loopback()) => {
+                return Standing::Owner;
+            }
+            Policy::Unset => return Standing::MaySetUp,
+            Policy::Set { tokens, .. } => tokens,
+        };
+        if cookie(headers).is_some_and(|c| state.sessions.is_open(c, self.now())) {
+            return Standing::Owner;
+        }
+        match bearer(headers) {
+            Some(token) if tokens.iter().any(|t| t.is_of(token)) => Standing::Viewer,
+            _ => Standing::Stranger,
+        }
+    }
+
+    /// Waits until `source` may try a password.
+    async fn turn(&self, source: IpAddr) -> Result<(), TooMany> {
+        self.state().guesses.ask(source, self.now())?;
+        // Leaves the queue too when the client hangs up and this future is dropped.
+        let _queued = Queued { auth: self, source };
+        loop {
+            let turn = self.state().guesses.turn(source, self.now())?;
+            match turn {
+                Turn::Now => return Ok(()),
+                Turn::In(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+}
+
+struct Queued<'a> {
+    auth: &'a Auth,
+    source: IpAddr,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.auth.state().guesses.leave(self.source);
+    }
+}
+
+/// Whether whoever sent `request` may use what `access` guards.
+pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Result<(), Problem> {
+    if access == Access::Open {
+        return Ok(());
+    }
+    let peer = request.extensions().get::<Peer>().copied();
+    match (auth.standing(request.headers(), peer), access) {
+        (Standing::Owner, _) | (Standing::Viewer, Access::Viewer | Access::Open) => Ok(()),
+        (Standing::Viewer, Access::Owner) => {
+            let detail = "a token lets one watch; this is for the owner, who signs in";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        (Standing::Stranger, _) => {
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "sign in, or show a token");
+            Err(problem
+                .with(WWW_AUTHENTICATE, "Bearer")
+                .remedy(Remedy::SignIn))
+        }
+        (Standing::MaySetUp, _) => {
+            let detail = "no password has been set yet; open this address in a browser to set one";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail).remedy(Remedy::SetUp))
+        }
+        (Standing::LockedOut, _) => Err(locked_out()),
+    }
+}
+
+fn locked_out() -> Problem {
+    let detail = "nobody can sign in, because the camera's configuration cannot be used as it is; \
+                  its log and the card's config-errors.txt say what to mend";
+    Problem::new(StatusCode::FORBIDDEN, detail)
+}
+
+fn too_many(TooMany(wait): TooMany) -> Problem {
+    let detail = "too many attempts to sign in; wait a little";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        .retry_after(wait.max(Duration::from_secs(1)))
+}
+
+/// The value of our cookie (RFC 6265 §4.2).
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+}
+
+/// The bearer token (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}

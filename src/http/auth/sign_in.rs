@@ -1,0 +1,251 @@
+//! Signing in and out, and setting the first password.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::sessions::{Digest, LIFETIME};
+use super::{Auth, COOKIE_NAME, Policy, Setting, locked_out, too_many};
+use crate::config::{Credentials, Password, PasswordError, PasswordHash};
+use crate::http::body::{Whole, expect_media_type, media_type};
+use crate::http::builtin;
+use crate::http::problem::{Problem, Remedy};
+use crate::http::serve::Scheme;
+use crate::http::{HttpState, Peer};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What is sent to sign in.
+#[derive(Deserialize)]
+struct Entry {
+    password: String,
+    /// Where the browser was going.
+    #[serde(default)]
+    next: Option<String>,
+}
+
+impl Entry {
+    fn read(headers: &HeaderMap, body: &Whole) -> Result<Self, Problem> {
+        if media_type(headers).as_deref() != Some(FORM) {
+            expect_media_type(headers, "application/json")?;
+            return body.json(r#"{"password": "…"}"#);
+        }
+        let field = |wanted: &str| {
+            form_urlencoded::parse(&body.0)
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.into_owned())
+        };
+        let password = field("password");
+        Ok(Self {
+            password: password.ok_or_else(|| Problem::bad_request("expected a field password"))?,
+            next: field("next"),
+        })
+    }
+}
+
+/// `GET /login`.
+pub(in crate::http) async fn page() -> Response {
+    builtin::sign_in("", "/").into_response()
+}
+
+/// `GET /login.css`.
+pub(in crate::http) async fn style() -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/css; charset=utf-8"),
+        (CACHE_CONTROL, "max-age=3600"),
+    ];
+    (headers, builtin::STYLE).into_response()
+}
+
+/// `POST /login`, by form or JSON.
+pub(in crate::http) async fn sign_in(
+    State(state): State<HttpState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Whole,
+) -> Result<Response, Problem> {
+    let entry = Entry::read(&headers, &body)?;
+    let auth = &state.auth;
+    let password = match &auth.state().policy {
+        Policy::Set { password, .. } => password.clone(),
+        Policy::Unset => return Err(no_password_yet()),
+        Policy::Locked => return Err(locked_out()),
+    };
+    let Some(password) = password else {
+        let detail = "no password has been set; this camera is open to holders of a token only";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    };
+    auth.turn(peer.source()).await.map_err(too_many)?;
+    let known = auth.check(password.clone(), entry.password).await?;
+    if !known {
+        log::info!(
+            "somebody at {} tried to sign in with a wrong password",
+            peer.source()
+        );
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "that is not the password");
+        return Err(problem.remedy(Remedy::SignIn));
+    }
+    let cookie = {
+        let mut guarded = auth.state();
+        // The password may have been changed while the old one was being checked.
+        let current =
+            matches!(&guarded.policy, Policy::Set { password: Some(p), .. } if *p == password);
+        if !current {
+            let detail = "the password has just been changed; sign in again";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail).remedy(Remedy::SignIn));
+        }
+        guarded.guesses.forgive(peer.source());
+        guarded.sessions.open(auth.now())
+    };
+    log::info!("the owner signed in from {}", peer.source());
+    signed_in(cookie, peer.scheme, &headers, entry.next.as_deref())
+}
+
+/// `POST /logout`.
+pub(in crate::http) async fn sign_out(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(cookie) = super::cookie(&headers) {
+        state.auth.state().sessions.close(cookie);
+    }
+    let gone = format!("{COOKIE_NAME}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+    ([(SET_COOKIE, gone)], see_other("/")).into_response()
+}
+
+/// `POST /setup`: the first password. Open while there is none, and only then.
+pub(in crate::http) async fn set_up(
+    State(state): State<HttpState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Whole,
+) -> Result<Response, Problem> {
+    let entry = Entry::read(&headers, &body)?;
+    let auth = Arc::clone(&state.auth);
+    auth.expect_unset()?;
+    auth.turn(peer.source()).await.map_err(too_many)?;
+    let turn = Arc::clone(&auth.hashing).lock_owned().await;
+    let keeper = Arc::clone(&auth);
+    // Once begun it is done, even if the client hangs up. Of two who set a password at the same
+    // time, one is first and the other is refused.
+    let kept = tokio::task::spawn_blocking(move || {
+        let _one_at_a_time = turn;
+        keeper.expect_unset()?;
+        let hash = PasswordHash::of(&entry.password).map_err(not_hashed)?;
+        let not_kept = |why| Problem::internal(format!("the password was not set: {why}"));
+        keeper.store.store(&hash).map_err(not_kept)?;
+        keeper.apply(&Setting::Set(Credentials {
+            password: Some(Password::Hash(hash)),
+            tokens: Vec::new(),
+        }));
+        Ok::<_, Problem>(())
+    });
+    kept.await
+        .map_err(|_| Problem::internal("setting the password crashed"))??;
+    log::info!("the owner set a password from {}", peer.source());
+    let cookie = auth.state().sessions.open(auth.now());
+    signed_in(cookie, peer.scheme, &headers, None)
+}
+
+impl Auth {
+    /// Checks a password where it keeps nobody waiting, one at a time.
+    async fn check(&self, password: Password, candidate: String) -> Result<bool, Problem> {
+        let turn = Arc::clone(&self.hashing).lock_owned().await;
+        let checked = tokio::task::spawn_blocking(move || {
+            let _one_at_a_time = turn;
+            match password {
+                Password::Plain(secret) => Digest::of(secret.expose()).is_of(&candidate),
+                Password::Hash(hash) => hash.verify(&candidate),
+            }
+        });
+        checked
+            .await
+            .map_err(|_| Problem::internal("checking the password crashed"))
+    }
+
+    fn expect_unset(&self) -> Result<(), Problem> {
+        match self.state().policy {
+            Policy::Unset => Ok(()),
+            Policy::Set { .. } => {
+                let detail = "a password has been set already; the owner changes it in config.toml";
+                Err(Problem::new(StatusCode::FORBIDDEN, detail))
+            }
+            Policy::Locked => Err(locked_out()),
+        }
+    }
+}
+
+fn not_hashed(error: PasswordError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        PasswordError::Length => Problem::bad_request(detail).remedy(Remedy::SetUp),
+        PasswordError::Hashing(_) => Problem::internal(detail),
+    }
+}
+
+fn no_password_yet() -> Problem {
+    let detail = "no password has been set yet";
+    Problem::new(StatusCode::FORBIDDEN, detail).remedy(Remedy::SetUp)
+}
+
+/// The answer to a right password: the cookie, and for a form the way on.
+fn signed_in(
+    cookie: Option<String>,
+    scheme: Scheme,
+    headers: &HeaderMap,
+    next: Option<&str>,
+) -> Result<Response, Problem> {
+    let cookie = cookie.ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
+    let secure = match scheme {
+        Scheme::Http => "",
+        Scheme::Https => "; Secure",
+    };
+    let cookie = format!(
+        "{COOKIE_NAME}={cookie}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}",
+        LIFETIME.as_secs()
+    );
+    let way_on = if media_type(headers).as_deref() == Some(FORM) {
+        see_other(next.filter(|n| is_local(n)).unwrap_or("/"))
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    };
+    Ok(([(SET_COOKIE, cookie)], way_on).into_response())
+}
+
+/// Whether `next` stays here: a path, and not one that a browser reads as another host's.
+fn is_local(next: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && b != b'\\';
+    next.starts_with('/') && !next.starts_with("//") && next.bytes().all(plain)
+}
+
+fn see_other(to: &str) -> Response {
+    let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signing_in_leads_nowhere_else() {
+        for next in ["/", "/about?x=1", "/a//b"] {
+            assert!(is_local(next), "{next}");
+        }
+        for next in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nb",
+            "/ü",
+        ] {
+            assert!(!is_local(next), "{next}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The pages that must show whatever became of the site's own files: to sign in, to set the first
+//! password, and to say what went wrong.
+
+use axum::response::Html;
+use minijinja::{Environment, context};
+
+pub(super) const STYLE: &str = include_str!("login.css");
+
+const SIGN_IN: &str = include_str!("login.html");
+const SET_UP: &str = include_str!("setup.html");
+const NOTICE: &str = include_str!("notice.html");
+
+/// Asks for the password; `next` is where the browser was going.
+pub(super) fn sign_in(message: &str, next: &str) -> Html<String> {
+    page(SIGN_IN, context! { message, next })
+}
+
+/// Asks for the first password.
+pub(super) fn set_up(message: &str) -> Html<String> {
+    page(SET_UP, context! { message })
+}
+
+/// Says something.
+pub(super) fn notice(title: &str, detail: &str, trace: Option<&str>) -> Html<String> {
+    page(NOTICE, context! { title, detail, trace })
+}
+
+fn page(template: &str, values: minijinja::Value) -> Html<String> {
+    // The name's ending turns escaping on.
+    let rendered = Environment::new().render_named_str("page.html", template, values);
+    Html(rendered.unwrap_or_else(|e| {
+        log::error!("a built-in page cannot be shown: {e}");
+        String::new()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_sends_is_text_and_nothing_more() {
+        let evil = "\"><script>alert(1)</script>";
+        for Html(page) in [
+            sign_in(evil, evil),
+            set_up(evil),
+            notice(evil, evil, Some(evil)),
+        ] {
+            assert!(page.contains("&lt;script&gt;"), "{page}");
+            assert!(
+                !page.contains("<script") && !page.contains("\"&gt;"),
+                "{page}"
+            );
+        }
+    }
+}

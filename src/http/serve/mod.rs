@@ -1,0 +1,373 @@
+//! Accepting connections, and keeping slow clients from taking all the room there is.
+//!
+//! Everything a client may take its time for has a limit: a head, a body, an answer; and so has
+//! the number of connections ([`connections`]). Heads that could be read in two ways are refused
+//! ([`strict`]).
+
+mod connections;
+mod patient;
+mod strict;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use axum::http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::body::BodyTimeout;
+use connections::{Connections, Room};
+use patient::Patient;
+use strict::Strict;
+
+pub(super) use connections::{Phase, Place};
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// How the connection is protected.
+    pub scheme: Scheme,
+}
+
+impl Peer {
+    /// Its address without the port, IPv4 as IPv4.
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        self.address.ip().to_canonical()
+    }
+}
+
+/// Whether a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// It is not.
+    Http,
+    /// By TLS.
+    Https,
+}
+
+/// How much clients may have of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections of one address; this machine's own is not bounded separately.
+    pub connections_per_address: usize,
+    /// From the end of one request, or the start of the connection, to the end of the next
+    /// request's head.
+    pub head: Duration,
+    /// For a request's body.
+    pub body: Duration,
+    /// For a client to take any part of an answer.
+    pub answer_stall: Duration,
+    /// Requests on one connection.
+    pub requests: u32,
+    /// For how long requests are taken on one connection.
+    pub age: Duration,
+    /// For requests under way to finish when the server stops.
+    pub goodbye: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            connections_per_address: 64,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            answer_stall: Duration::from_secs(10),
+            requests: 1000,
+            age: Duration::from_secs(600),
+            goodbye: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Bytes of a head, and of what is read ahead. Heads of browsers have about 1 KB.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_FIELDS: usize = 64;
+
+/// Wait after the system had no descriptor or memory for a connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken or not allowed.
+    #[error("cannot listen on {address}: {source}; set http.listen to a free address and port")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A running server. Stops at once when dropped.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<Running>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Running {
+    Yes,
+    /// Requests under way are finished, and no more are taken.
+    Stopping,
+}
+
+impl Server {
+    /// Listens on `address`, whose port may be 0 for any, and serves `service`.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start(
+        address: SocketAddr,
+        service: Router,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
+        let bind = |source| ServeError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let (stop, running) = watch::channel(Running::Yes);
+        let host = Host {
+            service,
+            limits,
+            connections: Connections::new(Room {
+                in_all: limits.connections,
+                per_address: limits.connections_per_address,
+            }),
+            running,
+        };
+        let task = tokio::spawn(host.run(listener));
+        Ok(Self {
+            address,
+            stop,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening, finishes the requests under way, and ends.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(Running::Stopping);
+        if (&mut self.task).await.is_err() {
+            log::error!("the http server had crashed");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the accept loop holds.
+struct Host {
+    service: Router,
+    limits: Limits,
+    connections: Connections,
+    running: watch::Receiver<Running>,
+}
+
+impl Host {
+    async fn run(mut self, listener: TcpListener) {
+        let mut tasks = JoinSet::new();
+        while *self.running.borrow_and_update() == Running::Yes {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => self.welcome(stream, address, &mut tasks),
+                    Err(error) => self.recover(&error).await,
+                },
+                Some(_) = tasks.join_next() => {}
+                _ = self.running.changed() => {}
+            }
+        }
+        drop(listener);
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.limits.goodbye, all)
+            .await
+            .is_err()
+        {
+            log::debug!("some http requests were not finished in time");
+        }
+    }
+
+    fn welcome(&self, stream: TcpStream, address: SocketAddr, tasks: &mut JoinSet<()>) {
+        let peer = Peer {
+            address,
+            scheme: Scheme::Http,
+        };
+        let Some(place) = self.connections.admit(peer.source(), Instant::now()) else {
+            log::debug!("no room for a connection from {address}");
+            return;
+        };
+        let place = Arc::new(place);
+        let (limits, running) = (self.limits, self.running.clone());
+        let serving = serve(
+            stream,
+            peer,
+            Arc::clone(&place),
+            self.service.clone(),
+            limits,
+            running,
+        );
+        place.occupied_by(tasks.spawn(serving));
+    }
+
+    /// Goes on after an accept that failed. Without a free descriptor it would fail again at
+    /// once, for as long as the connections at hand stay.
+    async fn recover(&self, error: &io::Error) {
+        log::debug!("accepting a connection: {error}");
+        if !matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+        ) {
+            self.connections.close_one();
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    place: Arc<Place>,
+    router: Router,
+    limits: Limits,
+    mut running: watch::Receiver<Running>,
+) {
+    // Answers are small and waited for.
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("cannot set TCP_NODELAY: {error}");
+    }
+    let visit = Visit {
+        peer,
+        place,
+        limits,
+        began: Instant::now(),
+        requests: AtomicU32::new(0),
+        router: TowerToHyperService::new(router),
+    };
+    let visit = Arc::new(visit);
+    let service = service_fn(move |request| Arc::clone(&visit).answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(2 * MAX_HEAD)
+        .max_header_size(MAX_HEAD)
+        .max_headers(MAX_FIELDS)
+        .half_close(false)
+        .serve_connection(
+            TokioIo::new(Strict::new(Patient::new(stream, limits.answer_stall))),
+            service,
+        );
+    let mut connection = std::pin::pin!(connection);
+    let stopping = async {
+        let _ = running.wait_for(|r| *r == Running::Stopping).await;
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        log::debug!("connection from {}: {error}", peer.address);
+    }
+}
+
+/// One connection's requests.
+struct Visit {
+    peer: Peer,
+    place: Arc<Place>,
+    limits: Limits,
+    began: Instant,
+    requests: AtomicU32,
+    router: TowerToHyperService<Router>,
+}
+
+impl Visit {
+    async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Sent>, std::convert::Infallible> {
+        self.place.enter(Phase::Handling);
+        // See `strict::At::Chunked`.
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let extensions = request.extensions_mut();
+        extensions.insert(self.peer);
+        extensions.insert(Arc::clone(&self.place));
+        extensions.insert(BodyTimeout(self.limits.body));
+        let mut response = self.router.call(request).await?;
+        let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let enough = requests >= self.limits.requests || self.began.elapsed() >= self.limits.age;
+        if chunked || enough {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        self.place.enter(Phase::Sending);
+        Ok(response.map(|body| Sent {
+            body,
+            place: Arc::clone(&self.place),
+        }))
+    }
+}
+
+/// An answer's body, which tells when it is out.
+struct Sent {
+    body: Body,
+    place: Arc<Place>,
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.place.enter(Phase::Waiting);
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

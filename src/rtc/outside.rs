@@ -1,0 +1,235 @@
+//! The way out: the socket and the servers behind which it is seen, as one.
+//!
+//! Sessions send and receive here without knowing whether a datagram goes straight to the viewer
+//! or through a relay, and the engine asks here for the addresses to name in an answer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use str0m::Candidate;
+use tokio::sync::mpsc;
+
+use super::candidates::Addresses;
+use super::servers::{Handled, IceServer, Kind, Poll, ServerId, Servers};
+use super::wire::{Received, Wire};
+
+/// What a name server answered.
+type Resolved = (ServerId, Vec<SocketAddr>);
+
+/// Names looked up at once, at most; there are as many as servers in the configuration.
+const LOOKUPS: usize = 16;
+
+pub(super) struct Outside {
+    wire: Wire,
+    addresses: Addresses,
+    servers: Servers,
+    /// Which list of servers is in use: an answer about a former list is of no use.
+    generation: u64,
+    resolved: mpsc::Receiver<(u64, Resolved)>,
+    resolver: mpsc::Sender<(u64, Resolved)>,
+    /// Addresses on TURN servers that sessions may send from.
+    relays: Vec<SocketAddr>,
+    wake: Instant,
+    sessions: usize,
+    wrapped: Vec<u8>,
+}
+
+impl Outside {
+    pub(super) fn new(
+        wire: Wire,
+        announce: Vec<IpAddr>,
+        servers: &[IceServer],
+        now: Instant,
+    ) -> Self {
+        let (resolver, resolved) = mpsc::channel(LOOKUPS);
+        Self {
+            addresses: Addresses::new(wire.port(), wire.ipv6(), announce),
+            servers: Servers::new(servers, now),
+            wire,
+            generation: 0,
+            resolved,
+            resolver,
+            relays: Vec::new(),
+            wake: now,
+            sessions: 0,
+            wrapped: Vec::new(),
+        }
+    }
+
+    /// Uses other servers from now on. Sessions that go through a former relay lose it, and
+    /// restart ICE.
+    pub(super) fn set_servers(&mut self, servers: &[IceServer], now: Instant) {
+        self.close(now);
+        self.relays.clear();
+        self.generation += 1;
+        self.servers = Servers::new(servers, now);
+        self.servers.set_sessions(now, self.sessions);
+        self.serve(now);
+    }
+
+    /// Waits until there is something to read or a name was resolved.
+    pub(super) async fn ready(&mut self, now: impl Fn() -> Instant) {
+        tokio::select! {
+            _ = self.wire.readable() => {}
+            Some((generation, (id, addresses))) = self.resolved.recv() => {
+                if generation == self.generation {
+                    self.servers.resolved(now(), id, addresses);
+                    self.serve(now());
+                }
+            }
+        }
+    }
+
+    /// When [`Outside::serve`] wants to be called next.
+    pub(super) fn wake_at(&self) -> Instant {
+        self.wake
+    }
+
+    /// How many sessions there are, answered or waiting for their answer.
+    pub(super) fn set_sessions(&mut self, sessions: usize, now: Instant) {
+        if self.sessions != sessions {
+            self.sessions = sessions;
+            self.servers.set_sessions(now, sessions);
+            self.serve(now);
+        }
+    }
+
+    /// A viewer may be at these addresses: relays are to let it through.
+    pub(super) fn permit(&mut self, candidates: &[Candidate], now: Instant) {
+        for candidate in candidates {
+            self.servers.permit(now, candidate.addr().ip());
+        }
+        self.serve(now);
+    }
+
+    /// Whether a server's first answer is still under way.
+    pub(super) fn gathering(&self) -> bool {
+        self.servers.gathering()
+    }
+
+    /// Every address at which a viewer whose request came from `viewer` may reach us.
+    pub(super) fn candidates(&self, viewer: IpAddr) -> Vec<Candidate> {
+        let mut candidates = self.addresses.candidates(viewer);
+        let bases: Vec<SocketAddr> = candidates.iter().map(Candidate::addr).collect();
+        for found in self.servers.candidates() {
+            let of_family = |base: &&SocketAddr| base.is_ipv4() == found.address.is_ipv4();
+            let Some(base) = bases.iter().find(of_family) else {
+                continue;
+            };
+            let candidate = match found.kind {
+                Kind::ServerReflexive => Candidate::server_reflexive(found.address, *base, "udp"),
+                Kind::Relay => Candidate::relayed(found.address, *base, "udp"),
+            };
+            let known = |c: &Candidate| candidates.iter().any(|k| k.addr() == c.addr());
+            let new = candidate.ok().filter(|c| !known(c));
+            candidates.extend(new);
+        }
+        candidates
+    }
+
+    /// Does what the servers need done.
+    pub(super) fn serve(&mut self, now: Instant) {
+        loop {
+            match self.servers.poll(now) {
+                Poll::Transmit { to, bytes } => self.wire.send(None, to, &bytes, bytes.len()),
+                Poll::Gained(candidate) => {
+                    log::info!("reachable at {} ({})", candidate.address, candidate.kind);
+                    if candidate.kind == Kind::Relay {
+                        self.relays.push(candidate.address);
+                    }
+                }
+                Poll::Lost(candidate) => {
+                    let (address, kind) = (candidate.address, candidate.kind);
+                    log::info!("no longer reachable at {address} ({kind})");
+                    self.relays.retain(|relay| *relay != address);
+                }
+                Poll::Wait(until) => {
+                    self.wake = until;
+                    break;
+                }
+            }
+        }
+        for lookup in self.servers.wanted_lookups(now) {
+            let (resolver, generation) = (self.resolver.clone(), self.generation);
+            let ipv6 = self.wire.ipv6();
+            tokio::spawn(async move {
+                let found = tokio::net::lookup_host((lookup.host.as_str(), lookup.port)).await;
+                let usable = found.into_iter().flatten().filter(|a| a.is_ipv4() || ipv6);
+                let answer = (lookup.server, usable.collect());
+                let _ = resolver.send((generation, answer)).await;
+            });
+        }
+    }
+
+    /// Gives relays back, as far as that goes without waiting for an answer.
+    pub(super) fn close(&mut self, now: Instant) {
+        self.servers.close(now);
+        self.serve(now);
+    }
+
+    /// Reads what has come; `each` gets what is for the sessions: source, destination, datagram.
+    /// False when nothing had come.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        mut each: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) -> std::io::Result<bool> {
+        let Self { wire, servers, .. } = self;
+        let mut served = false;
+        let more = wire.receive(|received| {
+            let Received {
+                source,
+                destination,
+                datagrams,
+            } = received;
+            for datagram in datagrams {
+                match servers.handle(now, source, datagram) {
+                    Handled::NotMine => each(source, destination, datagram),
+                    Handled::Consumed => served = true,
+                    Handled::Relayed { relay, peer, data } => each(peer, relay, data),
+                }
+            }
+        })?;
+        if served {
+            self.serve(now);
+        }
+        Ok(more)
+    }
+
+    /// Sends from `source`, which is an address of ours or a relay's.
+    pub(super) fn send(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+        segment: usize,
+    ) {
+        if !self.relays.contains(&source) {
+            let source = Some(source.ip());
+            return self.wire.send(source, destination, bytes, segment);
+        }
+        self.wrapped.clear();
+        let (now, wrapped) = (Instant::now(), &mut self.wrapped);
+        let sent = self
+            .servers
+            .send(now, source, destination, bytes, segment, wrapped);
+        if let Some(envelope) = sent {
+            self.wire
+                .send(None, envelope.to, &self.wrapped, envelope.segment_size);
+        }
+        if self.wake <= now {
+            self.serve(now);
+        }
+    }
+
+    /// Datagrams the kernel had no room for.
+    pub(super) fn dropped(&self) -> u64 {
+        self.wire.dropped
+    }
+}
+
+impl super::session::Wire for Outside {
+    fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize) {
+        Outside::send(self, source, destination, bytes, segment);
+    }
+}

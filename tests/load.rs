@@ -1,0 +1,163 @@
+//! Many viewers, and many that are none.
+
+mod common;
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::daemon::{Daemon, wait_for};
+use common::peer::{Offered, Peer, post_offer};
+
+/// Sessions whose viewer vanished are kept until consent runs out (RFC 7675: 30 s).
+const CONSENT: Duration = Duration::from_secs(40);
+
+fn metric(daemon: &Daemon, name: &str) -> f64 {
+    let mut response = ureq::get(&daemon.url("/metrics"))
+        .call()
+        .expect("an answer");
+    let text = response.body_mut().read_to_string().expect("text");
+    let line = text.lines().find(|l| l.split(' ').next() == Some(name));
+    line.and_then(|l| l.split(' ').nth(1)?.parse().ok())
+        .unwrap_or_else(|| panic!("{name}:\n{text}"))
+}
+
+fn wait_until_empty(daemon: &Daemon) {
+    let until = Instant::now() + CONSENT;
+    while !daemon
+        .get_json("/api/v1/sessions")
+        .as_array()
+        .expect("a list")
+        .is_empty()
+    {
+        assert!(Instant::now() < until, "sessions are left");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// What must be the same before and after.
+#[derive(Debug, PartialEq)]
+struct Footprint {
+    files: usize,
+    threads: u64,
+    tasks: u64,
+}
+
+fn footprint(daemon: &Daemon) -> Footprint {
+    Footprint {
+        files: daemon.open_files(),
+        threads: daemon.proc_status("Threads:"),
+        tasks: metric(daemon, "picket_http_tasks") as u64,
+    }
+}
+
+/// Connects and leaves `n` times, every other time without a word.
+fn come_and_go(daemon: &Daemon, n: usize) {
+    for i in 0..n {
+        let mut peer = Offered::new().send(daemon);
+        peer.run_until("connected", |seen| seen.connected);
+        if i % 2 == 0 {
+            peer.close()
+        } else {
+            peer.vanish()
+        }
+    }
+}
+
+#[test]
+fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
+    // Kept warm, so that the camera is not part of what comes and goes.
+    let daemon = Daemon::start(&[
+        "stream.max_viewers=2000",
+        "stream.keep_warm=true",
+        "log.level=info",
+    ]);
+    come_and_go(&daemon, 100);
+    wait_until_empty(&daemon);
+    let (before, memory_before) = (footprint(&daemon), daemon.proc_status("VmRSS:"));
+    come_and_go(&daemon, 1000);
+    wait_until_empty(&daemon);
+    let agent = footprint(&daemon);
+    wait_for("the same footprint as before", || {
+        footprint(&daemon) == before
+    });
+    let memory_after = daemon.proc_status("VmRSS:");
+    let slope = (memory_after as f64 - memory_before as f64) * 1024.0 / 1000.0;
+    println!(
+        "memory: {memory_before} kB before, {memory_after} kB after, {slope:.0} bytes a session"
+    );
+    println!("footprint: {agent:?}");
+    // Half a megabyte a second of playing would be nothing but noise here; a leaked session is
+    // above 100 kB.
+    assert!(slope < 8_000.0, "{slope} bytes a session");
+}
+
+#[test]
+fn ten_thousand_offers_from_nowhere_keep_nobody_out_and_cost_no_memory() {
+    let daemon = Daemon::start(&["log.level=info"]);
+    let mut warm = Peer::connect(&daemon);
+    warm.run_until("a picture", |seen| seen.pictures > 0);
+    let memory_before = daemon.proc_status("VmRSS:");
+    let sdp = Offered::new().sdp;
+    let mut most = 0;
+    for i in 0..10_000 {
+        post_offer(&daemon, &sdp);
+        if i % 500 == 0 {
+            most = most.max(daemon.proc_status("VmRSS:"));
+            warm.run_for(Duration::from_millis(1));
+        }
+    }
+    let asked = Instant::now();
+    let mut next = Peer::connect(&daemon);
+    let took = asked.elapsed();
+    next.run_until("a picture", |seen| seen.pictures > 0);
+    println!("memory: {memory_before} kB before, {most} kB at most; the next viewer took {took:?}");
+    assert!(
+        most < memory_before + (32 << 10),
+        "{memory_before} kB before, {most} kB at most"
+    );
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    // Those that never connect are forgotten.
+    wait_for("forgotten", || {
+        metric(&daemon, "picket_viewers_connecting") == 0.0
+    });
+}
+
+#[test]
+fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
+    let daemon = Daemon::start(&["log.level=info"]);
+    let mut watching = Peer::connect(&daemon);
+    watching.run_until("a picture", |seen| seen.pictures > 0);
+    let slow: Vec<TcpStream> = (0..1000)
+        .filter_map(|i| {
+            use std::io::Write;
+            let mut stream = TcpStream::connect(daemon.http).ok()?;
+            // Some say nothing at all, some begin a request and never end it.
+            if i % 2 == 0 {
+                stream
+                    .write_all(b"POST /offer HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+                    .ok()?;
+            }
+            Some(stream)
+        })
+        .collect();
+    let asked = Instant::now();
+    let mut joined = Peer::connect(&daemon);
+    let took = asked.elapsed();
+    joined.run_until("a picture", |seen| seen.pictures > 0);
+    println!(
+        "{} slow connections; a viewer joined in {took:?}",
+        slow.len()
+    );
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    let before = watching.seen.clone();
+    watching.run_until("pictures go on", |seen| {
+        seen.pictures > before.pictures + 30
+    });
+    let times = &watching.seen.times[1..];
+    let gap = times
+        .windows(2)
+        .map(|w| w[1].wrapping_sub(w[0]))
+        .max()
+        .unwrap_or_default();
+    assert!(gap < 9_000, "a gap of {gap} ticks: pictures were lost");
+}

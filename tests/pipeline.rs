@@ -1,0 +1,315 @@
+//! From camera to hub: what happens when cameras misbehave.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use picket::camera::{Camera, CameraError, Capture, Constraints, Mode};
+use picket::encoder::openh264::OpenH264;
+use picket::hub::{Delivery, Hub, Layer, SourceState, Viewer};
+use picket::media::{Frame, MediaTime, PixelFormat};
+use picket::pipeline::{FixedSettings, LiveSettings, Parts, Pipeline};
+use picket::transform::{Chain, TransformSettings};
+use tokio::sync::watch;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the test tells its camera to do next.
+enum Next {
+    Frame,
+    Fail,
+    End,
+    Panic,
+}
+
+/// A camera whose every picture is ordered by the test. Silence is when nothing is ordered.
+struct Puppet {
+    orders: Receiver<Next>,
+    open: Arc<AtomicBool>,
+    opened: Arc<AtomicU32>,
+    refuse: Arc<AtomicBool>,
+    sequence: u64,
+}
+
+struct Strings {
+    orders: Sender<Next>,
+    open: Arc<AtomicBool>,
+    opened: Arc<AtomicU32>,
+    refuse: Arc<AtomicBool>,
+}
+
+fn puppet() -> (Puppet, Strings) {
+    let (sender, orders) = channel();
+    let (open, refuse) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let opened = Arc::new(AtomicU32::new(0));
+    let strings = Strings {
+        orders: sender,
+        open: open.clone(),
+        opened: opened.clone(),
+        refuse: refuse.clone(),
+    };
+    (
+        Puppet {
+            orders,
+            open,
+            opened,
+            refuse,
+            sequence: 0,
+        },
+        strings,
+    )
+}
+
+impl Camera for Puppet {
+    fn open(&mut self, _wanted: &Constraints) -> Result<Mode, CameraError> {
+        if self.refuse.load(Ordering::SeqCst) {
+            return Err(CameraError::NotFound("no camera is plugged in".into()));
+        }
+        self.open.store(true, Ordering::SeqCst);
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        Ok(Mode {
+            width: 64,
+            height: 48,
+            fps: 30.0,
+        })
+    }
+
+    fn capture(&mut self) -> Result<Capture, CameraError> {
+        match self.orders.recv() {
+            Ok(Next::Frame) => {
+                self.sequence += 1;
+                let size = (64, 48);
+                let bytes = vec![90; Frame::packed_len(PixelFormat::I420, size)];
+                let now = MediaTime::now();
+                let bytes = Arc::new(bytes);
+                Frame::packed(PixelFormat::I420, size, bytes, now, self.sequence)
+                    .map(Capture::Frame)
+                    .map_err(|e| CameraError::Lost(e.to_string()))
+            }
+            Ok(Next::Fail) => Err(CameraError::Lost("the cable came off".into())),
+            Ok(Next::Panic) => panic!("a bug in the camera's code"),
+            Ok(Next::End) | Err(_) => Ok(Capture::End),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.open.store(false, Ordering::SeqCst);
+    }
+}
+
+struct Stage {
+    pipeline: Pipeline,
+    hub: Hub,
+    strings: Strings,
+    settings: watch::Sender<LiveSettings>,
+}
+
+fn stage(infinite_frames: bool) -> Stage {
+    let (camera, strings) = puppet();
+    let hub = Hub::new();
+    let live = LiveSettings {
+        bitrate_bps: 300_000,
+        fps: None,
+        overlay: None,
+    };
+    let (settings, live) = watch::channel(live);
+    let parts = Parts {
+        source_name: "puppet".into(),
+        camera: Box::new(camera),
+        chain: Chain::new(TransformSettings::default()).unwrap(),
+        encoder: Box::new(|settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?))),
+        fixed: FixedSettings {
+            constraints: Constraints::default(),
+            keyframe_interval: Duration::from_secs(10),
+            infinite_frames,
+            keep_warm: false,
+            time_delay: Duration::ZERO,
+        },
+        live,
+    };
+    let pipeline = Pipeline::start(parts, hub.clone()).unwrap();
+    Stage {
+        pipeline,
+        hub,
+        strings,
+        settings,
+    }
+}
+
+impl Stage {
+    fn wait(&self, what: &str, done: impl Fn() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !done() {
+            assert!(
+                Instant::now() < until,
+                "waited in vain: {what}; {:?}",
+                self.state()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn state(&self) -> SourceState {
+        self.hub.source().borrow().clone()
+    }
+
+    fn is_open(&self) -> bool {
+        self.strings.open.load(Ordering::SeqCst)
+    }
+
+    fn order(&self, next: Next) {
+        self.strings.orders.send(next).unwrap();
+    }
+
+    /// Orders frames until one of them has come through. One may be swallowed by a camera that
+    /// was just told to close.
+    fn play(&self) {
+        let captured = || self.pipeline.counters().captured.load(Ordering::Relaxed);
+        let before = captured();
+        let ordered = Cell::new(None::<Instant>);
+        self.wait("a picture", || {
+            if ordered
+                .get()
+                .is_none_or(|at| at.elapsed() > Duration::from_millis(300))
+            {
+                self.order(Next::Frame);
+                ordered.set(Some(Instant::now()));
+            }
+            captured() > before && matches!(self.state(), SourceState::Live(_))
+        });
+    }
+
+    fn lost_because(&self, reason: &str) {
+        self.wait(reason, || match self.state() {
+            SourceState::Lost(why) => why.contains(reason),
+            _ => false,
+        });
+    }
+}
+
+fn pictures(viewer: &mut Viewer) -> usize {
+    std::iter::from_fn(|| match viewer.next(MediaTime::now()) {
+        Delivery::Nothing => None,
+        Delivery::Picture(_) | Delivery::Skipped(_) => Some(()),
+    })
+    .count()
+}
+
+#[test]
+fn the_camera_runs_only_while_somebody_watches() {
+    let stage = stage(true);
+    assert!(!stage.is_open());
+    let viewer = stage.hub.join(Layer::Main);
+    stage.wait("opened", || stage.is_open());
+    stage.play();
+    drop(viewer);
+    stage.order(Next::Frame);
+    stage.wait("released", || {
+        let _ = stage.strings.orders.send(Next::Frame);
+        !stage.is_open() && stage.state() == SourceState::Idle
+    });
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.wait("opened again", || stage.is_open());
+}
+
+#[test]
+fn a_silent_camera_is_noticed_and_a_card_shown_until_it_is_back() {
+    let stage = stage(true);
+    let viewer = RefCell::new(stage.hub.join(Layer::Main));
+    let seen = || pictures(&mut viewer.borrow_mut()) > 0;
+    stage.order(Next::Frame);
+    stage.wait("the picture", seen);
+    let silent_since = Instant::now();
+    stage.lost_because("no picture for 2 seconds");
+    assert!(silent_since.elapsed() >= Duration::from_millis(1500));
+    for _ in 0..3 {
+        stage.wait("a card, for the same viewer", seen);
+    }
+    stage.play();
+    stage.wait("the picture again", seen);
+    assert_eq!(stage.hub.viewers(), 1);
+}
+
+#[test]
+fn a_camera_that_fails_is_opened_again_until_it_works() {
+    let stage = stage(true);
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.play();
+    stage.strings.refuse.store(true, Ordering::SeqCst);
+    stage.order(Next::Fail);
+    stage.lost_because("the cable came off");
+    stage.lost_because("no camera is plugged in");
+    stage.strings.refuse.store(false, Ordering::SeqCst);
+    stage.wait("opened again", || {
+        stage.strings.opened.load(Ordering::SeqCst) >= 2
+    });
+    stage.play();
+}
+
+#[test]
+fn a_panic_in_the_camera_s_code_is_a_lost_camera() {
+    let stage = stage(true);
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.play();
+    stage.order(Next::Panic);
+    stage.lost_because("panicked");
+    stage.wait("opened again", || {
+        stage.strings.opened.load(Ordering::SeqCst) >= 2
+    });
+    stage.play();
+}
+
+#[test]
+fn a_source_that_ends_leaves_a_card_or_ends_the_stream() {
+    let infinite = stage(true);
+    let _viewer = infinite.hub.join(Layer::Main);
+    infinite.play();
+    infinite.order(Next::End);
+    infinite.lost_because("the source has ended");
+
+    let finite = stage(false);
+    let _viewer = finite.hub.join(Layer::Main);
+    finite.play();
+    finite.order(Next::End);
+    finite.wait("ended", || finite.state() == SourceState::Ended);
+}
+
+#[test]
+fn the_bit_rate_changes_without_a_new_encoder() {
+    let stage = stage(true);
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.play();
+    let keys = stage.hub.totals(Layer::Main).key_pictures;
+    stage
+        .settings
+        .send_modify(|live| live.bitrate_bps = 150_000);
+    for _ in 0..5 {
+        stage.play();
+    }
+    assert_eq!(stage.hub.totals(Layer::Main).key_pictures, keys);
+    assert_eq!(
+        stage
+            .pipeline
+            .counters()
+            .encoder_restarts
+            .load(Ordering::Relaxed),
+        0
+    );
+}
+
+#[test]
+fn stopping_releases_the_camera() {
+    let mut stage = stage(true);
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.play();
+    stage.order(Next::Frame);
+    stage.pipeline.stop();
+    let open = stage.strings.open.clone();
+    let _ = stage.strings.orders.send(Next::Frame);
+    stage.wait("released", || !open.load(Ordering::SeqCst));
+}
