@@ -9,6 +9,11 @@
 // `main`, at the end, turns that wheel: one `Session` after another, each from its offer to the
 // `Trouble` that ends it, with a pause in between. `say` shows where we are.
 
+// The script is run as soon as it is there; the page is one packet and not far.
+if (document.readyState === "loading") {
+  await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
+}
+
 const $ = (id) => document.getElementById(id);
 const video = $("video");
 const drawer = $("drawer");
@@ -42,13 +47,13 @@ const WORDS = {
 
 /** Shows a state, and says it in plain words. With an `action`, there is a button of that name. */
 function say(state, headline, detail = "", action = "") {
+  if (document.body.dataset.state !== state) stir();
   document.body.dataset.state = state;
   set("word", WORDS[state]);
   set("headline", headline);
   set("detail", detail);
   set("retry", action);
   $("retry").hidden = !action;
-  stir();
 }
 
 /** Sets a text if it differs: screen readers read out every change of a live region. */
@@ -333,9 +338,9 @@ function codecName(codec) {
 // --- Controls -----------------------------------------------------------------------------------------
 
 function toggleDrawer() {
+  if (drawer.contains(document.activeElement)) $("statistics").focus();
   drawer.hidden = !drawer.hidden;
   $("statistics").setAttribute("aria-expanded", String(!drawer.hidden));
-  if (drawer.hidden) $("statistics").focus();
   statistics.samples = [];
   statistics.delays = [];
   statistics.listen();
