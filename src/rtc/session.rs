@@ -89,6 +89,8 @@ pub(super) struct Session {
     ice: IceConnectionState,
     created: Instant,
     consent_until: Instant,
+    /// Connectivity checks the viewer has answered on the pair in use.
+    answers: u64,
     wake_library: Instant,
     next_report: Option<Instant>,
     /// Our end and the viewer's of the pair in use.
@@ -156,6 +158,7 @@ impl Session {
             ice: IceConnectionState::New,
             created: now,
             consent_until: now + CONSENT,
+            answers: 0,
             wake_library: now + FIRST_CHECK_AFTER,
             next_report: None,
             pair: None,
@@ -292,7 +295,11 @@ impl Session {
     fn feed(&mut self, input: Input<'_>, now: Instant) {
         if let Err(error) = self.rtc.handle_input(input) {
             log::debug!("session {}: {error}", self.id);
-            self.fail();
+            // Anybody can send a datagram that makes no sense in somebody else's name. It must
+            // not end the session unless the library itself has given up.
+            if !self.rtc.is_alive() {
+                self.fail();
+            }
         }
         // What it has to say is fetched by `flush`.
         self.wake_library = now;
@@ -441,12 +448,16 @@ impl Session {
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::PeerStats(stats) => {
                 if let Some(pair) = stats.selected_candidate_pair {
-                    self.pair = Some((pair.local.addr, pair.remote.addr));
+                    let in_use = Some((pair.local.addr, pair.remote.addr));
+                    let another = self.pair != in_use;
+                    self.pair = in_use;
                     self.rtt = pair.current_round_trip_time.or(self.rtt);
-                }
-                // The library counts unanswered checks; while it is content, so are we.
-                if !self.ice.is_disconnected() {
-                    self.consent_until = now + CONSENT;
+                    // Every answered check renews the viewer's consent. The count falls to zero
+                    // when the library has given the pair up.
+                    if another || pair.responses_received > self.answers {
+                        self.consent_until = now + CONSENT;
+                    }
+                    self.answers = pair.responses_received;
                 }
             }
             Event::RawPacket(packet) => {

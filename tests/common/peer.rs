@@ -206,7 +206,8 @@ impl Peer {
 
     fn send(&mut self) {
         loop {
-            match self.rtc.poll_output().expect("the session goes on") {
+            let output = self.rtc.poll_output();
+            match output.unwrap_or_else(|e| panic!("{e}; saw {:?}", self.seen)) {
                 Output::Timeout(at) => {
                     self.wake = at;
                     return;
