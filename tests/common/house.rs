@@ -14,8 +14,8 @@ use picket::http::axum::Router;
 use picket::http::axum::body::Body;
 use picket::http::axum::http::{Request, Response};
 use picket::http::{
-    Auth, ExtraRoutes, HttpState, Limits, Parts, PasswordStore, Peer, Scheme, Server, Settings,
-    Sharing, Snapshotter, Wrap, service,
+    Auth, ExtraRoutes, HttpState, Limits, Parts, PasswordStore, Peer, RouteError, Scheme, Server,
+    Settings, Sharing, Snapshotter, Wrap, service,
 };
 use picket::hub::{Hub, SourceState};
 use picket::media::h264::ProfileLevel;
@@ -33,6 +33,7 @@ pub struct Plan {
     pub limits: Limits,
     pub max_viewers: usize,
     pub source: Source,
+    pub site: Site,
     pub snapshots: Option<Arc<dyn Snapshotter>>,
     pub extras: Vec<ExtraRoutes>,
     pub wraps: Vec<Wrap>,
@@ -55,6 +56,7 @@ impl Default for Plan {
             limits: Limits::default(),
             max_viewers: 4,
             source: Source::Pattern,
+            site: Site::embedded(),
             snapshots: None,
             extras: Vec::new(),
             wraps: Vec::new(),
@@ -99,6 +101,10 @@ impl House {
     }
 
     pub fn build(plan: Plan) -> Self {
+        Self::try_build(plan).expect("a routing table")
+    }
+
+    pub fn try_build(plan: Plan) -> Result<Self, RouteError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -122,6 +128,7 @@ impl House {
                 udp_port: 0,
                 ipv6: true,
                 announce: Vec::new(),
+                ice_servers: Vec::new(),
                 live_broadcast: plan.settings.sharing == Sharing::Broadcast,
                 max_viewers: plan.max_viewers,
                 expected_profile: ProfileLevel::constrained_baseline(31),
@@ -143,7 +150,7 @@ impl House {
             hub: hub.clone(),
             rtc: Arc::clone(&rtc),
             auth: Arc::clone(&auth),
-            pages: Arc::new(Site::embedded()),
+            pages: Arc::new(plan.site),
             snapshots: plan.snapshots,
             meters: Vec::new(),
             restart_source: Box::new(move || {
@@ -151,11 +158,11 @@ impl House {
             }),
             settings: plan.settings,
         });
-        let service = service(&state, plan.extras, plan.wraps).expect("a routing table");
+        let service = service(&state, plan.extras, plan.wraps)?;
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = runtime.block_on(Server::start(any, service.clone(), plan.limits));
         let server = server.expect("starts");
-        Self {
+        Ok(Self {
             address: server.address(),
             runtime,
             auth,
@@ -168,7 +175,7 @@ impl House {
             ahead,
             _pipeline: pipeline,
             _live: live,
-        }
+        })
     }
 
     /// Has the service answer a request that came from `source`, as if over the network.
