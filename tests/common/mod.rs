@@ -3,5 +3,7 @@
 //! Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod client;
 pub mod daemon;
+pub mod house;
 pub mod peer;

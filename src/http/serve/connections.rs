@@ -195,14 +195,15 @@ mod tests {
         for (place, phase) in places.iter().zip(phases) {
             place.enter(phase);
         }
-        for expected in [
-            [true, true, true, false],
-            [true, true, false, false],
-            [true, false, false, false],
+        let mut newcomers = Vec::new();
+        for (n, expected) in [
+            (10, [true, true, true, false]),
+            (11, [true, true, false, false]),
+            (12, [true, false, false, false]),
         ] {
-            let newcomer = connections.admit(address(9), now).unwrap();
+            let newcomer = connections.admit(address(n), now).unwrap();
             newcomer.enter(Phase::Handling);
-            std::mem::forget(newcomer);
+            newcomers.push(newcomer);
             let open: Vec<bool> = places.iter().map(Place::is_open).collect();
             assert_eq!(open, expected);
         }

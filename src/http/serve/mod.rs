@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
-use axum::http::{Request, Response};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use axum::http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -331,6 +331,10 @@ impl Visit {
         if chunked || enough {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
+        }
+        // RFC 9110 §8.6 allows none here; the library adds one to answers to HEAD.
+        if response.status() == StatusCode::NO_CONTENT {
+            response.headers_mut().remove(CONTENT_LENGTH);
         }
         self.place.enter(Phase::Sending);
         Ok(response.map(|body| Sent {
