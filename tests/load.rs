@@ -34,12 +34,18 @@ fn wait_until_empty(daemon: &Daemon) {
     }
 }
 
-/// What must be the same before and after.
-#[derive(Debug, PartialEq)]
+/// What must not have grown.
+#[derive(Debug)]
 struct Footprint {
     files: usize,
     threads: u64,
     tasks: u64,
+}
+
+impl Footprint {
+    fn is_within(&self, other: &Self) -> bool {
+        self.files <= other.files && self.threads <= other.threads && self.tasks <= other.tasks
+    }
 }
 
 fn footprint(daemon: &Daemon) -> Footprint {
@@ -50,17 +56,18 @@ fn footprint(daemon: &Daemon) -> Footprint {
     }
 }
 
-/// Connects and leaves `n` times, every other time without a word.
-fn come_and_go(daemon: &Daemon, n: usize) {
-    for i in 0..n {
+/// Five hundred viewers come, and half of them leave without a word.
+fn come_and_go(daemon: &Daemon) {
+    for i in 0..500 {
         let mut peer = Offered::new().send(daemon);
         peer.run_until("connected", |seen| seen.connected);
         if i % 2 == 0 {
-            peer.close()
+            peer.close();
         } else {
-            peer.vanish()
+            peer.vanish();
         }
     }
+    wait_until_empty(daemon);
 }
 
 #[test]
@@ -71,23 +78,26 @@ fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
         "stream.keep_warm=true",
         "log.level=info",
     ]);
-    come_and_go(&daemon, 100);
-    wait_until_empty(&daemon);
+    // The first round fills what the memory allocator keeps for the next.
+    come_and_go(&daemon);
     let (before, memory_before) = (footprint(&daemon), daemon.proc_status("VmRSS:"));
-    come_and_go(&daemon, 1000);
-    wait_until_empty(&daemon);
-    let agent = footprint(&daemon);
-    wait_for("the same footprint as before", || {
-        footprint(&daemon) == before
+    come_and_go(&daemon);
+    come_and_go(&daemon);
+    println!(
+        "footprint: {before:?} before, {:?} after",
+        footprint(&daemon)
+    );
+    // Idle connections of our own HTTP client, and threads that wait for more blocking work,
+    // end by themselves.
+    wait_for("no more than before", || {
+        footprint(&daemon).is_within(&before)
     });
     let memory_after = daemon.proc_status("VmRSS:");
     let slope = (memory_after as f64 - memory_before as f64) * 1024.0 / 1000.0;
     println!(
         "memory: {memory_before} kB before, {memory_after} kB after, {slope:.0} bytes a session"
     );
-    println!("footprint: {agent:?}");
-    // Half a megabyte a second of playing would be nothing but noise here; a leaked session is
-    // above 100 kB.
+    // A session that is not freed holds some 100 kB; what is left of this is the allocator's.
     assert!(slope < 8_000.0, "{slope} bytes a session");
 }
 
