@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod coturn;
 pub mod daemon;
 pub mod house;
 pub mod peer;
