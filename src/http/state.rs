@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use super::{Auth, Meters, Pages, Snapshotter};
 use crate::hub::Hub;
 use crate::rtc::Rtc;
@@ -55,13 +57,15 @@ pub enum Sharing {
 }
 
 /// A STUN or TURN server (`RTCIceServer`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IceServer {
     /// `stun:` and `turn:` addresses.
     pub urls: Vec<String>,
     /// User name, for TURN.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// Password, for TURN.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
 }
 
