@@ -60,6 +60,11 @@ pub enum PicketError {
     /// The HTTP address cannot be had.
     #[error(transparent)]
     Serve(#[from] crate::http::ServeError),
+    /// Sign-in must not cross the network in the clear where its owner wanted it encrypted.
+    #[error(
+        "http.tls is set, but this build cannot serve HTTPS: remove it and listen on loopback behind a proxy that can"
+    )]
+    NoTls,
     /// The routing table makes no sense.
     #[error(transparent)]
     Route(#[from] crate::http::RouteError),
@@ -238,6 +243,10 @@ impl Builder {
             routes,
             layers,
         } = self;
+        if config.http.tls.is_some() {
+            return Err(PicketError::NoTls);
+        }
+        parts::warn_of_what_is_not_done(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http")

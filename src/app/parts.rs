@@ -76,6 +76,26 @@ impl Touched {
     }
 }
 
+/// Tells of settings this build does nothing about, so that nobody waits for them to work.
+pub(super) fn warn_of_what_is_not_done(config: &Config) {
+    let camera = &config.camera;
+    let not_done = [
+        ("camera.stabilize", camera.stabilize),
+        (
+            "camera.colorspace",
+            camera.colorspace != config::Colorspace::default(),
+        ),
+        (
+            "camera.controls",
+            camera.controls != config::Controls::default(),
+        ),
+        ("webrtc.tcp", config.webrtc.tcp),
+    ];
+    for (key, _) in not_done.iter().filter(|(_, set)| *set) {
+        log::warn!("{key} is set, but this build does not do it yet; it has no effect");
+    }
+}
+
 pub(super) fn encoder(config: &Config) -> EncoderFactory {
     if config.encoder.backend == Backend::V4l2M2m {
         log::warn!(
