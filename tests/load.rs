@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::daemon::{Daemon, wait_for};
@@ -10,6 +11,14 @@ use common::peer::{Offered, Peer, post_offer};
 
 /// Sessions whose viewer vanished are kept until consent runs out (RFC 7675: 30 s).
 const CONSENT: Duration = Duration::from_secs(40);
+
+/// Each of these needs the machine for itself to mean anything.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    // A test that failed has let go all the same.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn metric(daemon: &Daemon, name: &str) -> f64 {
     let mut response = ureq::get(&daemon.url("/metrics"))
@@ -72,6 +81,7 @@ fn come_and_go(daemon: &Daemon) {
 
 #[test]
 fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
+    let _alone = alone();
     // Kept warm, so that the camera is not part of what comes and goes.
     let daemon = Daemon::start(&[
         "stream.max_viewers=2000",
@@ -103,6 +113,7 @@ fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
 
 #[test]
 fn ten_thousand_offers_from_nowhere_keep_nobody_out_and_cost_no_memory() {
+    let _alone = alone();
     let daemon = Daemon::start(&["log.level=info"]);
     let mut warm = Peer::connect(&daemon);
     warm.run_until("a picture", |seen| seen.pictures > 0);
@@ -134,6 +145,7 @@ fn ten_thousand_offers_from_nowhere_keep_nobody_out_and_cost_no_memory() {
 
 #[test]
 fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
+    let _alone = alone();
     let daemon = Daemon::start(&["log.level=info"]);
     let mut watching = Peer::connect(&daemon);
     watching.run_until("a picture", |seen| seen.pictures > 0);
