@@ -26,7 +26,7 @@ pub use logging::start as start_logging;
 
 use crate::camera::Camera;
 use crate::config::{Config, Problem};
-use crate::http::{ExtraRoutes, HttpState, Server, Wrap};
+use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
@@ -264,20 +264,30 @@ impl Builder {
             runtime: runtime.handle().clone(),
         };
         let restart = pipeline.restarter();
-        let parts = parts::http(
-            &config,
+        let ice_servers = IceServers::from(parts::ice_servers(&config));
+        let rooms = parts::Rooms {
             hub,
-            rtc.clone(),
-            auth.clone(),
+            rtc: rtc.clone(),
+            auth: auth.clone(),
             site,
-            house,
-            restart,
-        );
+            ice_servers: ice_servers.clone(),
+        };
+        let parts = parts::http(&config, rooms, house, restart);
         let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
-        let reload = Reload::new(config, file, sets, live, auth, rtc.clone());
+        let reload = Reload::new(
+            config,
+            file,
+            sets,
+            reload::Reached {
+                live,
+                auth,
+                rtc: rtc.clone(),
+                ice_servers,
+            },
+        );
         Ok(Picket {
             runtime,
             pipeline,
