@@ -1,7 +1,7 @@
 //! Whose datagram is it? One socket serves all sessions.
 //!
-//! STUN checks name their session by the username fragment it was given. Everything else is told
-//! by the address it comes from, which belongs to the session that showed last, with a check
+//! STUN checks name their session by the username fragment it was given. Everything else, answers
+//! to our own checks among it, is told by the address it comes from, which belongs to the session that showed last, with a check
 //! sealed by its own secret, that its viewer is there. An address changes hands when a viewer
 //! vanishes without a word and its port is given to another.
 
@@ -78,7 +78,13 @@ impl Owners {
         // RFC 7983: STUN starts with 0 to 3.
         if datagram.first().is_some_and(|b| *b < 4) {
             let message = StunMessage::parse(datagram).ok()?;
-            if let Some((ours, _)) = message.split_username() {
+            // Only in a request does the name begin with our fragment (RFC 8445 §7.2.2). Some peers
+            // (libnice, and GStreamer with it) put the name into their answers, too, where it is
+            // the one from our request, with their fragment first.
+            let name = message
+                .split_username()
+                .filter(|_| message.is_binding_request());
+            if let Some((ours, _)) = name {
                 let Named { key, secret } = self.by_ufrag.get(ours)?;
                 let claims = self.by_address.get(&source);
                 if claims.and_then(Claims::latest) != Some(*key) {
@@ -108,6 +114,36 @@ fn sha1_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A successful answer to a check (RFC 8489 §5), sealed with nonsense.
+    fn response(username: &str) -> Vec<u8> {
+        let attributes: [(u16, &[u8]); 3] = [
+            (0x0006, username.as_bytes()),
+            (0x0020, &[0, 1, 0, 0, 0, 0, 0, 0]),
+            (0x0008, &[0; 20]),
+        ];
+        let mut body = Vec::new();
+        for (kind, value) in attributes {
+            body.extend(kind.to_be_bytes());
+            body.extend((value.len() as u16).to_be_bytes());
+            body.extend(value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let mut message = 0x0101_u16.to_be_bytes().to_vec();
+        message.extend((body.len() as u16).to_be_bytes());
+        message.extend(0x2112_a442_u32.to_be_bytes());
+        message.extend([7; 12]);
+        message.extend(body);
+        message
+    }
+
+    #[test]
+    fn an_answer_that_repeats_our_username_reaches_the_session_that_asked() {
+        let viewer = SocketAddr::from(([192, 0, 2, 7], 50_000));
+        let mut owners = Owners::default();
+        owners.by_address.entry(viewer).or_default().add(1);
+        assert_eq!(owners.of(viewer, &response("theirs:ours")), Some(1));
+    }
 
     #[test]
     fn an_address_remembers_its_latest_owners() {
