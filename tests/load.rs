@@ -175,11 +175,26 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
     watching.run_until("pictures go on", |seen| {
         seen.pictures > before.pictures + 30
     });
-    let times = &watching.seen.times[1..];
-    let gap = times
-        .windows(2)
-        .map(|w| w[1].wrapping_sub(w[0]))
-        .max()
-        .unwrap_or_default();
-    assert!(gap < 9_000, "a gap of {gap} ticks: pictures were lost");
+    let seen = &watching.seen;
+    assert_eq!(seen.expected(), seen.log.len() as u64, "packets were lost");
+}
+
+/// How memory goes on over many rounds; for looking at, not for judging.
+#[test]
+#[ignore = "prints a trend and judges nothing"]
+fn memory_over_many_rounds() {
+    let daemon = Daemon::start(&[
+        "stream.max_viewers=2000",
+        "stream.keep_warm=true",
+        "log.level=info",
+    ]);
+    for round in 0..12 {
+        for _ in 0..300 {
+            let mut peer = Offered::new().send(&daemon);
+            peer.run_until("connected", |seen| seen.connected);
+            peer.close();
+        }
+        wait_until_empty(&daemon);
+        println!("round {round}: {} kB", daemon.proc_status("VmRSS:"));
+    }
 }
