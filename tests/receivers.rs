@@ -150,7 +150,7 @@ impl Viewer {
         let spans = |stamps: &[Option<Stamp>]| {
             let mut times = stamps.iter().flatten().map(|(_, time)| *time);
             let first = times.next().unwrap_or_default();
-            times.last().unwrap_or(first) - first
+            times.next_back().unwrap_or(first) - first
         };
         while spans(&self.stamps) < PLAYED {
             self.hear("frame");
