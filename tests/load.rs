@@ -107,8 +107,32 @@ fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
     println!(
         "memory: {memory_before} kB before, {memory_after} kB after, {slope:.0} bytes a session"
     );
-    // A session that is not freed holds some 100 kB; what is left of this is the allocator's.
-    assert!(slope < 8_000.0, "{slope} bytes a session");
+    // A session that is not freed holds 100 kB and more. What is left of this is the allocator's:
+    // how many of those who vanished were there at once differs from round to round.
+    assert!(slope < 30_000.0, "{slope} bytes a session");
+}
+
+#[test]
+fn viewers_who_come_and_go_cost_no_memory_in_the_long_run() {
+    let _alone = alone();
+    let daemon = Daemon::start(&["stream.keep_warm=true", "log.level=info"]);
+    let round = || {
+        for _ in 0..250 {
+            let mut peer = Offered::new().send(&daemon);
+            peer.run_until("connected", |seen| seen.connected);
+            peer.close();
+        }
+        wait_until_empty(&daemon);
+        daemon.proc_status("VmRSS:")
+    };
+    round();
+    let before = round();
+    let after = [round(), round()][1];
+    let slope = (after as f64 - before as f64) * 1024.0 / 500.0;
+    println!(
+        "memory: {before} kB before, {after} kB after 500 sessions, {slope:.0} bytes a session"
+    );
+    assert!(slope < 2_000.0, "{slope} bytes a session");
 }
 
 #[test]
@@ -177,24 +201,4 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
     });
     let seen = &watching.seen;
     assert_eq!(seen.expected(), seen.log.len() as u64, "packets were lost");
-}
-
-/// How memory goes on over many rounds; for looking at, not for judging.
-#[test]
-#[ignore = "prints a trend and judges nothing"]
-fn memory_over_many_rounds() {
-    let daemon = Daemon::start(&[
-        "stream.max_viewers=2000",
-        "stream.keep_warm=true",
-        "log.level=info",
-    ]);
-    for round in 0..12 {
-        for _ in 0..300 {
-            let mut peer = Offered::new().send(&daemon);
-            peer.run_until("connected", |seen| seen.connected);
-            peer.close();
-        }
-        wait_until_empty(&daemon);
-        println!("round {round}: {} kB", daemon.proc_status("VmRSS:"));
-    }
 }
