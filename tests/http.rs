@@ -411,7 +411,7 @@ fn every_answer_tells_browsers_how_far_to_trust_it() {
         assert!(policy.starts_with("default-src 'none'"), "{method} {path}");
         assert!(!policy.contains("unsafe") && policy.contains("frame-ancestors 'none'"));
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
-        assert_eq!(reply.header("referrer-policy"), "no-referrer");
+        assert_eq!(reply.header("referrer-policy"), "same-origin");
         assert_eq!(reply.all("cache-control").len(), 1, "{method} {path}");
     }
     assert_eq!(

@@ -229,7 +229,14 @@ fn a_browser_signs_in_by_form_and_goes_on_where_it_was_going() {
         "password=wrong&next=/about",
     );
     assert_eq!(wrong.status, 401);
-    assert!(wrong.body.contains("that is not the password"));
+    assert!(
+        wrong
+            .body
+            .to_lowercase()
+            .contains("that is not the password"),
+        "{}",
+        wrong.body
+    );
     for (next, location) in [
         ("%2Fabout", "/about"),
         ("%2F%2Fevil.example", "/"),

@@ -265,7 +265,9 @@ impl Peer {
                 }
                 // RTP (RFC 7983), of the video's own payload type: not a retransmission.
                 let first_attempt = bytes.len() > 2 && bytes[0] >> 6 == 2;
-                if first_attempt && bytes[1] & 0x7f == self.video_pt {
+                // Until the first packet could be opened, what comes is not counted anywhere.
+                let counted = !self.seen.log.is_empty();
+                if first_attempt && counted && bytes[1] & 0x7f == self.video_pt {
                     self.seen.direct += 1;
                 }
                 let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, bytes) else {
@@ -312,6 +314,9 @@ impl Peer {
                 seen.packets += 1;
                 let sps = packet.payload.first().is_some_and(|b| b & 0x1f == 7);
                 seen.key_pictures += u64::from(sps);
+                if seen.log.is_empty() {
+                    seen.direct = 1;
+                }
                 seen.log.push(Arrival {
                     number: *packet.seq_no,
                     at: Instant::now(),
