@@ -43,6 +43,8 @@ pub struct Seen {
     pub times: Vec<u32>,
     /// Key pictures: pictures with an SPS.
     pub key_pictures: u64,
+    /// The latest SPS, a NAL unit.
+    pub sps: Vec<u8>,
     /// When the first key picture was complete.
     pub first_key: Option<Instant>,
     pub disconnected: bool,
@@ -312,6 +314,9 @@ impl Peer {
                 seen.packets += 1;
                 let sps = packet.payload.first().is_some_and(|b| b & 0x1f == 7);
                 seen.key_pictures += u64::from(sps);
+                if sps {
+                    seen.sps = packet.payload.to_vec();
+                }
                 seen.log.push(Arrival {
                     number: *packet.seq_no,
                     at: Instant::now(),
