@@ -61,8 +61,8 @@ impl Network {
             camera: camera.clone(),
             viewers: Vec::new(),
         };
-        for i in 0..lines {
-            let (viewer, prefix) = (format!("{name}v{i}"), PREFIXES[i]);
+        for (i, prefix) in PREFIXES.into_iter().enumerate().take(lines) {
+            let viewer = format!("{name}v{i}");
             must(&format!("ip netns add {viewer}"));
             network.viewers.push(viewer.clone());
             must(&format!(

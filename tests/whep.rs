@@ -445,7 +445,8 @@ fn w24_ice_servers_are_linked() {
                     username: Some("user".into()),
                     credential: Some("pass\"word".into()),
                 },
-            ],
+            ]
+            .into(),
             ..Settings::default()
         },
         ..Plan::default()

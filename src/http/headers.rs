@@ -14,7 +14,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    // Not "no-referrer": with that, browsers send our own forms with "Origin: null" (WHATWG Fetch,
+    // "append a request `Origin` header").
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
@@ -119,11 +119,16 @@ impl Problem {
         ([(CONTENT_TYPE, mime)], json).into_response()
     }
 
-    fn as_page(&self, state: &HttpState, path: &str) -> Html<String> {
+    fn as_page(&self, state: &HttpState, method: &Method, path: &str) -> Html<String> {
         let trace = self.trace.as_deref();
+        // Who merely came here has done nothing wrong; who sent a form is told what was.
+        let (message, next) = match *method {
+            Method::POST => (&*self.detail, "/"),
+            _ => ("", path),
+        };
         match (self.remedy, self.status) {
-            (Remedy::SignIn, _) => builtin::sign_in(&self.detail, path),
-            (Remedy::SetUp, _) => builtin::set_up(&self.detail),
+            (Remedy::SignIn, _) => builtin::sign_in(message, next),
+            (Remedy::SetUp, _) => builtin::set_up(message),
             (Remedy::Read, StatusCode::NOT_FOUND) => {
                 let values = json!({ "path": path, "hostname": state.settings.hostname });
                 Html(state.pages.error_page(ErrorPage::NotFound, &values))
@@ -153,7 +158,7 @@ pub(super) async fn present(
     next: Next,
 ) -> Response {
     let page = wants_page(request.headers());
-    let path = request.uri().path().to_owned();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<Peer>().copied();
     let mut response = match caught(next.run(request)).await {
         Ok(response) => response,
@@ -170,7 +175,7 @@ pub(super) async fn present(
     let mut shown = if page {
         let (state, problem) = (state.clone(), problem.clone());
         // The site's own templates may be on the disk.
-        match tokio::task::spawn_blocking(move || problem.as_page(&state, &path)).await {
+        match tokio::task::spawn_blocking(move || problem.as_page(&state, &method, &path)).await {
             Ok(page) => page.into_response(),
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }

@@ -4,7 +4,8 @@
 use axum::response::Html;
 use minijinja::{Environment, context};
 
-pub(super) const STYLE: &str = include_str!("login.css");
+/// The site's own look, from the copy inside the program.
+pub(super) const STYLE: &str = include_str!("../../../static/css/custom.css");
 
 const SIGN_IN: &str = include_str!("login.html");
 const SET_UP: &str = include_str!("setup.html");
