@@ -218,7 +218,8 @@ fn script(name: &str) -> PathBuf {
 
 fn python(interpreter: &Path, name: &str) -> Command {
     let mut command = Command::new(interpreter);
-    command.arg(script(name));
+    // -B: leaves no compiled files in the source tree.
+    command.arg("-B").arg(script(name));
     command
 }
 
@@ -265,7 +266,7 @@ fn aiortc_that_only_says_goodbye_is_gone_at_once() {
     daemon.wait_for_sessions("nobody", <[Value]>::is_empty);
 }
 
-/// `cargo run --example viewer`, which is in-date whatever was built before.
+/// `cargo run --example viewer`, which is up to date whatever was built before.
 fn example(daemon: &Daemon, door: &str, file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command

@@ -8,3 +8,4 @@ pub mod coturn;
 pub mod daemon;
 pub mod house;
 pub mod peer;
+pub mod sdp;

@@ -43,6 +43,8 @@ pub struct Seen {
     pub times: Vec<u32>,
     /// Key pictures: pictures with an SPS.
     pub key_pictures: u64,
+    /// The latest SPS, a NAL unit.
+    pub sps: Vec<u8>,
     /// When the first key picture was complete.
     pub first_key: Option<Instant>,
     pub disconnected: bool,
@@ -316,6 +318,9 @@ impl Peer {
                 seen.key_pictures += u64::from(sps);
                 if seen.log.is_empty() {
                     seen.direct = 1;
+                }
+                if sps {
+                    seen.sps = packet.payload.to_vec();
                 }
                 seen.log.push(Arrival {
                     number: *packet.seq_no,

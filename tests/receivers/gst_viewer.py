@@ -27,7 +27,6 @@ H264 = (
 # What decodes: the first that is installed.
 DECODERS = "avdec_h264 max-threads=1", "openh264dec"
 
-
 # webrtcbin loads these by itself, and fails late where one is missing.
 PARTS = "webrtcbin", "nicesrc", "dtlssrtpdec", "srtpdec", "rtpbin", "rtph264depay", "h264parse"
 
@@ -82,7 +81,7 @@ class Viewer:
 
     def on_element(self, _webrtc, _bin, element):
         # GStreamer makes itself an RSA certificate; WebRTC asks for ECDSA (RFC 8827 §6.5), and
-        # cameras take nothing else.
+        # the camera takes nothing else.
         if isinstance(element, Gst.Bin) and element.find_property("pem"):
             element.props.pem = self.certificate
 
