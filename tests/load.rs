@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::daemon::{Daemon, wait_for};
@@ -10,6 +11,14 @@ use common::peer::{Offered, Peer, post_offer};
 
 /// Sessions whose viewer vanished are kept until consent runs out (RFC 7675: 30 s).
 const CONSENT: Duration = Duration::from_secs(40);
+
+/// Each of these needs the machine for itself to mean anything.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    // A test that failed has let go all the same.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn metric(daemon: &Daemon, name: &str) -> f64 {
     let mut response = ureq::get(&daemon.url("/metrics"))
@@ -34,12 +43,18 @@ fn wait_until_empty(daemon: &Daemon) {
     }
 }
 
-/// What must be the same before and after.
-#[derive(Debug, PartialEq)]
+/// What must not have grown.
+#[derive(Debug)]
 struct Footprint {
     files: usize,
     threads: u64,
     tasks: u64,
+}
+
+impl Footprint {
+    fn is_within(&self, other: &Self) -> bool {
+        self.files <= other.files && self.threads <= other.threads && self.tasks <= other.tasks
+    }
 }
 
 fn footprint(daemon: &Daemon) -> Footprint {
@@ -50,49 +65,79 @@ fn footprint(daemon: &Daemon) -> Footprint {
     }
 }
 
-/// Connects and leaves `n` times, every other time without a word.
-fn come_and_go(daemon: &Daemon, n: usize) {
-    for i in 0..n {
+/// Five hundred viewers come, and half of them leave without a word.
+fn come_and_go(daemon: &Daemon) {
+    for i in 0..500 {
         let mut peer = Offered::new().send(daemon);
         peer.run_until("connected", |seen| seen.connected);
         if i % 2 == 0 {
-            peer.close()
+            peer.close();
         } else {
-            peer.vanish()
+            peer.vanish();
         }
     }
+    wait_until_empty(daemon);
 }
 
 #[test]
 fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
+    let _alone = alone();
     // Kept warm, so that the camera is not part of what comes and goes.
     let daemon = Daemon::start(&[
         "stream.max_viewers=2000",
         "stream.keep_warm=true",
         "log.level=info",
     ]);
-    come_and_go(&daemon, 100);
-    wait_until_empty(&daemon);
+    // The first round fills what the memory allocator keeps for the next.
+    come_and_go(&daemon);
     let (before, memory_before) = (footprint(&daemon), daemon.proc_status("VmRSS:"));
-    come_and_go(&daemon, 1000);
-    wait_until_empty(&daemon);
-    let agent = footprint(&daemon);
-    wait_for("the same footprint as before", || {
-        footprint(&daemon) == before
+    come_and_go(&daemon);
+    come_and_go(&daemon);
+    println!(
+        "footprint: {before:?} before, {:?} after",
+        footprint(&daemon)
+    );
+    // Idle connections of our own HTTP client, and threads that wait for more blocking work,
+    // end by themselves.
+    wait_for("no more than before", || {
+        footprint(&daemon).is_within(&before)
     });
     let memory_after = daemon.proc_status("VmRSS:");
     let slope = (memory_after as f64 - memory_before as f64) * 1024.0 / 1000.0;
     println!(
         "memory: {memory_before} kB before, {memory_after} kB after, {slope:.0} bytes a session"
     );
-    println!("footprint: {agent:?}");
-    // Half a megabyte a second of playing would be nothing but noise here; a leaked session is
-    // above 100 kB.
-    assert!(slope < 8_000.0, "{slope} bytes a session");
+    // A session that is not freed holds 100 kB and more. What is left of this is the allocator's:
+    // how many of those who vanished were there at once differs from round to round.
+    assert!(slope < 30_000.0, "{slope} bytes a session");
+}
+
+#[test]
+fn viewers_who_come_and_go_cost_no_memory_in_the_long_run() {
+    let _alone = alone();
+    let daemon = Daemon::start(&["stream.keep_warm=true", "log.level=info"]);
+    let round = || {
+        for _ in 0..250 {
+            let mut peer = Offered::new().send(&daemon);
+            peer.run_until("connected", |seen| seen.connected);
+            peer.close();
+        }
+        wait_until_empty(&daemon);
+        daemon.proc_status("VmRSS:")
+    };
+    round();
+    let before = round();
+    let after = [round(), round()][1];
+    let slope = (after as f64 - before as f64) * 1024.0 / 500.0;
+    println!(
+        "memory: {before} kB before, {after} kB after 500 sessions, {slope:.0} bytes a session"
+    );
+    assert!(slope < 2_000.0, "{slope} bytes a session");
 }
 
 #[test]
 fn ten_thousand_offers_from_nowhere_keep_nobody_out_and_cost_no_memory() {
+    let _alone = alone();
     let daemon = Daemon::start(&["log.level=info"]);
     let mut warm = Peer::connect(&daemon);
     warm.run_until("a picture", |seen| seen.pictures > 0);
@@ -124,6 +169,7 @@ fn ten_thousand_offers_from_nowhere_keep_nobody_out_and_cost_no_memory() {
 
 #[test]
 fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
+    let _alone = alone();
     let daemon = Daemon::start(&["log.level=info"]);
     let mut watching = Peer::connect(&daemon);
     watching.run_until("a picture", |seen| seen.pictures > 0);
@@ -153,11 +199,6 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
     watching.run_until("pictures go on", |seen| {
         seen.pictures > before.pictures + 30
     });
-    let times = &watching.seen.times[1..];
-    let gap = times
-        .windows(2)
-        .map(|w| w[1].wrapping_sub(w[0]))
-        .max()
-        .unwrap_or_default();
-    assert!(gap < 9_000, "a gap of {gap} ticks: pictures were lost");
+    let seen = &watching.seen;
+    assert_eq!(seen.expected(), seen.log.len() as u64, "packets were lost");
 }

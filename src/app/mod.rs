@@ -26,7 +26,7 @@ pub use logging::start as start_logging;
 
 use crate::camera::Camera;
 use crate::config::{Config, Problem};
-use crate::http::{ExtraRoutes, HttpState, Server, Wrap};
+use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
@@ -60,6 +60,11 @@ pub enum PicketError {
     /// The HTTP address cannot be had.
     #[error(transparent)]
     Serve(#[from] crate::http::ServeError),
+    /// Sign-in must not cross the network in the clear where its owner wanted it encrypted.
+    #[error(
+        "http.tls is set, but this build cannot serve HTTPS: remove it and listen on loopback behind a proxy that can"
+    )]
+    NoTls,
     /// The routing table makes no sense.
     #[error(transparent)]
     Route(#[from] crate::http::RouteError),
@@ -238,6 +243,10 @@ impl Builder {
             routes,
             layers,
         } = self;
+        if config.http.tls.is_some() {
+            return Err(PicketError::NoTls);
+        }
+        parts::warn_of_what_is_not_done(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http")
@@ -255,20 +264,30 @@ impl Builder {
             runtime: runtime.handle().clone(),
         };
         let restart = pipeline.restarter();
-        let parts = parts::http(
-            &config,
+        let ice_servers = IceServers::from(parts::ice_servers(&config));
+        let rooms = parts::Rooms {
             hub,
-            rtc.clone(),
-            auth.clone(),
+            rtc: rtc.clone(),
+            auth: auth.clone(),
             site,
-            house,
-            restart,
-        );
+            ice_servers: ice_servers.clone(),
+        };
+        let parts = parts::http(&config, rooms, house, restart);
         let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
-        let reload = Reload::new(config, file, sets, live, auth, rtc.clone());
+        let reload = Reload::new(
+            config,
+            file,
+            sets,
+            reload::Reached {
+                live,
+                auth,
+                rtc: rtc.clone(),
+                ice_servers,
+            },
+        );
         Ok(Picket {
             runtime,
             pipeline,

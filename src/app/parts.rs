@@ -76,6 +76,26 @@ impl Touched {
     }
 }
 
+/// Tells of settings this build does nothing about, so that nobody waits for them to work.
+pub(super) fn warn_of_what_is_not_done(config: &Config) {
+    let camera = &config.camera;
+    let not_done = [
+        ("camera.stabilize", camera.stabilize),
+        (
+            "camera.colorspace",
+            camera.colorspace != config::Colorspace::default(),
+        ),
+        (
+            "camera.controls",
+            camera.controls != config::Controls::default(),
+        ),
+        ("webrtc.tcp", config.webrtc.tcp),
+    ];
+    for (key, _) in not_done.iter().filter(|(_, set)| *set) {
+        log::warn!("{key} is set, but this build does not do it yet; it has no effect");
+    }
+}
+
 pub(super) fn encoder(config: &Config) -> EncoderFactory {
     if config.encoder.backend == Backend::V4l2M2m {
         log::warn!(
@@ -191,15 +211,28 @@ pub(super) fn limits(config: &Config) -> http::Limits {
     }
 }
 
+/// The rooms that `http` talks to.
+pub(super) struct Rooms {
+    pub(super) hub: Hub,
+    pub(super) rtc: Arc<Rtc>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) site: Arc<Site>,
+    pub(super) ice_servers: http::IceServers,
+}
+
 pub(super) fn http(
     config: &Config,
-    hub: Hub,
-    rtc: Arc<Rtc>,
-    auth: Arc<Auth>,
-    site: Arc<Site>,
+    rooms: Rooms,
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
+    let Rooms {
+        hub,
+        rtc,
+        auth,
+        site,
+        ice_servers,
+    } = rooms;
     http::Parts {
         snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
         meters: vec![Box::new(house)],
@@ -217,7 +250,7 @@ pub(super) fn http(
                 .map(ToString::to_string)
                 .collect(),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
-            ice_servers: ice_servers(config),
+            ice_servers,
             sharing: if config.stream.live_broadcast {
                 http::Sharing::Broadcast
             } else {
@@ -246,7 +279,7 @@ pub(super) fn own_ice_servers(config: &Config) -> Vec<IceServer> {
 }
 
 /// The servers viewers are told of.
-fn ice_servers(config: &Config) -> Vec<http::IceServer> {
+pub(super) fn ice_servers(config: &Config) -> Vec<http::IceServer> {
     let servers = config.webrtc.ice_servers.iter();
     servers
         .map(|server| http::IceServer {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::parts;
 use crate::config::{Config, Loaded, Problem, Sight, Stamp, Watch};
-use crate::http::Auth;
+use crate::http::{Auth, IceServers};
 use crate::pipeline::LiveSettings;
 use crate::rtc::Rtc;
 
@@ -21,9 +21,15 @@ pub(super) struct Reload {
     file: Option<PathBuf>,
     sets: Vec<String>,
     watch: Watch,
-    live: watch::Sender<LiveSettings>,
-    auth: Arc<Auth>,
-    rtc: Arc<Rtc>,
+    reached: Reached,
+}
+
+/// The rooms that hear of a change.
+pub(super) struct Reached {
+    pub(super) live: watch::Sender<LiveSettings>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) rtc: Arc<Rtc>,
+    pub(super) ice_servers: IceServers,
 }
 
 impl Reload {
@@ -31,9 +37,7 @@ impl Reload {
         config: Config,
         file: Option<PathBuf>,
         sets: Vec<String>,
-        live: watch::Sender<LiveSettings>,
-        auth: Arc<Auth>,
-        rtc: Arc<Rtc>,
+        reached: Reached,
     ) -> Self {
         let watch = Watch::new(file.as_deref().and_then(stamp));
         Self {
@@ -41,9 +45,7 @@ impl Reload {
             file,
             sets,
             watch,
-            live,
-            auth,
-            rtc,
+            reached,
         }
     }
 
@@ -74,17 +76,21 @@ impl Reload {
             return;
         }
         log::set_max_level(new.log.level);
-        self.live.send_if_modified(|live| {
+        self.reached.live.send_if_modified(|live| {
             let changed = parts::live(&new);
             let differs = *live != changed;
             *live = changed;
             differs
         });
         if self.config.auth != new.auth {
-            self.auth.apply(&new.auth);
+            self.reached.auth.apply(&new.auth);
         }
         if self.config.webrtc.ice_servers != new.webrtc.ice_servers {
-            self.rtc.set_ice_servers(parts::own_ice_servers(&new)).await;
+            self.reached.ice_servers.set(parts::ice_servers(&new));
+            self.reached
+                .rtc
+                .set_ice_servers(parts::own_ice_servers(&new))
+                .await;
         }
         for name in &changes.live {
             log::info!("{name} has changed");

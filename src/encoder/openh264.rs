@@ -52,6 +52,7 @@ impl OpenH264 {
         let config = lib::EncoderConfig::new()
             .usage_type(lib::UsageType::CameraVideoRealTime)
             .profile(lib::Profile::Baseline)
+            .vui(colours_for(height))
             .level(library_level(level_for(width, height, fps)))
             .complexity(lib::Complexity::Low)
             .rate_control_mode(lib::RateControlMode::Bitrate)
@@ -166,6 +167,15 @@ impl YUVSource for Source<'_> {
     }
     fn v(&self) -> &[u8] {
         self.0.plane(2)
+    }
+}
+
+/// The colours pictures of this height are in: what [`transform`](crate::transform) converts to.
+fn colours_for(height: u32) -> lib::VuiConfig {
+    if height < 720 {
+        lib::VuiConfig::bt601()
+    } else {
+        lib::VuiConfig::bt709()
     }
 }
 

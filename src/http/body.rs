@@ -8,7 +8,8 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -61,23 +62,33 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
         if announced.is_some_and(|n| n > MAX_BODY as u64) {
             return Err(too_large());
         }
-        let body = Limited::new(request.into_body(), MAX_BODY).collect();
         enter(Phase::Receiving);
-        let received = tokio::time::timeout(timeout.unwrap_or_default().0, body).await;
+        let whole = collect(request.into_body());
+        let received = tokio::time::timeout(timeout.unwrap_or_default().0, whole).await;
         enter(Phase::Handling);
-        match received {
-            Ok(Ok(body)) => Ok(Self(body.to_bytes())),
-            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(e)) => {
-                log::debug!("a request's body: {e}");
-                Err(Problem::bad_request("the body is cut off or malformed").closing())
-            }
-            Err(_) => {
-                let detail = "the body took too long to arrive";
-                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing())
-            }
-        }
+        received.unwrap_or_else(|_| {
+            let detail = "the body took too long to arrive";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing())
+        })
     }
+}
+
+/// Puts the pieces together as they come: kept apart, a body sent in chunks of a byte would take
+/// up many times its size.
+async fn collect(mut body: Body) -> Result<Whole, Problem> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| {
+            log::debug!("a request's body: {e}");
+            Problem::bad_request("the body is cut off or malformed").closing()
+        })?;
+        let piece = frame.into_data().unwrap_or_default();
+        if whole.len() + piece.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(Whole(whole.freeze()))
 }
 
 fn too_large() -> Problem {

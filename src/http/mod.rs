@@ -35,4 +35,4 @@ pub use pages::{PageError, Pages};
 pub use routes::{Access, ExtraRoutes, RouteError, Wrap, listing, service};
 pub use serve::{Limits, Peer, Scheme, ServeError, Server};
 pub use snapshot::{NoPicture, Snapshotter};
-pub use state::{HttpState, IceServer, Parts, Settings, Sharing};
+pub use state::{HttpState, IceServer, IceServers, Parts, Settings, Sharing};

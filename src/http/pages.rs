@@ -114,7 +114,7 @@ async fn page(state: HttpState, template: String) -> Result<Response, Problem> {
     let context = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "hostname": state.settings.hostname,
-        "ice_servers": state.settings.ice_servers,
+        "ice_servers": *state.settings.ice_servers.get(),
     });
     let page = blocking(&state, move |pages| pages.render(&template, &context)).await?;
     page.map(|html| Html(html).into_response()).map_err(|e| {

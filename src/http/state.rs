@@ -1,7 +1,7 @@
 //! What every handler has at hand.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub struct Settings {
     /// Origins whose pages may use the API: `https://example.org`.
     pub cors: Vec<String>,
     /// STUN and TURN servers told to viewers.
-    pub ice_servers: Vec<IceServer>,
+    pub ice_servers: IceServers,
     /// Many viewers, or one at a time.
     pub sharing: Sharing,
 }
@@ -67,6 +67,35 @@ pub struct IceServer {
     /// Password, for TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+}
+
+/// The list of STUN and TURN servers; clones are handles to the same list, which may change while
+/// viewers come and go.
+#[derive(Debug, Clone, Default)]
+pub struct IceServers(Arc<RwLock<Arc<[IceServer]>>>);
+
+impl IceServers {
+    /// The servers as of now.
+    #[must_use]
+    pub fn get(&self) -> Arc<[IceServer]> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Tells viewers of other servers from now on.
+    pub fn set(&self, servers: Vec<IceServer>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = servers.into();
+    }
+}
+
+impl From<Vec<IceServer>> for IceServers {
+    fn from(servers: Vec<IceServer>) -> Self {
+        let list = Self::default();
+        list.set(servers);
+        list
+    }
 }
 
 /// [`Parts`], shared by all requests.

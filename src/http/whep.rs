@@ -69,7 +69,7 @@ pub(super) async fn post(
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(SDP_FRAGMENT));
     headers.insert(LOCATION, header(&resource(&answer.id))?);
     headers.insert(ETAG, header(&answer.etag)?);
-    for link in state.settings.ice_servers.iter().flat_map(links) {
+    for link in state.settings.ice_servers.get().iter().flat_map(links) {
         headers.append(LINK, header(&link)?);
     }
     Ok(response)

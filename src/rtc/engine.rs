@@ -1,23 +1,22 @@
 //! The thread that serves all viewers.
 //!
 //! It waits for whatever comes first: a datagram, a new picture in the hub, a command from the
-//! HTTP side, or the moment a session asked to be woken at. Datagrams find their session by the
-//! username fragment in STUN, everything else by the address it comes from, which a session owns
-//! once its STUN came from there.
+//! HTTP side, or the moment a session asked to be woken at. Which session a datagram is for is
+//! decided in [`demux`](super::demux).
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::RtcConfig;
 use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
-use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
 use tokio::sync::{mpsc, watch};
 
 use super::command::{Answer, Command, OfferError, PatchError, Patched};
+use super::demux::{Key, Owners};
 use super::egress::StreamParameters;
 use super::outside::Outside;
 use super::packetize::Cut;
@@ -40,8 +39,6 @@ const MAX_CUTS: usize = 64;
 /// Datagrams handled before sessions are served again.
 const MAX_READS: usize = 64;
 
-type Key = u64;
-
 pub(super) struct Engine {
     hub: Hub,
     settings: RtcSettings,
@@ -52,8 +49,7 @@ pub(super) struct Engine {
     sessions: HashMap<Key, Session>,
     next_key: Key,
     by_id: HashMap<String, Key>,
-    by_ufrag: HashMap<String, Key>,
-    by_address: HashMap<SocketAddr, Key>,
+    owners: Owners,
     /// When each session wants to be woken.
     alarms: BTreeSet<(Instant, Key)>,
     alarm_of: HashMap<Key, Instant>,
@@ -118,8 +114,7 @@ impl Engine {
             sessions: HashMap::new(),
             next_key: 0,
             by_id: HashMap::new(),
-            by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            owners: Owners::default(),
             alarms: BTreeSet::new(),
             alarm_of: HashMap::new(),
             cuts: Cuts::default(),
@@ -237,8 +232,7 @@ impl Engine {
             self.alarms.remove(&(at, key));
         }
         self.by_id.remove(session.id());
-        self.by_ufrag.retain(|_, k| *k != key);
-        self.by_address.retain(|_, k| *k != key);
+        self.owners.forget(key);
         self.count_for_relays(Instant::now());
         self.count();
         let connected = self.totals.borrow().connected;
@@ -270,14 +264,14 @@ impl Engine {
             let Self {
                 outside,
                 sessions,
-                by_ufrag,
-                by_address,
+                owners,
                 ..
             } = self;
             let result = outside.receive(now, |source, destination, datagram| {
-                let key = owner(by_ufrag, by_address, source, datagram);
-                let Some((key, session)) = key.and_then(|k| Some((k, sessions.get_mut(&k)?)))
-                else {
+                let Some(key) = owners.of(source, datagram) else {
+                    return;
+                };
+                let Some(session) = sessions.get_mut(&key) else {
                     return;
                 };
                 let receive = Receive::new(Protocol::Udp, source, destination, datagram);
@@ -507,7 +501,7 @@ impl Engine {
         };
         let wake = session.wake_at(now);
         self.by_id.insert(id, key);
-        self.by_ufrag.insert(local.ufrag, key);
+        self.owners.name(local, key);
         self.sessions.insert(key, session);
         self.set_alarm(key, wake);
         self.totals.send_modify(|t| t.offers_accepted += 1);
@@ -559,7 +553,7 @@ impl Engine {
                 session
                     .restart(remote, fragment, local.clone(), now)
                     .map_err(PatchError::Internal)?;
-                self.by_ufrag.insert(local.ufrag, key);
+                self.owners.name(local, key);
                 let sdp =
                     answer::fragment(session.mid_and_protocol(), session.local(), &candidates);
                 Ok(Patched::Restarted {
@@ -569,27 +563,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whose datagram this is.
-fn owner(
-    by_ufrag: &HashMap<String, Key>,
-    by_address: &mut HashMap<SocketAddr, Key>,
-    source: SocketAddr,
-    datagram: &[u8],
-) -> Option<Key> {
-    // RFC 7983: STUN starts with 0 to 3.
-    if datagram.first().is_some_and(|b| *b < 4) {
-        let message = StunMessage::parse(datagram).ok()?;
-        if let Some((ours, _)) = message.split_username() {
-            let key = *by_ufrag.get(ours)?;
-            // The address belongs to whoever knew the secret fragment first. The table is
-            // bounded: an address is in it once, and goes with its session.
-            by_address.entry(source).or_insert(key);
-            return Some(key);
-        }
-    }
-    by_address.get(&source).copied()
 }
 
 /// `bytes` random bytes as lower-case hexadecimal digits, which are valid as ICE characters, in

@@ -13,6 +13,7 @@
 mod batch;
 mod candidates;
 mod command;
+mod demux;
 mod egress;
 mod engine;
 mod keys;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Daemon {
     child: Child,
     pub http: SocketAddr,
-    log: Receiver<String>,
+    /// Shown to the daemon by peers, where it wants to see one.
+    pub token: Option<String>,
+    log: Mutex<Receiver<String>>,
 }
 
 impl Daemon {
@@ -70,7 +73,12 @@ impl Daemon {
         };
         // Keep the pipe open, or the daemon's next line would end it.
         std::thread::spawn(move || for _ in stdout.lines().map_while(Result::ok) {});
-        Self { child, http, log }
+        Self {
+            child,
+            http,
+            token: None,
+            log: Mutex::new(log),
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -86,7 +94,7 @@ impl Daemon {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match self.log.recv_timeout(left) {
+            match self.log.lock().expect("whole").recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(_) => panic!("the daemon never said {text:?}"),

@@ -3,5 +3,9 @@
 //! Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod client;
+pub mod coturn;
 pub mod daemon;
+pub mod house;
 pub mod peer;
+pub mod sdp;

@@ -20,6 +20,7 @@ pub struct Peer {
     local: SocketAddr,
     wake: Instant,
     mid: Mid,
+    video_pt: u8,
     pub session: String,
     pub answer: String,
     pub seen: Seen,
@@ -42,9 +43,65 @@ pub struct Seen {
     pub times: Vec<u32>,
     /// Key pictures: pictures with an SPS.
     pub key_pictures: u64,
+    /// The latest SPS, a NAL unit.
+    pub sps: Vec<u8>,
     /// When the first key picture was complete.
     pub first_key: Option<Instant>,
     pub disconnected: bool,
+    /// Every packet of the video that came or was repaired: its number, when, and what it is.
+    pub log: Vec<Arrival>,
+    /// Packets of the video that came at the first attempt.
+    pub direct: u64,
+}
+
+/// One packet of the video.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    pub number: u64,
+    pub at: Instant,
+    /// The last of its picture.
+    pub marker: bool,
+    /// Begins a key picture.
+    pub sps: bool,
+}
+
+impl Seen {
+    /// Packets there have been between the first and the last seen.
+    pub fn expected(&self) -> u64 {
+        let numbers = || self.log.iter().map(|a| a.number);
+        numbers()
+            .max()
+            .zip(numbers().min())
+            .map_or(0, |(max, min)| max - min + 1)
+    }
+
+    /// The longest time between two pictures that could be shown: each when its last packet and
+    /// all before it are there, or from a key picture on.
+    pub fn longest_freeze(&self) -> Duration {
+        let mut log = self.log.clone();
+        log.sort_by_key(|a| a.number);
+        let (mut longest, mut shown) = (Duration::ZERO, None::<Instant>);
+        let mut complete_at = None::<Instant>;
+        let mut next = None::<u64>;
+        for packet in log {
+            if next != Some(packet.number) && !packet.sps {
+                // A hole: nothing can be shown before a key picture.
+                complete_at = None;
+                next = None;
+                continue;
+            }
+            next = Some(packet.number + 1);
+            let at = complete_at.map_or(packet.at, |before| before.max(packet.at));
+            complete_at = Some(at);
+            if packet.marker {
+                if let Some(before) = shown {
+                    longest = longest.max(at.saturating_duration_since(before));
+                }
+                shown = Some(at);
+            }
+        }
+        longest
+    }
 }
 
 /// An offer and what is needed to take up its answer.
@@ -113,6 +170,7 @@ impl Offered {
             local,
             wake: Instant::now(),
             mid,
+            video_pt: video_pt(answer),
             session: session.unwrap_or_default().into(),
             answer: answer.into(),
             seen: Seen::default(),
@@ -121,11 +179,30 @@ impl Offered {
     }
 }
 
+/// The payload type of the answer's video.
+fn video_pt(answer: &str) -> u8 {
+    let line = answer
+        .lines()
+        .find(|l| l.starts_with("m=video"))
+        .expect("video");
+    line.split(' ')
+        .nth(3)
+        .and_then(|pt| pt.parse().ok())
+        .expect("a payload type")
+}
+
 pub fn post_offer(daemon: &Daemon, sdp: &str) -> Value {
+    post_offer_at(daemon.http, daemon, sdp)
+}
+
+/// Posts an offer to the daemon under another of its addresses.
+pub fn post_offer_at(address: SocketAddr, daemon: &Daemon, sdp: &str) -> Value {
+    let mut request = ureq::post(&format!("http://{address}/offer"));
+    if let Some(token) = &daemon.token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
     let body = json!({ "type": "offer", "sdp": sdp });
-    let mut response = ureq::post(&daemon.url("/offer"))
-        .send_json(&body)
-        .expect("an answer");
+    let mut response = request.send_json(&body).expect("an answer");
     response.body_mut().read_json().expect("JSON")
 }
 
@@ -188,6 +265,13 @@ impl Peer {
                 if self.lose.as_mut().is_some_and(|lose| lose(bytes)) {
                     return;
                 }
+                // RTP (RFC 7983), of the video's own payload type: not a retransmission.
+                let first_attempt = bytes.len() > 2 && bytes[0] >> 6 == 2;
+                // Until the first packet could be opened, what comes is not counted anywhere.
+                let counted = !self.seen.log.is_empty();
+                if first_attempt && counted && bytes[1] & 0x7f == self.video_pt {
+                    self.seen.direct += 1;
+                }
                 let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, bytes) else {
                     return;
                 };
@@ -206,7 +290,8 @@ impl Peer {
 
     fn send(&mut self) {
         loop {
-            match self.rtc.poll_output().expect("the session goes on") {
+            let output = self.rtc.poll_output();
+            match output.unwrap_or_else(|e| panic!("{e}; saw {:?}", self.seen)) {
                 Output::Timeout(at) => {
                     self.wake = at;
                     return;
@@ -231,6 +316,18 @@ impl Peer {
                 seen.packets += 1;
                 let sps = packet.payload.first().is_some_and(|b| b & 0x1f == 7);
                 seen.key_pictures += u64::from(sps);
+                if seen.log.is_empty() {
+                    seen.direct = 1;
+                }
+                if sps {
+                    seen.sps = packet.payload.to_vec();
+                }
+                seen.log.push(Arrival {
+                    number: *packet.seq_no,
+                    at: Instant::now(),
+                    marker: packet.header.marker,
+                    sps,
+                });
                 if packet.header.marker {
                     seen.pictures += 1;
                     seen.times.push(packet.header.timestamp);

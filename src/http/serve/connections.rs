@@ -25,6 +25,9 @@ pub(in crate::http) enum Phase {
     Handling,
 }
 
+/// File descriptors left for all else when connections have used them up.
+const SPARE: usize = 16;
+
 /// Bounds of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
@@ -94,9 +97,19 @@ impl Connections {
         })
     }
 
-    /// Closes a connection that is not at work, to free a file descriptor.
-    pub(super) fn close_one(&self) -> bool {
-        self.table().close_one(|_| true)
+    /// Takes it that the system has no room for more than there are now, and makes some to spare.
+    /// Gives the new bound.
+    pub(super) fn shrink(&self) -> usize {
+        let mut table = self.table();
+        let bound = table.entries.len().saturating_sub(SPARE).max(SPARE);
+        table.room.in_all = bound.min(table.room.in_all);
+        while table.entries.len() > table.room.in_all && table.close_one(|_| true) {}
+        table.room.in_all
+    }
+
+    /// Most connections that are kept.
+    pub(super) fn bound(&self) -> usize {
+        self.table().room.in_all
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -195,14 +208,15 @@ mod tests {
         for (place, phase) in places.iter().zip(phases) {
             place.enter(phase);
         }
-        for expected in [
-            [true, true, true, false],
-            [true, true, false, false],
-            [true, false, false, false],
+        let mut newcomers = Vec::new();
+        for (n, expected) in [
+            (10, [true, true, true, false]),
+            (11, [true, true, false, false]),
+            (12, [true, false, false, false]),
         ] {
-            let newcomer = connections.admit(address(9), now).unwrap();
+            let newcomer = connections.admit(address(n), now).unwrap();
             newcomer.enter(Phase::Handling);
-            std::mem::forget(newcomer);
+            newcomers.push(newcomer);
             let open: Vec<bool> = places.iter().map(Place::is_open).collect();
             assert_eq!(open, expected);
         }
@@ -220,6 +234,22 @@ mod tests {
         second.enter(Phase::Handling);
         third.enter(Phase::Handling);
         assert!(connections.admit(address(2), now).is_none());
+    }
+
+    #[test]
+    fn where_the_system_has_less_room_the_bound_follows() {
+        let room = Room {
+            in_all: 1000,
+            per_address: 1000,
+        };
+        let (connections, now) = (Connections::new(room), Instant::now());
+        let mut places: Vec<_> = (0..100)
+            .map(|_| connections.admit(address(1), now))
+            .collect();
+        assert_eq!(connections.shrink(), 100 - SPARE);
+        places.push(connections.admit(address(2), now));
+        let open = places.iter().flatten().filter(|p| p.is_open()).count();
+        assert_eq!(open, 100 - SPARE);
     }
 
     #[test]

@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
-use axum::http::{Request, Response};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use axum::http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -104,8 +104,19 @@ impl Default for Limits {
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_FIELDS: usize = 64;
 
-/// Wait after the system had no descriptor or memory for a connection.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Connections the system holds until they are accepted. Who comes when it is full is not refused
+/// but left to try again after a second; the usual 128 are full after a burst that is none.
+const BACKLOG: u32 = 1024;
+
+/// Connections that may be on their way out before the next is accepted. They still hold a
+/// descriptor each.
+const MAX_LEAVING: usize = 8;
+
+/// How long what was closed to make room may take to be gone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Wait before the next accept after one that failed, so that a failure that lasts is no load.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +156,7 @@ impl Server {
         limits: Limits,
     ) -> Result<Self, ServeError> {
         let bind = |source| ServeError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let listener = listen(address).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, running) = watch::channel(Running::Yes);
         let host = Host {
@@ -180,6 +191,17 @@ impl Server {
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart need not wait until the system has forgotten the connections before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
@@ -198,10 +220,12 @@ impl Host {
     async fn run(mut self, listener: TcpListener) {
         let mut tasks = JoinSet::new();
         while *self.running.borrow_and_update() == Running::Yes {
+            // Connections that had to make room are on their way out until their tasks end.
+            let leaving = tasks.len().saturating_sub(self.connections.bound());
             tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = listener.accept(), if leaving < MAX_LEAVING => match accepted {
                     Ok((stream, address)) => self.welcome(stream, address, &mut tasks),
-                    Err(error) => self.recover(&error).await,
+                    Err(error) => self.recover(&error, &mut tasks).await,
                 },
                 Some(_) = tasks.join_next() => {}
                 _ = self.running.changed() => {}
@@ -241,15 +265,16 @@ impl Host {
 
     /// Goes on after an accept that failed. Without a free descriptor it would fail again at
     /// once, for as long as the connections at hand stay.
-    async fn recover(&self, error: &io::Error) {
-        log::debug!("accepting a connection: {error}");
-        if !matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-        ) {
-            self.connections.close_one();
-            tokio::time::sleep(PAUSE).await;
+    async fn recover(&self, error: &io::Error, tasks: &mut JoinSet<()>) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset};
+        if matches!(error.kind(), ConnectionAborted | ConnectionReset) {
+            return;
         }
+        let bound = self.connections.shrink();
+        log::warn!("no room for a connection ({error}); from now on {bound} are kept at most");
+        let closed = async { while tasks.len() > bound && tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(PAUSE, closed).await;
+        tokio::time::sleep(RETRY).await;
     }
 }
 
@@ -331,6 +356,10 @@ impl Visit {
         if chunked || enough {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
+        }
+        // RFC 9110 §8.6 allows none here; the library adds one to answers to HEAD.
+        if response.status() == StatusCode::NO_CONTENT {
+            response.headers_mut().remove(CONTENT_LENGTH);
         }
         self.place.enter(Phase::Sending);
         Ok(response.map(|body| Sent {

@@ -4,7 +4,11 @@
 //! The WebRTC library does what is the same for everybody and full of traps: ICE, the DTLS
 //! handshake, opening the viewer's RTCP. It is given a description without any media to send, so
 //! it can never seal a packet under a key that [`Egress`] uses too. What is particular to a
-//! camera is done here: which picture goes out when, and what the viewer's feedback means.
+//! camera is done here: which picture goes out when, and in [`feedback`] what the viewer's feedback
+//! means.
+
+mod feedback;
+mod report;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,21 +17,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use str0m::change::SdpOffer;
 use str0m::net::Receive;
 use str0m::rtp::RawPacket;
-use str0m::rtp::rtcp::{ReceptionReport, Rtcp};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
 
-use super::batch::Batch;
-use super::egress::{Egress, StreamParameters, ntp};
-use super::keys;
-use super::pace::{KeyRequests, Pacer};
-use super::packetize::Cut;
-use super::report::{
-    EncodingReport, SenderReport, SessionReport, StatsReport, TrackReport, TransceiverReport,
-    TransportReport,
-};
-use super::sdp::{Credentials, Direction, Fragment, Offer, Setup};
-use crate::hub::{Delivery, Published, SourceState, Viewer};
+use crate::hub::{Delivery, Published, Viewer};
 use crate::media::MediaTime;
+use crate::rtc::batch::Batch;
+use crate::rtc::egress::{Egress, StreamParameters};
+use crate::rtc::keys;
+use crate::rtc::pace::{KeyRequests, Pacer};
+use crate::rtc::packetize::Cut;
+use crate::rtc::report::StatsReport;
+use crate::rtc::sdp::{Credentials, Direction, Fragment, Offer, Setup};
 
 /// An offer that has not become a connection by then is forgotten.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -53,19 +53,19 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where a session's datagrams go.
-pub(super) trait Wire {
+pub(in crate::rtc) trait Wire {
     /// Sends `bytes`, cut every `segment` bytes, from `source` to `destination`.
     fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize);
 }
 
 /// Gives each picture in its cut form, cut once for all sessions.
-pub(super) trait Cutter {
+pub(in crate::rtc) trait Cutter {
     fn cut(&mut self, picture: &Arc<Published>) -> Arc<Cut>;
 }
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::rtc) enum End {
     NeverConnected,
     ClosedByViewer,
     ClosedHere,
@@ -82,13 +82,15 @@ enum Phase {
     Ended(End),
 }
 
-pub(super) struct Session {
+pub(in crate::rtc) struct Session {
     id: String,
     rtc: Rtc,
     phase: Phase,
     ice: IceConnectionState,
     created: Instant,
     consent_until: Instant,
+    /// Connectivity checks the viewer has answered on the pair in use.
+    answers: u64,
     wake_library: Instant,
     next_report: Option<Instant>,
     /// Our end and the viewer's of the pair in use.
@@ -114,13 +116,13 @@ pub(super) struct Session {
 }
 
 /// What a session is made from, besides the offer.
-pub(super) struct Setting<'a> {
-    pub(super) id: String,
-    pub(super) config: RtcConfig,
-    pub(super) local: Credentials,
-    pub(super) candidates: &'a [Candidate],
-    pub(super) parameters: StreamParameters,
-    pub(super) viewer: Viewer,
+pub(in crate::rtc) struct Setting<'a> {
+    pub(in crate::rtc) id: String,
+    pub(in crate::rtc) config: RtcConfig,
+    pub(in crate::rtc) local: Credentials,
+    pub(in crate::rtc) candidates: &'a [Candidate],
+    pub(in crate::rtc) parameters: StreamParameters,
+    pub(in crate::rtc) viewer: Viewer,
 }
 
 impl Session {
@@ -128,7 +130,11 @@ impl Session {
     ///
     /// # Errors
     /// When the library will not have what the offer says; `Offer::parse` lets little through.
-    pub(super) fn new(offer: &Offer, setting: Setting<'_>, now: Instant) -> Result<Self, String> {
+    pub(in crate::rtc) fn new(
+        offer: &Offer,
+        setting: Setting<'_>,
+        now: Instant,
+    ) -> Result<Self, String> {
         let Setting {
             id,
             config,
@@ -156,6 +162,7 @@ impl Session {
             ice: IceConnectionState::New,
             created: now,
             consent_until: now + CONSENT,
+            answers: 0,
             wake_library: now + FIRST_CHECK_AFTER,
             next_report: None,
             pair: None,
@@ -214,66 +221,66 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::rtc) fn id(&self) -> &str {
         &self.id
     }
 
     /// The strong entity tag of the running ICE session (RFC 9725 §4.3.1).
-    pub(super) fn etag(&self) -> String {
+    pub(in crate::rtc) fn etag(&self) -> String {
         format!("\"{}-{}\"", &self.id[..8], self.restarts)
     }
 
-    pub(super) fn mid_and_protocol(&self) -> (&str, &str) {
+    pub(in crate::rtc) fn mid_and_protocol(&self) -> (&str, &str) {
         (&self.mid, &self.protocol)
     }
 
-    pub(super) fn local(&self) -> &Credentials {
+    pub(in crate::rtc) fn local(&self) -> &Credentials {
         &self.local
     }
 
-    pub(super) fn remote(&self) -> &Credentials {
+    pub(in crate::rtc) fn remote(&self) -> &Credentials {
         &self.remote
     }
 
     /// "passive" when the viewer begins the DTLS handshake.
-    pub(super) fn setup(offer: &Offer) -> &'static str {
+    pub(in crate::rtc) fn setup(offer: &Offer) -> &'static str {
         match offer.setup {
             Setup::ActPass | Setup::Active => "passive",
             Setup::Passive => "active",
         }
     }
 
-    pub(super) fn fingerprint(&mut self) -> String {
+    pub(in crate::rtc) fn fingerprint(&mut self) -> String {
         self.rtc.direct_api().local_dtls_fingerprint().to_string()
     }
 
-    pub(super) fn is_connecting(&self) -> bool {
+    pub(in crate::rtc) fn is_connecting(&self) -> bool {
         self.phase == Phase::Connecting
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    pub(in crate::rtc) fn is_connected(&self) -> bool {
         self.phase == Phase::Connected
     }
 
     /// Whether and why it is over; it can then be dropped.
-    pub(super) fn ended(&self) -> Option<End> {
+    pub(in crate::rtc) fn ended(&self) -> Option<End> {
         match self.phase {
             Phase::Ended(end) => Some(end),
             _ => None,
         }
     }
 
-    pub(super) fn remote_address(&self) -> Option<SocketAddr> {
+    pub(in crate::rtc) fn remote_address(&self) -> Option<SocketAddr> {
         self.pair.map(|p| p.1)
     }
 
     /// Takes in a datagram.
-    pub(super) fn receive(&mut self, now: Instant, receive: Receive<'_>) {
+    pub(in crate::rtc) fn receive(&mut self, now: Instant, receive: Receive<'_>) {
         self.feed(Input::Receive(now, receive), now);
     }
 
     /// Lets time pass.
-    pub(super) fn tick(&mut self, now: Instant) {
+    pub(in crate::rtc) fn tick(&mut self, now: Instant) {
         if now >= self.wake_library {
             self.feed(Input::Timeout(now), now);
         }
@@ -292,7 +299,11 @@ impl Session {
     fn feed(&mut self, input: Input<'_>, now: Instant) {
         if let Err(error) = self.rtc.handle_input(input) {
             log::debug!("session {}: {error}", self.id);
-            self.fail();
+            // Anybody can send a datagram that makes no sense in somebody else's name. It must
+            // not end the session unless the library itself has given up.
+            if !self.rtc.is_alive() {
+                self.fail();
+            }
         }
         // What it has to say is fetched by `flush`.
         self.wake_library = now;
@@ -305,7 +316,7 @@ impl Session {
     }
 
     /// Adds candidates the viewer found later.
-    pub(super) fn trickle(&mut self, candidates: &[Candidate], now: Instant) {
+    pub(in crate::rtc) fn trickle(&mut self, candidates: &[Candidate], now: Instant) {
         for candidate in candidates {
             self.rtc.add_remote_candidate(candidate.clone());
         }
@@ -317,7 +328,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::new`]; the session then goes on as it was.
-    pub(super) fn restart(
+    pub(in crate::rtc) fn restart(
         &mut self,
         remote: Credentials,
         fragment: &Fragment,
@@ -338,7 +349,7 @@ impl Session {
     }
 
     /// Says goodbye. The session ends when that is out.
-    pub(super) fn close(&mut self, now: Instant) {
+    pub(in crate::rtc) fn close(&mut self, now: Instant) {
         match self.phase {
             Phase::Connected => {
                 self.phase = Phase::Closing(now + CLOSE_WITHIN);
@@ -353,7 +364,7 @@ impl Session {
     }
 
     /// Pauses or resumes the video, or changes what the owner wants of its direction.
-    pub(super) fn steer(&mut self, active: Option<bool>, direction: Option<Direction>) {
+    pub(in crate::rtc) fn steer(&mut self, active: Option<bool>, direction: Option<Direction>) {
         let was = self.sending();
         self.active = active.unwrap_or(self.active);
         self.direction = direction.unwrap_or(self.direction);
@@ -371,7 +382,12 @@ impl Session {
     }
 
     /// Sends what there is to send and takes note of what has happened.
-    pub(super) fn flush(&mut self, now: Instant, cutter: &mut impl Cutter, wire: &mut impl Wire) {
+    pub(in crate::rtc) fn flush(
+        &mut self,
+        now: Instant,
+        cutter: &mut impl Cutter,
+        wire: &mut impl Wire,
+    ) {
         self.flush_library(now, wire);
         if self.phase == Phase::Connected {
             self.send_report(now);
@@ -441,12 +457,16 @@ impl Session {
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::PeerStats(stats) => {
                 if let Some(pair) = stats.selected_candidate_pair {
-                    self.pair = Some((pair.local.addr, pair.remote.addr));
+                    let in_use = Some((pair.local.addr, pair.remote.addr));
+                    let another = self.pair != in_use;
+                    self.pair = in_use;
                     self.rtt = pair.current_round_trip_time.or(self.rtt);
-                }
-                // The library counts unanswered checks; while it is content, so are we.
-                if !self.ice.is_disconnected() {
-                    self.consent_until = now + CONSENT;
+                    // Every answered check renews the viewer's consent. The count falls to zero
+                    // when the library has given the pair up.
+                    if another || pair.responses_received > self.answers {
+                        self.consent_until = now + CONSENT;
+                    }
+                    self.answers = pair.responses_received;
                 }
             }
             Event::RawPacket(packet) => {
@@ -458,75 +478,6 @@ impl Session {
                 self.phase = Phase::Ended(End::ClosedByViewer);
             }
             _ => {}
-        }
-    }
-
-    fn feedback(&mut self, rtcp: Rtcp) {
-        let Some(egress) = &mut self.egress else {
-            return;
-        };
-        let now = MediaTime::now();
-        let ours = egress.ssrc();
-        match rtcp {
-            Rtcp::Nack(nack) if *nack.ssrc == ours => {
-                let rtt = self.rtt.unwrap_or_default();
-                for entry in nack.reports.iter() {
-                    let following = (0..16).filter(|bit| entry.blp >> bit & 1 == 1);
-                    let missing = std::iter::once(entry.pid)
-                        .chain(following.map(|bit| entry.pid.wrapping_add(bit + 1)));
-                    for sequence in missing {
-                        self.stats.nack_count += 1;
-                        if egress.resend(sequence, rtt, now, &mut self.batch).is_err() {
-                            self.phase = Phase::Ended(End::Failed);
-                            return;
-                        }
-                    }
-                }
-            }
-            Rtcp::Pli(pli) if *pli.ssrc == ours => {
-                self.stats.pli_count += 1;
-                self.want_key_picture(now);
-            }
-            Rtcp::Fir(fir) if fir.reports.iter().any(|r| *r.ssrc == ours) => {
-                self.stats.fir_count += 1;
-                self.want_key_picture(now);
-            }
-            Rtcp::ReceiverReport(report) => {
-                for block in report.reports.iter().filter(|b| *b.ssrc == ours) {
-                    self.reception(block);
-                }
-            }
-            Rtcp::SenderReport(report) => {
-                for block in report.reports.iter().filter(|b| *b.ssrc == ours) {
-                    self.reception(block);
-                }
-            }
-            Rtcp::Remb(remb) => self.stats.available_bitrate = Some(remb.bitrate as u64),
-            _ => {}
-        }
-    }
-
-    fn want_key_picture(&mut self, now: MediaTime) {
-        if self.key_requests.allow(now) {
-            self.viewer.request_key_picture();
-        }
-    }
-
-    /// RFC 3550 §6.4.1.
-    fn reception(&mut self, block: &ReceptionReport) {
-        self.stats.fraction_lost = Some(f64::from(block.fraction_lost) / 256.0);
-        // 24 bits, signed.
-        self.stats.packets_lost = Some(i64::from((block.packets_lost << 8) as i32 >> 8));
-        self.stats.jitter = Some(f64::from(block.jitter) / 90_000.0);
-        if block.last_sr_time != 0 {
-            let now = (ntp(wall_clock()) >> 16) as u32;
-            let ticks = now
-                .wrapping_sub(block.last_sr_time)
-                .wrapping_sub(block.last_sr_delay);
-            // A viewer's arithmetic may be off by a little either way; a minute is nonsense.
-            if ticks < 60 << 16 {
-                self.stats.round_trip_time = Some(f64::from(ticks) / 65_536.0);
-            }
         }
     }
 
@@ -594,7 +545,7 @@ impl Session {
     }
 
     /// When to call [`Session::tick`] and [`Session::flush`] next, if nothing comes before.
-    pub(super) fn wake_at(&self, now: Instant) -> Instant {
+    pub(in crate::rtc) fn wake_at(&self, now: Instant) -> Instant {
         let own = match self.phase {
             Phase::Connecting => self.created + CONNECT_WITHIN,
             Phase::Connected => self.consent_until,
@@ -609,98 +560,6 @@ impl Session {
             }
         }
         at
-    }
-
-    /// Everything that can be told about the session.
-    pub(super) fn report(&self, now: Instant, source: &SourceState) -> SessionReport {
-        let (connection, ice, dtls) = self.states();
-        let sent = self.egress.as_ref().map(Egress::sent).unwrap_or_default();
-        let ended = self.ended().is_some() || *source == SourceState::Ended;
-        SessionReport {
-            id: self.id.clone(),
-            age: now.saturating_duration_since(self.created).as_secs_f64(),
-            connection_state: connection,
-            signaling_state: "stable",
-            ice_connection_state: ice,
-            ice_gathering_state: "complete",
-            transport: TransportReport {
-                dtls_state: dtls,
-                ice_state: ice,
-                ice_role: "controlled",
-                ice_component: "rtp",
-                sctp_state: None,
-                local: self.pair.map(|p| p.0),
-                remote: self.pair.map(|p| p.1),
-            },
-            transceivers: vec![TransceiverReport {
-                mid: self.mid.clone(),
-                direction: self.direction.name(),
-                current_direction: if self.sending() {
-                    "sendonly"
-                } else {
-                    "inactive"
-                },
-                stopped: self.ended().is_some(),
-                sender: SenderReport {
-                    track: TrackReport {
-                        id: "video",
-                        kind: "video",
-                        enabled: self.sending(),
-                        muted: !matches!(source, SourceState::Live(_)),
-                        ready_state: if ended { "ended" } else { "live" },
-                    },
-                    encodings: vec![EncodingReport {
-                        rid: self.viewer.layer().rid(),
-                        active: self.active,
-                        ssrc: self.parameters.ssrc,
-                        rtx_ssrc: self
-                            .parameters
-                            .payload
-                            .rtx
-                            .map(|_| self.parameters.rtx_ssrc),
-                    }],
-                    mime_type: "video/H264",
-                    payload_type: self.parameters.payload.pt,
-                    profile_level_id: self.parameters.payload.profile_level.to_string(),
-                },
-            }],
-            stats: StatsReport {
-                packets_sent: sent.packets,
-                bytes_sent: sent.payload_bytes,
-                frames_sent: sent.pictures,
-                key_frames_sent: sent.key_pictures,
-                retransmitted_packets_sent: sent.retransmitted_packets,
-                retransmitted_bytes_sent: sent.retransmitted_bytes,
-                round_trip_time: self
-                    .rtt
-                    .map(|rtt| rtt.as_secs_f64())
-                    .or(self.stats.round_trip_time),
-                ..self.stats.clone()
-            },
-        }
-    }
-
-    /// `RTCPeerConnectionState`, `RTCIceConnectionState` and `RTCDtlsTransportState`.
-    fn states(&self) -> (&'static str, &'static str, &'static str) {
-        let ice = match self.ice {
-            IceConnectionState::New => "new",
-            IceConnectionState::Checking => "checking",
-            IceConnectionState::Connected => "connected",
-            IceConnectionState::Completed => "completed",
-            IceConnectionState::Disconnected => "disconnected",
-        };
-        match self.phase {
-            Phase::Connecting if self.pair.is_some() => ("connecting", ice, "connecting"),
-            Phase::Connecting if ice == "new" => ("new", ice, "new"),
-            Phase::Connecting => ("connecting", ice, "new"),
-            Phase::Connected if ice == "disconnected" => ("disconnected", ice, "connected"),
-            Phase::Connected => ("connected", ice, "connected"),
-            Phase::Closing(_) => ("closed", "closed", "closed"),
-            Phase::Ended(End::Failed | End::NeverConnected | End::ConsentLost) => {
-                ("failed", "failed", "failed")
-            }
-            Phase::Ended(_) => ("closed", "closed", "closed"),
-        }
     }
 }
 

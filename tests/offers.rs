@@ -1,0 +1,308 @@
+//! Offers of real viewers (`tests/offers/`): what Picket makes of each, what it answers, and that
+//! no damage to them does any.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use common::client::ask;
+use common::daemon::Daemon;
+use common::peer::Peer;
+use common::sdp::{Description, lint};
+use picket::media::h264::{ProfileLevel, SpsInfo};
+use picket::rtc::sdp::{Direction, Offer};
+
+/// What Picket's own encoder makes of 720p30: constrained baseline, level 3.1.
+const STREAM: &str = "42c01f";
+
+/// What becomes of an offer.
+enum Expected {
+    Accepted {
+        /// Payload type, and that of retransmissions.
+        payload: (u8, Option<u8>),
+        /// What the answer will say for [`STREAM`].
+        profile_level: &'static str,
+        /// Numbers of the extensions for sending time and playout delay.
+        extensions: (Option<u8>, Option<u8>),
+        /// Kinds of all m-sections, in order.
+        sections: &'static [&'static str],
+        /// Candidates that are taken: UDP, component 1, no `.local` names.
+        candidates: usize,
+    },
+    Refused {
+        /// A part of the reason.
+        because: &'static str,
+    },
+}
+
+use Expected::{Accepted, Refused};
+
+const VIDEO: &[&str] = &["video"];
+
+const EXPECTED: [(&str, Expected); 13] = [
+    (
+        "aiortc-1.16.0",
+        Accepted {
+            payload: (101, Some(102)),
+            profile_level: "42e01f",
+            extensions: (Some(3), None),
+            sections: VIDEO,
+            candidates: 2,
+        },
+    ),
+    (
+        "chromium-156",
+        Accepted {
+            payload: (108, Some(109)),
+            profile_level: "42e01f",
+            extensions: (Some(2), Some(5)),
+            sections: VIDEO,
+            candidates: 0,
+        },
+    ),
+    (
+        "chromium-156-audio-and-video",
+        Accepted {
+            payload: (108, Some(109)),
+            profile_level: "42e01f",
+            extensions: (Some(2), Some(5)),
+            sections: &["audio", "video"],
+            candidates: 0,
+        },
+    ),
+    (
+        "chromium-156-with-data-channel",
+        Accepted {
+            payload: (108, Some(109)),
+            profile_level: "42e01f",
+            extensions: (Some(2), Some(5)),
+            sections: &["video", "application"],
+            candidates: 0,
+        },
+    ),
+    (
+        "firefox-128-reconstructed",
+        Accepted {
+            payload: (126, Some(127)),
+            profile_level: "42e01f",
+            extensions: (Some(4), Some(6)),
+            sections: VIDEO,
+            candidates: 0,
+        },
+    ),
+    (
+        "gstreamer-1.22",
+        Accepted {
+            payload: (96, Some(97)),
+            profile_level: "42e01f",
+            extensions: (None, None),
+            sections: VIDEO,
+            candidates: 3,
+        },
+    ),
+    (
+        "gstreamer-1.22-bare-caps",
+        Refused {
+            because: "without packetization-mode=1",
+        },
+    ),
+    (
+        "libdatachannel-0.24.5",
+        Accepted {
+            payload: (96, None),
+            profile_level: "42e01f",
+            extensions: (None, None),
+            sections: VIDEO,
+            candidates: 2,
+        },
+    ),
+    (
+        "safari-17-reconstructed",
+        Accepted {
+            payload: (98, Some(99)),
+            profile_level: "42e01f",
+            extensions: (Some(2), Some(5)),
+            sections: VIDEO,
+            candidates: 0,
+        },
+    ),
+    (
+        "str0m-0.25.0",
+        Accepted {
+            payload: (108, Some(109)),
+            profile_level: "42e01f",
+            extensions: (Some(2), None),
+            sections: VIDEO,
+            candidates: 1,
+        },
+    ),
+    (
+        "webrtc-rs-0.21.1",
+        Accepted {
+            payload: (102, Some(103)),
+            profile_level: "42e01f",
+            extensions: (None, None),
+            sections: VIDEO,
+            candidates: 1,
+        },
+    ),
+    (
+        "werift-0.24.4",
+        Accepted {
+            payload: (96, None),
+            profile_level: "42e01f",
+            extensions: (None, None),
+            sections: VIDEO,
+            candidates: 2,
+        },
+    ),
+    (
+        "werift-0.24.4-default-codecs",
+        Refused {
+            because: "no H.264",
+        },
+    ),
+];
+
+fn text(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/offers");
+    std::fs::read_to_string(folder.join(format!("{name}.sdp"))).expect("a readable file")
+}
+
+#[test]
+fn every_file_of_the_folder_is_tested() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/offers");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("a plain name")
+        })
+        .filter_map(|name| name.strip_suffix(".sdp").map(Into::into))
+        .collect();
+    let tested: BTreeSet<String> = EXPECTED.iter().map(|(name, _)| (*name).into()).collect();
+    assert_eq!(files, tested);
+}
+
+#[test]
+fn each_is_read_as_its_sender_meant_it() {
+    let stream = ProfileLevel::parse(STREAM).expect("valid");
+    for (name, expected) in &EXPECTED {
+        let offer = Offer::parse(&text(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let chosen = offer.video().payload(stream);
+        match expected {
+            Refused { because } => {
+                let refusal = chosen.expect_err(name).to_string();
+                assert!(refusal.contains(because), "{name}: {refusal}");
+            }
+            Accepted {
+                payload,
+                profile_level,
+                extensions,
+                sections,
+                candidates,
+            } => {
+                let chosen = chosen.unwrap_or_else(|e| panic!("{name}: {e}"));
+                assert_eq!((chosen.pt, chosen.rtx), *payload, "{name}");
+                assert_eq!(chosen.profile_level.to_string(), *profile_level, "{name}");
+                assert!(chosen.feedback.nack && chosen.feedback.pli, "{name}");
+                let ids = offer.video().extensions;
+                assert_eq!(
+                    (ids.abs_send_time, ids.playout_delay),
+                    *extensions,
+                    "{name}"
+                );
+                let kinds: Vec<&str> = offer.sections.iter().map(|s| &s.kind[..]).collect();
+                assert_eq!(kinds, *sections, "{name}");
+                assert_eq!(offer.video().direction, Direction::RecvOnly, "{name}");
+                assert_eq!(offer.candidates.len(), *candidates, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_is_answered_by_the_book_and_with_the_truth() {
+    let daemon = Daemon::start(&["camera.width=640", "camera.height=360"]);
+    // A viewer that stays, so that the stream is known when the others offer.
+    let mut peer = Peer::connect(&daemon);
+    peer.run_until("a key picture", |seen| seen.first_key.is_some());
+    let sps = SpsInfo::parse(&peer.seen.sps)
+        .expect("a valid SPS")
+        .profile_level;
+    for (name, expected) in &EXPECTED {
+        let offer = text(name);
+        let to = daemon.http;
+        let sdp = ("Content-Type", "application/sdp");
+        let reply = ask(to, "POST", "/whep", &[sdp], &offer);
+        if let Refused { because } = expected {
+            assert_eq!(reply.status, 400, "{name}: {reply:?}");
+            assert!(reply.detail().contains(because), "{name}: {reply:?}");
+            continue;
+        }
+        assert_eq!(reply.status, 201, "{name}: {reply:?}");
+        let problems = lint(&Description::of(&reply.body), &Description::of(&offer), sps);
+        assert!(problems.is_empty(), "{name}: {problems:#?}\n{}", reply.body);
+        assert_eq!(
+            ask(to, "DELETE", reply.header("location"), &[], "").status,
+            200
+        );
+    }
+}
+
+/// Damage done to each file.
+const MUTATIONS: u64 = 5_000;
+
+#[test]
+fn no_damage_to_an_offer_makes_the_reader_panic() {
+    let stream = ProfileLevel::parse(STREAM).expect("valid");
+    let offers: Vec<String> = EXPECTED.iter().map(|(name, _)| text(name)).collect();
+    for ((name, _), offer) in EXPECTED.iter().zip(&offers) {
+        for seed in 0..MUTATIONS {
+            let damaged = damage(offer, &offers, seed);
+            let outcome = catch_unwind(|| {
+                if let Ok(offer) = Offer::parse(&damaged) {
+                    assert!(offer.video().direction != Direction::SendOnly);
+                    let _ = offer.video().payload(stream);
+                }
+            });
+            assert!(outcome.is_ok(), "{name}, seed {seed}:\n{damaged}");
+        }
+    }
+}
+
+/// A few mistakes of every kind, the same for the same seed.
+fn damage(offer: &str, others: &[String], seed: u64) -> String {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut bytes = offer.as_bytes().to_vec();
+    for _ in 0..rng.usize(1..6) {
+        let at = rng.usize(..=bytes.len());
+        let to = rng.usize(at..=bytes.len().min(at + 60));
+        match rng.u8(..8) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.drain(at..to)),
+            2 => drop(bytes.splice(at..at, bytes[at..to].to_vec())),
+            3 => drop(bytes.splice(at..at, [rng.u8(..)])),
+            4 => drop(bytes.splice(at..at, *b"4294967296")),
+            5 => bytes[at..to].fill(rng.u8(..)),
+            6 => bytes[at..to].rotate_left((to - at) / 2),
+            _ => {
+                // A line of another offer.
+                let other = rng.choice(others).map_or("", |o| o);
+                let lines: Vec<&str> = other.split_inclusive('\n').collect();
+                let line = rng.choice(&lines).copied().unwrap_or_default();
+                let begin = bytes[..at]
+                    .iter()
+                    .rposition(|b| *b == b'\n')
+                    .map_or(0, |i| i + 1);
+                drop(bytes.splice(begin..begin, line.bytes()));
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,522 @@
+//! Who gets in, and from where: sign-in, tokens, and requests that other web sites send.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+
+use common::client::{Reply, ask, get};
+use common::house::{House, Plan};
+use picket::config::{Auth as Setting, Credentials, Password, PasswordHash, Secret};
+use picket::http::axum::body::{Body, to_bytes};
+use picket::http::axum::http::{Request, StatusCode};
+use picket::http::{Settings, listing};
+
+const PASSWORD: &str = "correct horse";
+const TOKEN: &str = "zQ7-token-0123456789";
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const BROWSER: (&str, &str) = ("Accept", "text/html");
+
+fn password(password: &str) -> Setting {
+    Setting::Set(Credentials {
+        password: Some(Password::Plain(Secret::new(password))),
+        tokens: vec![Secret::new(TOKEN)],
+    })
+}
+
+fn house(auth: Setting) -> House {
+    House::build(Plan {
+        auth,
+        ..Plan::default()
+    })
+}
+
+fn sign_in(house: &House, password: &str) -> Reply {
+    let body = format!("{{\"password\": \"{password}\"}}");
+    ask(house.address, "POST", "/login", &[JSON], &body)
+}
+
+/// Signs in, and gives the cookie as it is sent back.
+fn cookie(house: &House) -> String {
+    let reply = sign_in(house, PASSWORD);
+    assert_eq!(reply.status, 204, "{reply:?}");
+    let set = reply.header("set-cookie").split(';').next();
+    set.expect("a cookie").to_owned()
+}
+
+/// Each route, as it would be asked for.
+fn routes() -> Vec<(String, String, String)> {
+    let listing = listing();
+    let routes = listing.lines().map(|line| {
+        let mut words = line.split(' ').map(str::to_owned);
+        let mut word = || words.next().expect("three words");
+        (word(), word(), word())
+    });
+    routes
+        .map(|(method, path, access)| {
+            let path = path.replace("{*path}", "js/custom.js");
+            let id = "0123456789abcdef0123456789abcdef";
+            (
+                method,
+                path.replace("{name}", id).replace("{id}", id),
+                access,
+            )
+        })
+        .collect()
+}
+
+fn from(
+    house: &House,
+    source: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> StatusCode {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "porch");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::empty()).expect("a request");
+    house.ask_from(source, request).status()
+}
+
+#[test]
+fn no_route_serves_a_stranger() {
+    let foreign = cookie(&house(password(PASSWORD)));
+    let set = house(password(PASSWORD));
+    let expired = cookie(&set);
+    set.ahead.fetch_add(31 * 24 * 3600, Ordering::SeqCst);
+    let unset = house(Setting::Unset);
+    let locked = house(Setting::Locked {
+        why: "a key is misspelled".into(),
+    });
+    let wrong = [
+        vec![],
+        vec![("cookie", foreign.as_str())],
+        vec![("cookie", expired.as_str())],
+        vec![("cookie", "picket=")],
+        vec![("authorization", "Bearer zQ7-token-0123456780")],
+        vec![
+            ("x-forwarded-for", "127.0.0.1"),
+            ("forwarded", "for=127.0.0.1"),
+        ],
+    ];
+    for (method, path, access) in routes() {
+        for headers in &wrong {
+            let statuses = [
+                from(&set, "192.0.2.7", &method, &path, headers),
+                from(&set, "127.0.0.1", &method, &path, headers),
+                from(&unset, "192.0.2.7", &method, &path, headers),
+                from(&unset, "2001:db8::7", &method, &path, headers),
+                from(&locked, "192.0.2.7", &method, &path, headers),
+                from(&locked, "127.0.0.1", &method, &path, headers),
+            ];
+            for status in statuses {
+                let refused = status == 401 || status == 403;
+                assert_eq!(
+                    refused,
+                    access != "open",
+                    "{method} {path} {headers:?} {status}"
+                );
+            }
+        }
+    }
+    // What is not there, and what is not possible, is not told apart either.
+    for (method, path) in [
+        ("GET", "/none"),
+        ("PUT", "/offer"),
+        ("TRACE", "/"),
+        ("GET", "/static/"),
+    ] {
+        assert_eq!(
+            from(&set, "192.0.2.7", method, path, &[]),
+            401,
+            "{method} {path}"
+        );
+    }
+}
+
+#[test]
+fn the_list_of_what_is_open_is_short() {
+    let mut open: Vec<String> = routes()
+        .into_iter()
+        .filter(|(method, _, access)| access == "open" && method != "OPTIONS")
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect();
+    open.sort();
+    let expected = [
+        "GET /healthz",
+        "GET /login",
+        "GET /login.css",
+        "POST /login",
+        "POST /setup",
+    ];
+    assert_eq!(open, expected);
+    assert_eq!(
+        get(house(password(PASSWORD)).address, "/healthz").body,
+        "ok\n"
+    );
+}
+
+#[test]
+fn a_token_lets_one_watch_and_nothing_else() {
+    let house = house(password(PASSWORD));
+    let bearer = format!("bearer {TOKEN}");
+    for (method, path, access) in routes() {
+        let status = from(
+            &house,
+            "192.0.2.7",
+            &method,
+            &path,
+            &[("authorization", &bearer)],
+        );
+        match access.as_str() {
+            "owner" => assert_eq!(status, 403, "{method} {path}"),
+            _ => assert!(status != 401 && status != 403, "{method} {path} {status}"),
+        }
+    }
+}
+
+#[test]
+fn the_owner_signs_in_does_everything_and_signs_out() {
+    let house = house(password(PASSWORD));
+    let reply = sign_in(&house, PASSWORD);
+    assert_eq!(reply.status, 204);
+    let set = reply.header("set-cookie");
+    for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
+        assert!(set.contains(attribute), "{set}");
+    }
+    assert!(
+        !set.contains("Secure"),
+        "over plain HTTP a browser would drop it: {set}"
+    );
+    let cookie = format!("other=1; {}", set.split(';').next().expect("a cookie"));
+    let sessions = || {
+        ask(
+            house.address,
+            "GET",
+            "/api/v1/sessions",
+            &[("Cookie", &cookie)],
+            "",
+        )
+        .status
+    };
+    assert_eq!(sessions(), 200);
+    let out = ask(house.address, "POST", "/logout", &[("Cookie", &cookie)], "");
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(sessions(), 401);
+}
+
+#[test]
+fn a_browser_signs_in_by_form_and_goes_on_where_it_was_going() {
+    let house = house(password(PASSWORD));
+    let page = ask(house.address, "GET", "/about", &[BROWSER], "");
+    assert_eq!(page.status, 401);
+    assert!(
+        page.body.contains("name=\"next\" value=\"&#x2f;about\""),
+        "{}",
+        page.body
+    );
+    assert!(page.all("www-authenticate").len() <= 1);
+    let wrong = ask(
+        house.address,
+        "POST",
+        "/login",
+        &[FORM, BROWSER],
+        "password=wrong&next=/about",
+    );
+    assert_eq!(wrong.status, 401);
+    assert!(
+        wrong
+            .body
+            .to_lowercase()
+            .contains("that is not the password"),
+        "{}",
+        wrong.body
+    );
+    for (next, location) in [
+        ("%2Fabout", "/about"),
+        ("%2F%2Fevil.example", "/"),
+        ("", "/"),
+    ] {
+        let body = format!("password=correct+horse&next={next}");
+        let right = ask(house.address, "POST", "/login", &[FORM, BROWSER], &body);
+        assert_eq!((right.status, right.header("location")), (303, location));
+        assert!(right.header("set-cookie").starts_with("picket="));
+    }
+}
+
+#[test]
+fn a_hash_works_as_well_as_the_password() {
+    let hash = PasswordHash::of(PASSWORD).expect("hashed");
+    let house = house(Setting::Set(Credentials {
+        password: Some(Password::Hash(hash)),
+        tokens: Vec::new(),
+    }));
+    assert_eq!(sign_in(&house, "correct horsf").status, 401);
+    assert_eq!(sign_in(&house, PASSWORD).status, 204);
+}
+
+#[test]
+fn an_entry_that_is_none_is_refused() {
+    let house = house(password(PASSWORD));
+    for (kind, body, status) in [
+        (JSON, "{}", 400),
+        (JSON, "", 400),
+        (FORM, "passwort=x", 400),
+        (("Content-Type", "text/plain"), PASSWORD, 415),
+    ] {
+        assert_eq!(
+            ask(house.address, "POST", "/login", &[kind], body).status,
+            status,
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn guessing_is_limited_and_does_not_lock_the_owner_out() {
+    let house = house(password(PASSWORD));
+    let attempt = |source: &str, password: &str| {
+        let request = Request::post("/login")
+            .header("host", "porch")
+            .header("content-type", "application/json")
+            .body(Body::from(format!("{{\"password\": \"{password}\"}}")));
+        house.ask_from(source, request.expect("a request"))
+    };
+    for i in 0..10 {
+        assert_eq!(attempt("192.0.2.66", "guess").status(), 401, "{i}");
+        house.ahead.fetch_add(2, Ordering::SeqCst);
+    }
+    let refused = attempt("192.0.2.66", PASSWORD);
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["retry-after"], "40");
+    // The same address written as IPv6 is the same address.
+    assert_eq!(attempt("::ffff:192.0.2.66", PASSWORD).status(), 429);
+    assert_eq!(attempt("192.0.2.7", PASSWORD).status(), 204);
+    house.ahead.fetch_add(60, Ordering::SeqCst);
+    assert_eq!(attempt("192.0.2.66", PASSWORD).status(), 204);
+}
+
+#[test]
+fn another_password_signs_everybody_out_and_another_token_does_not() {
+    let house = house(password(PASSWORD));
+    let cookie = cookie(&house);
+    let status = || ask(house.address, "GET", "/", &[("Cookie", &cookie)], "").status;
+    let Setting::Set(mut credentials) = password(PASSWORD) else {
+        unreachable!()
+    };
+    credentials.tokens.clear();
+    house.auth.apply(&Setting::Set(credentials));
+    assert_eq!(status(), 200);
+    let bearer = format!("Bearer {TOKEN}");
+    assert_eq!(
+        ask(house.address, "GET", "/", &[("Authorization", &bearer)], "").status,
+        401
+    );
+    house.auth.apply(&password("another password"));
+    assert_eq!(status(), 401);
+    house.auth.apply(&password(PASSWORD));
+    assert_eq!(status(), 401);
+}
+
+#[test]
+fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
+    let house = house(Setting::Unset);
+    assert_eq!(get(house.address, "/api/v1/sessions").status, 200);
+    let ask_from = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "192.0.2.1");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
+            .body(Body::from(body.to_owned()))
+            .expect("a request");
+        let reply = house.ask_from("192.0.2.7", request);
+        let (head, body) = reply.into_parts();
+        let body = house
+            .runtime
+            .block_on(to_bytes(body, usize::MAX))
+            .expect("a body");
+        (head, String::from_utf8_lossy(&body).into_owned())
+    };
+    let (head, page) = ask_from("GET", "/", &[BROWSER], "");
+    assert_eq!(head.status, 403);
+    assert!(page.contains("action=\"/setup\"") && !page.contains("<video"));
+    let (head, page) = ask_from("POST", "/setup", &[FORM, BROWSER], "password=short");
+    assert_eq!(head.status, 400);
+    assert!(page.contains("action=\"/setup\"") && page.contains("8 to 256"));
+    assert!(house.store.0.lock().unwrap().is_empty());
+
+    let (head, _) = ask_from("POST", "/setup", &[FORM, BROWSER], "password=correct+horse");
+    assert_eq!(head.status, 303);
+    let kept = house.store.0.lock().unwrap().clone();
+    assert!(
+        kept.len() == 1 && kept[0].starts_with("$argon2id$"),
+        "{kept:?}"
+    );
+    let cookie = head.headers["set-cookie"]
+        .to_str()
+        .expect("text")
+        .split(';')
+        .next();
+    let (head, _) = ask_from("GET", "/", &[("cookie", cookie.expect("a cookie"))], "");
+    assert_eq!(head.status, 200);
+
+    let (head, _) = ask_from("POST", "/setup", &[FORM], "password=battery+staple");
+    assert_eq!(head.status, 403);
+    assert_eq!(house.store.0.lock().unwrap().len(), 1);
+    assert_eq!(get(house.address, "/").status, 401);
+    assert_eq!(sign_in(&house, PASSWORD).status, 204);
+}
+
+#[test]
+fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
+    let house = house(Setting::Locked {
+        why: "line 3 of a file with canary-4711".into(),
+    });
+    for (method, path) in [("GET", "/"), ("POST", "/login"), ("POST", "/setup")] {
+        let reply = ask(
+            house.address,
+            method,
+            path,
+            &[JSON],
+            "{\"password\": \"12345678\"}",
+        );
+        assert_eq!(reply.status, 403, "{method} {path}");
+        assert!(!reply.body.contains("canary"), "{}", reply.body);
+    }
+}
+
+#[test]
+fn a_name_that_is_not_the_cameras_leads_nowhere() {
+    let house = house(Setting::Unset);
+    for (_, path, _) in routes() {
+        let reply = ask(
+            house.address,
+            "GET",
+            &path,
+            &[("Host", "rebound.evil.example")],
+            "",
+        );
+        assert_eq!(reply.status, 421, "{path}");
+        let absolute = format!("http://rebound.evil.example{path}");
+        let reply = ask(
+            house.address,
+            "GET",
+            &absolute,
+            &[("Host", "localhost")],
+            "",
+        );
+        assert!(matches!(reply.status, 400 | 421), "{path} {}", reply.status);
+    }
+}
+
+#[test]
+fn pages_of_other_sites_can_neither_read_nor_change_anything() {
+    let house = House::build(Plan {
+        settings: Settings {
+            hostname: "porch".into(),
+            cors: vec!["https://wall.example".into()],
+            ..Settings::default()
+        },
+        ..Plan::default()
+    });
+    let evil = [
+        vec![("Origin", "https://evil.example")],
+        vec![("Origin", "null")],
+        vec![("Origin", "http://localhost:1")],
+        vec![
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Mode", "no-cors"),
+            ("Sec-Fetch-Dest", "image"),
+        ],
+        vec![
+            ("Sec-Fetch-Site", "same-site"),
+            ("Sec-Fetch-Mode", "cors"),
+            ("Sec-Fetch-Dest", "empty"),
+        ],
+    ];
+    for (method, path, _) in routes() {
+        for headers in &evil {
+            let reply = ask(house.address, &method, &path, headers, "");
+            assert_eq!(reply.status, 403, "{method} {path} {headers:?}");
+            assert!(reply.all("access-control-allow-origin").is_empty());
+        }
+    }
+    for kind in [
+        "text/plain",
+        "multipart/form-data",
+        "application/x-www-form-urlencoded",
+    ] {
+        let headers = [("Origin", "https://evil.example"), ("Content-Type", kind)];
+        for path in ["/close_connection", "/login", "/setup", "/offer"] {
+            assert_eq!(
+                ask(house.address, "POST", path, &headers, "1").status,
+                403,
+                "{path} {kind}"
+            );
+        }
+    }
+    assert!(house.store.0.lock().unwrap().is_empty());
+    assert_eq!(house.restarts.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_listed_origin_may_ask_first_and_then_ask() {
+    let house = House::build(Plan {
+        settings: Settings {
+            cors: vec!["https://wall.example".into()],
+            ..Settings::default()
+        },
+        auth: password(PASSWORD),
+        ..Plan::default()
+    });
+    let first = |origin: &str| {
+        let headers = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            (
+                "Access-Control-Request-Headers",
+                "authorization,content-type",
+            ),
+        ];
+        ask(house.address, "OPTIONS", "/whep", &headers, "")
+    };
+    let reply = first("https://wall.example");
+    assert_eq!(reply.status, 204);
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        "https://wall.example"
+    );
+    assert!(
+        reply
+            .header("access-control-allow-headers")
+            .contains("Authorization")
+    );
+    assert!(reply.all("access-control-allow-credentials").is_empty());
+    assert_eq!(reply.header("vary"), "Origin");
+    assert_eq!(first("https://evil.example").status, 403);
+    let headers = [
+        ("Origin", "https://wall.example"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Authorization", &*format!("Bearer {TOKEN}")),
+    ];
+    let reply = ask(house.address, "GET", "/api/v1/status", &headers, "");
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        "https://wall.example"
+    );
+    assert!(
+        reply
+            .header("access-control-expose-headers")
+            .contains("Location")
+    );
+}
