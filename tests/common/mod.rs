@@ -3,6 +3,7 @@
 //! Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod browser;
 pub mod client;
 pub mod coturn;
 pub mod daemon;
