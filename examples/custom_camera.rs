@@ -39,15 +39,10 @@ impl Camera for Plasma {
 
         let (width, height) = (self.mode.width, self.mode.height);
         // A pool gives the same memory again and again; a plain `Vec<u8>` would do as well.
-        let mut pixels = self
-            .pool
-            .take(Frame::packed_len(PixelFormat::Bgr, (width, height)));
+        let mut pixels = self.pool.take(Frame::packed_len(PixelFormat::Bgr, (width, height)));
         let t = self.number as f32 / 20.0;
         for (i, bgr) in pixels.chunks_exact_mut(3).enumerate() {
-            let (x, y) = (
-                (i as u32 % width) as f32 / 90.0,
-                (i as u32 / width) as f32 / 90.0,
-            );
+            let (x, y) = ((i as u32 % width) as f32 / 90.0, (i as u32 / width) as f32 / 90.0);
             let wave = (x + t).sin() + (y - t / 2.0).cos() + ((x * x + y * y).sqrt() - t).sin();
             bgr[0] = (128.0 + 42.0 * wave) as u8;
             bgr[1] = (110.0 + 36.0 * (wave + t).sin()) as u8;
@@ -66,11 +61,7 @@ impl Camera for Plasma {
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
     let camera = Plasma {
-        mode: Mode {
-            width: 640,
-            height: 360,
-            fps: 25.0,
-        },
+        mode: Mode { width: 640, height: 360, fps: 25.0 },
         next: MediaTime::now(),
         number: 0,
         pool: FramePool::new(),

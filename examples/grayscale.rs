@@ -24,9 +24,7 @@ impl Transform for Grayscale {
         let brightness = match frame.format() {
             PixelFormat::I420 | PixelFormat::Nv12 | PixelFormat::Gray => frame.plane(0),
             other => {
-                return Err(TransformError::Other(format!(
-                    "no brightness plane in {other}"
-                )));
+                return Err(TransformError::Other(format!("no brightness plane in {other}")));
             }
         };
         let mut gray = self.pool.take(Frame::packed_len(PixelFormat::Gray, size));
@@ -35,21 +33,13 @@ impl Transform for Grayscale {
             to.copy_from_slice(&from[..to.len()]);
         }
         let (time, number) = (frame.time(), frame.sequence());
-        Ok(Frame::packed(
-            PixelFormat::Gray,
-            size,
-            Arc::new(gray),
-            time,
-            number,
-        )?)
+        Ok(Frame::packed(PixelFormat::Gray, size, Arc::new(gray), time, number)?)
     }
 }
 
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
-    let picket = Picket::builder(Config::default())
-        .transform(Grayscale::default())
-        .build()?;
+    let picket = Picket::builder(Config::default()).transform(Grayscale::default()).build()?;
     println!("watch at http://{}/", picket.address());
     picket.run()
 }

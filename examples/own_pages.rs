@@ -22,9 +22,7 @@ async fn door(Path(door): Path<String>) -> String {
 
 /// Marks every answer, Picket's own too.
 async fn signature(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert("x-served-by", HeaderValue::from_static("own_pages"));
+    response.headers_mut().insert("x-served-by", HeaderValue::from_static("own_pages"));
     response
 }
 

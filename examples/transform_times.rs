@@ -21,35 +21,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         PixelFormat::Bgra,
         PixelFormat::Gray,
     ] {
-        time(
-            &format!("{format} to I420"),
-            format,
-            TransformSettings::default(),
-        )?;
+        time(&format!("{format} to I420"), format, TransformSettings::default())?;
     }
     let settings = TransformSettings::default;
     for (name, settings) in [
-        (
-            "mirrored",
-            TransformSettings {
-                hflip: true,
-                ..settings()
-            },
-        ),
-        (
-            "turned by 90°",
-            TransformSettings {
-                rotation: Rotation::Clockwise90,
-                ..settings()
-            },
-        ),
-        (
-            "20 % smaller",
-            TransformSettings {
-                frame_size_reduction: 20,
-                ..settings()
-            },
-        ),
+        ("mirrored", TransformSettings { hflip: true, ..settings() }),
+        ("turned by 90°", TransformSettings { rotation: Rotation::Clockwise90, ..settings() }),
+        ("20 % smaller", TransformSettings { frame_size_reduction: 20, ..settings() }),
         (
             "name and time",
             TransformSettings {
@@ -72,9 +50,7 @@ fn time(
     format: PixelFormat,
     settings: TransformSettings,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let bytes: Vec<u8> = (0..Frame::packed_len(format, SIZE))
-        .map(|i| (i / 5) as u8)
-        .collect();
+    let bytes: Vec<u8> = (0..Frame::packed_len(format, SIZE)).map(|i| (i / 5) as u8).collect();
     let frame = Frame::packed(format, SIZE, Arc::new(bytes), MediaTime::now(), 0)?;
     let mut chain = Chain::new(settings)?;
     let mut times = Vec::with_capacity(ROUNDS);
@@ -85,9 +61,6 @@ fn time(
     }
     times.sort();
     let copied = chain.copies().bytes() / ROUNDS as u64;
-    println!(
-        "{name:16} {:>9.1?} {copied:>8} bytes copied",
-        times[ROUNDS / 2]
-    );
+    println!("{name:16} {:>9.1?} {copied:>8} bytes copied", times[ROUNDS / 2]);
     Ok(())
 }

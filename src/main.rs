@@ -70,11 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Run) -> anyhow::Result<()> {
-    let Run {
-        config,
-        mut sets,
-        log,
-    } = options;
+    let Run { config, mut sets, log } = options;
     // A level asked for on the command line holds over the file, however that changes.
     sets.extend(log.map(|level| format!("log.level={}", level.as_str().to_lowercase())));
     let file = find(config.as_deref());
@@ -126,10 +122,7 @@ fn password() -> anyhow::Result<()> {
         eprint!("Password (it will be shown): ");
     }
     let mut line = String::new();
-    stdin
-        .lock()
-        .read_line(&mut line)
-        .context("cannot read the password")?;
+    stdin.lock().read_line(&mut line).context("cannot read the password")?;
     let hash = PasswordHash::of(line.trim_end_matches(['\r', '\n']))?;
     println!("{}", hash.expose());
     Ok(())

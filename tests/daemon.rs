@@ -9,9 +9,7 @@ use common::daemon::{Daemon, wait_for};
 use common::peer::Peer;
 
 fn picket(arguments: &[&str]) -> std::process::Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_picket"))
-        .args(arguments)
-        .output();
+    let output = Command::new(env!("CARGO_BIN_EXE_picket")).args(arguments).output();
     output.expect("picket runs")
 }
 
@@ -23,17 +21,11 @@ fn text(bytes: &[u8]) -> String {
 fn one_command_serves_the_test_picture() {
     let daemon = Daemon::start(&[]);
     let mut peer = Peer::connect(&daemon);
-    peer.run_until("pictures", |seen| {
-        seen.pictures >= 10 && seen.key_pictures >= 1
-    });
+    peer.run_until("pictures", |seen| seen.pictures >= 10 && seen.key_pictures >= 1);
     let source = &daemon.get_json("/api/v1/status")["source"];
     assert_eq!(source["state"], "live");
     assert_eq!(
-        (
-            &source["mode"]["width"],
-            &source["mode"]["height"],
-            &source["mode"]["fps"]
-        ),
+        (&source["mode"]["width"], &source["mode"]["height"], &source["mode"]["fps"]),
         (&1280.into(), &720.into(), &30.0.into())
     );
 }
@@ -49,11 +41,7 @@ fn sigterm_and_sigint_tell_viewers_goodbye_and_end_with_success() {
         peer.run_until("goodbye", |seen| seen.closed);
         let status = daemon.wait();
         assert!(status.success(), "{signal}: {status}");
-        assert!(
-            asked.elapsed() < Duration::from_secs(2),
-            "{signal}: {:?}",
-            asked.elapsed()
-        );
+        assert!(asked.elapsed() < Duration::from_secs(2), "{signal}: {:?}", asked.elapsed());
     }
 }
 
@@ -62,10 +50,7 @@ fn sigterm_with_a_camera_that_is_stuck_ends_in_time_too() {
     // A FIFO without a writer blocks whoever opens it, as a bad driver does.
     let folder = tempfile::tempdir().expect("a folder");
     let fifo = folder.path().join("clip.mp4");
-    let made = Command::new("mkfifo")
-        .arg(&fifo)
-        .status()
-        .expect("mkfifo runs");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
     assert!(made.success());
     let mut daemon = Daemon::start(&[&format!("camera.source=file:{}", fifo.display())]);
     let offered = common::peer::Offered::new();
@@ -89,10 +74,7 @@ fn check_tells_every_problem_with_its_place() {
     let output = picket(&["check", file.to_str().expect("a plain path")]);
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(
-        told.contains(&format!("{}:2:1: ", file.display())),
-        "{told}"
-    );
+    assert!(told.contains(&format!("{}:2:1: ", file.display())), "{told}");
     assert!(told.contains("did you mean `bitrate`"), "{told}");
     assert!(told.contains(":4:12: "), "{told}");
 
@@ -109,24 +91,15 @@ fn routes_prints_every_route_with_who_may_use_it() {
     for line in ["GET / viewer", "POST /whep viewer", "GET /healthz open"] {
         assert!(routes.lines().any(|l| l == line), "{line} in\n{routes}");
     }
-    assert!(
-        routes.lines().all(|l| l.split(' ').count() == 3),
-        "{routes}"
-    );
+    assert!(routes.lines().all(|l| l.split(' ').count() == 3), "{routes}");
 }
 
 #[test]
 fn a_taken_port_is_told_with_what_to_do() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http.listen={}", holder.local_addr().expect("bound"));
-    let output = picket(&[
-        "--config",
-        "/dev/null",
-        "--set",
-        &address,
-        "--set",
-        "webrtc.udp_port=0",
-    ]);
+    let output =
+        picket(&["--config", "/dev/null", "--set", &address, "--set", "webrtc.udp_port=0"]);
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(told.contains("set http.listen to a free address"), "{told}");
@@ -141,11 +114,8 @@ fn a_changed_file_takes_effect_while_viewers_watch() {
     let mut peer = Peer::connect(&daemon);
     peer.run_until("a picture", |seen| seen.pictures > 0);
 
-    std::fs::write(
-        &file,
-        "[encoder]\nbitrate = \"1M\"\n[http]\nmax_connections = 9\n",
-    )
-    .expect("written");
+    std::fs::write(&file, "[encoder]\nbitrate = \"1M\"\n[http]\nmax_connections = 9\n")
+        .expect("written");
     daemon.wait_for_log("encoder.bitrate has changed");
     daemon.wait_for_log("http.max_connections has changed, which needs a restart");
     // The encoder hears of it with the next picture, which is made because somebody watches.
@@ -168,40 +138,17 @@ fn without_broadcasting_there_is_one_viewer_and_a_page_can_take_its_place() {
     let second = common::peer::Offered::new();
     let body = serde_json::json!({ "type": "offer", "sdp": second.sdp });
     let refused = ureq::post(&daemon.url("/offer")).send_json(&body);
-    assert!(
-        matches!(refused, Err(ureq::Error::StatusCode(503))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(ureq::Error::StatusCode(503))), "{refused:?}");
 
     let kept = ureq::post(&daemon.url("/close_connection")).send_json(0);
-    assert_eq!(
-        kept.expect("an answer")
-            .body_mut()
-            .read_to_string()
-            .expect("text"),
-        "OK"
-    );
+    assert_eq!(kept.expect("an answer").body_mut().read_to_string().expect("text"), "OK");
     assert_eq!(daemon.connected(), 1);
     let closed = ureq::post(&daemon.url("/close_connection")).send_json(1);
-    assert_eq!(
-        closed
-            .expect("an answer")
-            .body_mut()
-            .read_to_string()
-            .expect("text"),
-        "OK"
-    );
+    assert_eq!(closed.expect("an answer").body_mut().read_to_string().expect("text"), "OK");
     first.run_until("sent away", |seen| seen.closed);
     Peer::connect(&daemon);
 
     let shared = Daemon::start(&[]);
     let answer = ureq::post(&shared.url("/close_connection")).send_json(1);
-    assert_eq!(
-        answer
-            .expect("an answer")
-            .body_mut()
-            .read_to_string()
-            .expect("text"),
-        "DISABLED"
-    );
+    assert_eq!(answer.expect("an answer").body_mut().read_to_string().expect("text"), "DISABLED");
 }

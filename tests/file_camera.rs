@@ -25,9 +25,7 @@ impl Clock for FakeClock {
 }
 
 fn media(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/media")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/media").join(name)
 }
 
 /// A file that is gone when the test is over.
@@ -115,20 +113,13 @@ fn assert_as_ffmpeg_shows(clip: &str, frames: &[Frame]) {
 fn mean_of_block(frame: &Frame, column: usize, row: usize) -> f64 {
     let (w, h) = (frame.width() as usize / 4, frame.height() as usize / 4);
     let lines = frame.plane(0).chunks(frame.stride(0)).skip(row * h).take(h);
-    let sum: u64 = lines
-        .flat_map(|l| &l[column * w..][..w])
-        .map(|&b| u64::from(b))
-        .sum();
+    let sum: u64 = lines.flat_map(|l| &l[column * w..][..w]).map(|&b| u64::from(b)).sum();
     sum as f64 / (w * h) as f64
 }
 
 fn assert_mode(mode: Mode, width: u32, height: u32, fps: f64) {
     assert_eq!((mode.width, mode.height), (width, height));
-    assert!(
-        (mode.fps - fps).abs() < 0.01,
-        "{} instead of {fps}",
-        mode.fps
-    );
+    assert!((mode.fps - fps).abs() < 0.01, "{} instead of {fps}", mode.fps);
 }
 
 // Passing through.
@@ -203,9 +194,7 @@ fn a_picture_in_several_slices_stays_one_unit() {
 
 /// A raw stream of these NAL units.
 fn stream(nals: &[&[u8]]) -> Vec<u8> {
-    nals.iter()
-        .flat_map(|nal| [&[0, 0, 0, 1], *nal].concat())
-        .collect()
+    nals.iter().flat_map(|nal| [&[0, 0, 0, 1], *nal].concat()).collect()
 }
 
 /// Leaves only the SPS and PPS at the head of the stream.
@@ -260,11 +249,9 @@ fn uneven_timestamps_are_kept() {
 
 #[test]
 fn sound_and_the_shape_of_the_picture_do_not_matter() {
-    for (name, width, height) in [
-        ("audio.mp4", 160, 120),
-        ("crop.mp4", 638, 358),
-        ("hd.mp4", 1920, 1080),
-    ] {
+    for (name, width, height) in
+        [("audio.mp4", 160, 120), ("crop.mp4", 638, 358), ("hd.mp4", 1920, 1080)]
+    {
         for file_mode in [FileMode::PassThrough, FileMode::Decode] {
             let (mut camera, mode) = opened(&media(name), file_mode).unwrap();
             assert_mode(mode, width, height, 25.0);
@@ -285,10 +272,7 @@ fn a_raw_stream_without_a_rate_gets_the_one_that_is_wished_for() {
     let file = TempFile::new("no-rate.h264", &openh264_stream());
     for (wish, fps) in [(None, 30.0), (Some(12.5), 12.5), (Some(f64::NAN), 30.0)] {
         let mut camera = FileCamera::new(&file.0, FileMode::PassThrough);
-        let wanted = Constraints {
-            fps: wish,
-            ..Constraints::default()
-        };
+        let wanted = Constraints { fps: wish, ..Constraints::default() };
         assert_mode(camera.open(&wanted).unwrap(), 64, 48, fps);
     }
 }
@@ -344,10 +328,7 @@ fn real_footage_is_passed_on_and_decodes() {
     }
     shown.extend(decoder.flush());
     let times: Vec<MediaTime> = shown.iter().map(Frame::time).collect();
-    assert_eq!(
-        times,
-        units.iter().map(AccessUnit::time).collect::<Vec<_>>()
-    );
+    assert_eq!(times, units.iter().map(AccessUnit::time).collect::<Vec<_>>());
     assert_as_ffmpeg_shows("bunny.mp4", &shown);
 }
 
@@ -355,10 +336,7 @@ fn real_footage_is_passed_on_and_decodes() {
 
 #[test]
 fn real_footage_with_b_frames_comes_out_as_another_decoder_shows_it() {
-    for (name, count, fps) in [
-        ("bikes.mp4", 76, 25.0),
-        ("carphone.mp4", 16, 30_000.0 / 1001.0),
-    ] {
+    for (name, count, fps) in [("bikes.mp4", 76, 25.0), ("carphone.mp4", 16, 30_000.0 / 1001.0)] {
         let (mut camera, mode) = opened(&media(name), FileMode::PassThrough).unwrap();
         assert!((mode.fps - fps).abs() < 0.01, "{mode:?}");
         let shown = frames(&mut camera, 2 * count + 5);
@@ -495,10 +473,7 @@ fn b_frames_without_times_of_showing_are_refused() {
     bytes[table..table + 4].copy_from_slice(b"free");
     let file = TempFile::new("no-times.mp4", &bytes);
     let message = refusal(&file.0, FileMode::PassThrough);
-    assert!(
-        message.contains("another order than they are shown in"),
-        "{message}"
-    );
+    assert!(message.contains("another order than they are shown in"), "{message}");
 }
 
 #[test]
@@ -507,10 +482,7 @@ fn a_file_without_its_index_says_so() {
     for len in [40, whole.len() / 2, whole.len() - 1] {
         let file = TempFile::new(&format!("no-index-{len}.mp4"), &whole[..len]);
         let message = refusal(&file.0, FileMode::PassThrough);
-        assert!(
-            message.contains("the file ends before its index (moov)"),
-            "{message}"
-        );
+        assert!(message.contains("the file ends before its index (moov)"), "{message}");
     }
 }
 

@@ -96,11 +96,7 @@ fn no_change_to_a_clip_makes_reading_it_panic_stall_or_take_all_memory() {
             let start = Instant::now();
             read += usize::from(fuzz::read_clip(&bytes).is_ok());
             let took = start.elapsed();
-            assert!(
-                took < PATIENCE,
-                "change {round} of {} took {took:?}",
-                path.display()
-            );
+            assert!(took < PATIENCE, "change {round} of {} took {took:?}", path.display());
         }
     }
     // The changes must leave something to read, or nothing behind the door was tried.
@@ -120,11 +116,7 @@ fn no_change_to_a_clip_makes_decoding_it_panic_or_stall() {
             let start = Instant::now();
             let _ = fuzz::decode_clip(&bytes);
             let took = start.elapsed();
-            assert!(
-                took < PATIENCE,
-                "change {round} of {} took {took:?}",
-                path.display()
-            );
+            assert!(took < PATIENCE, "change {round} of {} took {took:?}", path.display());
         }
     }
 }

@@ -58,26 +58,11 @@ fn a_bad_offer_is_a_400_that_says_what_and_where() {
         (String::new(), "expected JSON such as {\"sdp\""),
         ("{".into(), "line 1 column 1"),
         ("[]".into(), "expected JSON such as"),
-        (
-            json!({ "type": "offer" }).to_string(),
-            "missing field `sdp`",
-        ),
-        (
-            json!({ "sdp": 5, "type": "offer" }).to_string(),
-            "expected a string",
-        ),
-        (
-            json!({ "sdp": good, "type": "answer" }).to_string(),
-            "expected \"type\": \"offer\"",
-        ),
-        (
-            json!({ "sdp": "v=0\nx", "type": "offer" }).to_string(),
-            "line 2",
-        ),
-        (
-            format!("{{\"x\":{}", "[".repeat(60_000)),
-            "EOF while parsing a list",
-        ),
+        (json!({ "type": "offer" }).to_string(), "missing field `sdp`"),
+        (json!({ "sdp": 5, "type": "offer" }).to_string(), "expected a string"),
+        (json!({ "sdp": good, "type": "answer" }).to_string(), "expected \"type\": \"offer\""),
+        (json!({ "sdp": "v=0\nx", "type": "offer" }).to_string(), "line 2"),
+        (format!("{{\"x\":{}", "[".repeat(60_000)), "EOF while parsing a list"),
         (good.clone(), "expected JSON such as"),
     ] {
         let reply = ask(house.address, "POST", "/offer", &[JSON], &body);
@@ -85,30 +70,12 @@ fn a_bad_offer_is_a_400_that_says_what_and_where() {
         assert!(reply.detail().contains(says), "{}", reply.detail());
     }
     let body = json!({ "sdp": good, "type": "offer" }).to_string();
-    for kind in [
-        "text/plain",
-        "multipart/form-data",
-        "application/x-www-form-urlencoded",
-    ] {
-        let reply = ask(
-            house.address,
-            "POST",
-            "/offer",
-            &[("Content-Type", kind)],
-            &body,
-        );
+    for kind in ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"] {
+        let reply = ask(house.address, "POST", "/offer", &[("Content-Type", kind)], &body);
         assert_eq!(reply.status, 415, "{kind}");
     }
     assert_eq!(get(house.address, "/offer").status, 400);
-    assert_eq!(
-        offer(
-            house.address,
-            "HEAD",
-            &json!({ "sdp": good, "type": "offer" })
-        )
-        .status,
-        400
-    );
+    assert_eq!(offer(house.address, "HEAD", &json!({ "sdp": good, "type": "offer" })).status, 400);
     assert_eq!(house.rtc.totals().offers_accepted, 0);
 }
 
@@ -117,17 +84,10 @@ fn a_body_past_64_kib_is_too_large() {
     let house = House::new();
     let body = format!("\"{}\"", "x".repeat(64 * 1024));
     for path in ["/offer", "/close_connection"] {
-        assert_eq!(
-            ask(house.address, "POST", path, &[JSON], &body).status,
-            413,
-            "{path}"
-        );
+        assert_eq!(ask(house.address, "POST", path, &[JSON], &body).status, 413, "{path}");
     }
     let sdp = ("Content-Type", "application/sdp");
-    assert_eq!(
-        ask(house.address, "POST", "/whep", &[sdp], &body).status,
-        413
-    );
+    assert_eq!(ask(house.address, "POST", "/whep", &[sdp], &body).status, 413);
     let chunked = format!(
         "POST /offer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
@@ -138,14 +98,8 @@ fn a_body_past_64_kib_is_too_large() {
 
 #[test]
 fn without_a_source_or_room_an_offer_is_told_when_to_come_back() {
-    let ended = House::build(Plan {
-        source: Source::Ended,
-        ..Plan::default()
-    });
-    let full = House::build(Plan {
-        max_viewers: 0,
-        ..Plan::default()
-    });
+    let ended = House::build(Plan { source: Source::Ended, ..Plan::default() });
+    let full = House::build(Plan { max_viewers: 0, ..Plan::default() });
     for (house, status) in [(ended, 409), (full, 503)] {
         let body = json!({ "sdp": Offered::new().sdp, "type": "offer" });
         let reply = offer(house.address, "POST", &body);
@@ -161,10 +115,7 @@ fn connected(house: &House) -> usize {
 #[test]
 fn close_connection_ends_the_session_where_there_is_one_viewer_at_a_time() {
     let house = House::build(Plan {
-        settings: Settings {
-            sharing: Sharing::Single,
-            ..Settings::default()
-        },
+        settings: Settings { sharing: Sharing::Single, ..Settings::default() },
         ..Plan::default()
     });
     let offered = Offered::new();
@@ -226,10 +177,7 @@ fn sessions_are_listed_paused_resumed_and_ended() {
         (r#"{"active": 1}"#, "active: expected true or false"),
         (r#"{"direction": "sendrecv"}"#, "sendrecv is not possible"),
         (r#"{"direction": "recvonly"}"#, "recvonly is not possible"),
-        (
-            r#"{"direction": "up"}"#,
-            "direction: expected sendonly or inactive",
-        ),
+        (r#"{"direction": "up"}"#, "direction: expected sendonly or inactive"),
         ("[]", "expected JSON such as"),
     ] {
         let reply = patch(body);
@@ -240,18 +188,8 @@ fn sessions_are_listed_paused_resumed_and_ended() {
     assert_eq!(delete(), 204);
     peer.run_until("goodbye", |seen| seen.closed);
     wait_for("the session to end", || delete() == 404);
-    for path in [
-        "x",
-        "../status",
-        &"g".repeat(32),
-        &"A".repeat(32),
-        &"0".repeat(33),
-    ] {
-        assert_eq!(
-            get(house.address, &format!("/api/v1/sessions/{path}")).status,
-            404,
-            "{path}"
-        );
+    for path in ["x", "../status", &"g".repeat(32), &"A".repeat(32), &"0".repeat(33)] {
+        assert_eq!(get(house.address, &format!("/api/v1/sessions/{path}")).status, 404, "{path}");
     }
 }
 
@@ -297,9 +235,7 @@ fn a_snapshot_is_a_picture_that_nobody_keeps() {
     assert_eq!((reply.status, reply.body.as_str()), (200, "jpeg"));
     assert_eq!(reply.header("content-type"), "image/jpeg");
     assert_eq!(reply.header("cache-control"), "no-store");
-    let reply = with(Some(Still(Err(NoPicture(
-        "the camera is unplugged".into(),
-    )))));
+    let reply = with(Some(Still(Err(NoPicture("the camera is unplugged".into())))));
     assert_eq!((reply.status, reply.header("retry-after")), (503, "3"));
     assert!(reply.detail().contains("unplugged"));
     assert_eq!(with(None).status, 404);
@@ -308,11 +244,7 @@ fn a_snapshot_is_a_picture_that_nobody_keeps() {
 #[test]
 fn metrics_are_in_the_openmetrics_format() {
     let reply = get(House::new().address, "/metrics");
-    assert!(
-        reply
-            .header("content-type")
-            .starts_with("application/openmetrics-text")
-    );
+    assert!(reply.header("content-type").starts_with("application/openmetrics-text"));
     assert!(reply.body.contains("\npicket_viewers 0"), "{}", reply.body);
     assert!(reply.body.contains("\npicket_offers_accepted_total 0\n"));
     assert!(reply.body.ends_with("# EOF\n"));
@@ -338,12 +270,9 @@ fn the_player_and_its_files_are_served() {
     let head = ask(house.address, "HEAD", "/static/js/custom.js", &[], "");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert_eq!(head.header("content-length"), file.body.len().to_string());
-    for path in [
-        "/static/none",
-        "/static/../Cargo.toml",
-        "/static/%2e%2e/Cargo.toml",
-        "/static/%ff",
-    ] {
+    for path in
+        ["/static/none", "/static/../Cargo.toml", "/static/%2e%2e/Cargo.toml", "/static/%ff"]
+    {
         assert_eq!(get(house.address, path).status, 404, "{path}");
     }
 }
@@ -353,24 +282,16 @@ fn the_owners_own_pages_and_folders_are_served() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("day.txt"), "sunny").expect("written");
     let mut site = Site::embedded();
-    site.add_mount(Mount::new("/days", folder.path()).expect("a mount"))
-        .expect("added");
+    site.add_mount(Mount::new("/days", folder.path()).expect("a mount")).expect("added");
     site.add_page("/about", "index.html").expect("added");
-    let house = House::build(Plan {
-        site,
-        ..Plan::default()
-    });
+    let house = House::build(Plan { site, ..Plan::default() });
     assert_eq!(get(house.address, "/days/day.txt").body, "sunny");
     assert_eq!(get(house.address, "/days/night.txt").status, 404);
     assert!(get(house.address, "/about").body.contains("porch"));
 
     let mut site = Site::embedded();
-    site.add_page("/metrics", "index.html")
-        .expect("the site knows no routes");
-    let refused = House::try_build(Plan {
-        site,
-        ..Plan::default()
-    });
+    site.add_page("/metrics", "index.html").expect("the site knows no routes");
+    let refused = House::try_build(Plan { site, ..Plan::default() });
     assert!(matches!(refused, Err(RouteError::Shadows { .. })));
 }
 
@@ -414,18 +335,13 @@ fn every_answer_tells_browsers_how_far_to_trust_it() {
         assert_eq!(reply.header("referrer-policy"), "same-origin");
         assert_eq!(reply.all("cache-control").len(), 1, "{method} {path}");
     }
-    assert_eq!(
-        get(house.address, "/api/v1/sessions").header("cache-control"),
-        "no-store"
-    );
+    assert_eq!(get(house.address, "/api/v1/sessions").header("cache-control"), "no-store");
 }
 
 #[test]
 fn routes_mounts_and_middleware_can_be_added() {
     async fn stamp(mut response: Response) -> Response {
-        response
-            .headers_mut()
-            .insert(SERVER, HeaderValue::from_static("mine"));
+        response.headers_mut().insert(SERVER, HeaderValue::from_static("mine"));
         response
     }
     let mounted = Router::new().route("/door", serve(|| async { "door" }));
@@ -435,15 +351,10 @@ fn routes_mounts_and_middleware_can_be_added() {
                 .route("/hello/{name}", take(|| async { "hello" }))
                 .mount("/garden/", mounted),
         ],
-        wraps: vec![Box::new(|router| {
-            router.layer(middleware::map_response(stamp))
-        })],
+        wraps: vec![Box::new(|router| router.layer(middleware::map_response(stamp)))],
         ..Plan::default()
     });
-    assert_eq!(
-        ask(house.address, "POST", "/hello/you", &[], "").body,
-        "hello"
-    );
+    assert_eq!(ask(house.address, "POST", "/hello/you", &[], "").body, "hello");
     assert_eq!(get(house.address, "/garden/door").body, "door");
     assert_eq!(get(house.address, "/").header("server"), "mine");
     assert_eq!(get(house.address, "/garden/none").status, 404);
@@ -459,23 +370,13 @@ fn routes_mounts_and_middleware_can_be_added() {
 
 #[test]
 fn a_route_that_would_hide_another_is_refused() {
-    let with = |extra: ExtraRoutes| {
-        House::try_build(Plan {
-            extras: vec![extra],
-            ..Plan::default()
-        })
-    };
+    let with =
+        |extra: ExtraRoutes| House::try_build(Plan { extras: vec![extra], ..Plan::default() });
     let hello = || serve(|| async { "hello" });
     let routes = || ExtraRoutes::new(Access::Open);
-    assert!(matches!(
-        with(routes().route("/offer", hello())),
-        Err(RouteError::Shadows { .. })
-    ));
+    assert!(matches!(with(routes().route("/offer", hello())), Err(RouteError::Shadows { .. })));
     let mounted = Router::new().route("/x", hello());
-    assert!(matches!(
-        with(routes().mount("/whep", mounted)),
-        Err(RouteError::Shadows { .. })
-    ));
+    assert!(matches!(with(routes().mount("/whep", mounted)), Err(RouteError::Shadows { .. })));
     let twice = routes().route("/{a}", hello()).route("/{b}", hello());
     assert_eq!(with(twice).err(), Some(RouteError::Twice("/{b}".into())));
 }
@@ -495,21 +396,14 @@ fn a_handler_that_panics_fails_alone() {
     assert!(!reply.body.contains("secret of the house"));
     assert!(reply.detail().contains("log"));
     let page = ask(house.address, "GET", "/broken", &[BROWSER], "");
-    assert!(
-        page.body.contains("500 Internal Server Error"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("500 Internal Server Error"), "{}", page.body);
     assert_eq!(get(house.address, "/").status, 200);
 }
 
 #[test]
 fn the_listing_has_a_line_for_each_route() {
     let listing = listing();
-    assert!(
-        listing.lines().all(|l| l.split(' ').count() == 3),
-        "{listing}"
-    );
+    assert!(listing.lines().all(|l| l.split(' ').count() == 3), "{listing}");
     assert!(listing.contains("POST /whep viewer\n"));
     assert!(listing.contains("DELETE /api/v1/sessions/{id} owner\n"));
 }

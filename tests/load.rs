@@ -21,9 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn metric(daemon: &Daemon, name: &str) -> f64 {
-    let mut response = ureq::get(&daemon.url("/metrics"))
-        .call()
-        .expect("an answer");
+    let mut response = ureq::get(&daemon.url("/metrics")).call().expect("an answer");
     let text = response.body_mut().read_to_string().expect("text");
     let line = text.lines().find(|l| l.split(' ').next() == Some(name));
     line.and_then(|l| l.split(' ').nth(1)?.parse().ok())
@@ -32,12 +30,7 @@ fn metric(daemon: &Daemon, name: &str) -> f64 {
 
 fn wait_until_empty(daemon: &Daemon) {
     let until = Instant::now() + CONSENT;
-    while !daemon
-        .get_json("/api/v1/sessions")
-        .as_array()
-        .expect("a list")
-        .is_empty()
-    {
+    while !daemon.get_json("/api/v1/sessions").as_array().expect("a list").is_empty() {
         assert!(Instant::now() < until, "sessions are left");
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -83,25 +76,17 @@ fn come_and_go(daemon: &Daemon) {
 fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
     let _alone = alone();
     // Kept warm, so that the camera is not part of what comes and goes.
-    let daemon = Daemon::start(&[
-        "stream.max_viewers=2000",
-        "stream.keep_warm=true",
-        "log.level=info",
-    ]);
+    let daemon =
+        Daemon::start(&["stream.max_viewers=2000", "stream.keep_warm=true", "log.level=info"]);
     // The first round fills what the memory allocator keeps for the next.
     come_and_go(&daemon);
     let (before, memory_before) = (footprint(&daemon), daemon.proc_status("VmRSS:"));
     come_and_go(&daemon);
     come_and_go(&daemon);
-    println!(
-        "footprint: {before:?} before, {:?} after",
-        footprint(&daemon)
-    );
+    println!("footprint: {before:?} before, {:?} after", footprint(&daemon));
     // Idle connections of our own HTTP client, and threads that wait for more blocking work,
     // end by themselves.
-    wait_for("no more than before", || {
-        footprint(&daemon).is_within(&before)
-    });
+    wait_for("no more than before", || footprint(&daemon).is_within(&before));
     let memory_after = daemon.proc_status("VmRSS:");
     let slope = (memory_after as f64 - memory_before as f64) * 1024.0 / 1000.0;
     println!(
@@ -156,15 +141,10 @@ fn ten_thousand_offers_from_nowhere_keep_nobody_out_and_cost_no_memory() {
     let took = asked.elapsed();
     next.run_until("a picture", |seen| seen.pictures > 0);
     println!("memory: {memory_before} kB before, {most} kB at most; the next viewer took {took:?}");
-    assert!(
-        most < memory_before + (32 << 10),
-        "{memory_before} kB before, {most} kB at most"
-    );
+    assert!(most < memory_before + (32 << 10), "{memory_before} kB before, {most} kB at most");
     assert!(took < Duration::from_secs(2), "{took:?}");
     // Those that never connect are forgotten.
-    wait_for("forgotten", || {
-        metric(&daemon, "picket_viewers_connecting") == 0.0
-    });
+    wait_for("forgotten", || metric(&daemon, "picket_viewers_connecting") == 0.0);
 }
 
 #[test]
@@ -179,9 +159,7 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
             let mut stream = TcpStream::connect(daemon.http).ok()?;
             // Some say nothing at all, some begin a request and never end it.
             if i % 2 == 0 {
-                stream
-                    .write_all(b"POST /offer HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
-                    .ok()?;
+                stream.write_all(b"POST /offer HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ").ok()?;
             }
             Some(stream)
         })
@@ -190,15 +168,10 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
     let mut joined = Peer::connect(&daemon);
     let took = asked.elapsed();
     joined.run_until("a picture", |seen| seen.pictures > 0);
-    println!(
-        "{} slow connections; a viewer joined in {took:?}",
-        slow.len()
-    );
+    println!("{} slow connections; a viewer joined in {took:?}", slow.len());
     assert!(took < Duration::from_millis(500), "{took:?}");
     let before = watching.seen.clone();
-    watching.run_until("pictures go on", |seen| {
-        seen.pictures > before.pictures + 30
-    });
+    watching.run_until("pictures go on", |seen| seen.pictures > before.pictures + 30);
     let seen = &watching.seen;
     assert_eq!(seen.expected(), seen.log.len() as u64, "packets were lost");
 }

@@ -27,10 +27,7 @@ struct Network {
 
 fn run(command: &str) -> bool {
     let words: Vec<&str> = command.split(' ').collect();
-    Command::new(words[0])
-        .args(&words[1..])
-        .status()
-        .is_ok_and(|s| s.success())
+    Command::new(words[0]).args(&words[1..]).status().is_ok_and(|s| s.success())
 }
 
 fn must(command: &str) {
@@ -41,26 +38,16 @@ impl Network {
     /// `None`: not possible, and that is all right here.
     fn with_viewers(lines: usize) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "pk{}x{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("pk{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let camera = format!("{name}c");
         if !run(&format!("ip netns add {camera}")) {
             let missing = "network namespaces need root and iproute2";
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "{missing}; CI must have them"
-            );
+            assert!(std::env::var_os("CI").is_none(), "{missing}; CI must have them");
             eprintln!("skipped: {missing}");
             return None;
         }
         must(&format!("ip -n {camera} link set lo up"));
-        let mut network = Self {
-            camera: camera.clone(),
-            viewers: Vec::new(),
-        };
+        let mut network = Self { camera: camera.clone(), viewers: Vec::new() };
         for (i, prefix) in PREFIXES.into_iter().enumerate().take(lines) {
             let viewer = format!("{name}v{i}");
             must(&format!("ip netns add {viewer}"));
@@ -71,9 +58,7 @@ impl Network {
             // A camera's network card sends one packet at a time; so shall this, or a rule that
             // drops one packet in twenty drops whole pictures.
             must(&format!("ip -n {camera} link set line{i} gso_max_segs 1"));
-            must(&format!(
-                "ip -n {camera} addr add {prefix}.1/24 dev line{i}"
-            ));
+            must(&format!("ip -n {camera} addr add {prefix}.1/24 dev line{i}"));
             must(&format!("ip -n {viewer} addr add {prefix}.2/24 dev eth0"));
             must(&format!("ip -n {camera} link set line{i} up"));
             must(&format!("ip -n {viewer} link set eth0 up"));
@@ -84,16 +69,9 @@ impl Network {
 
     fn daemon(&self) -> Daemon {
         let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.camera])
-            .arg(env!("CARGO_BIN_EXE_picket"));
+        command.args(["netns", "exec", &self.camera]).arg(env!("CARGO_BIN_EXE_picket"));
         command.args(["--config", "/dev/null", "--set", "http.listen=0.0.0.0:0"]);
-        command.args([
-            "--set",
-            "webrtc.udp_port=0",
-            "--set",
-            "stream.keep_warm=true",
-        ]);
+        command.args(["--set", "webrtc.udp_port=0", "--set", "stream.keep_warm=true"]);
         command.args(["--set", &format!("auth.tokens=[\"{TOKEN}\"]")]);
         let mut daemon = Daemon::spawn(command);
         daemon.token = Some(TOKEN.into());
@@ -110,9 +88,7 @@ impl Network {
                     .expect("moved in");
                 watch()
             });
-            inside
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
@@ -121,13 +97,7 @@ impl Network {
         let percent = percent.to_string();
         for rule in [
             &["table", "inet", "loss"][..],
-            &[
-                "chain",
-                "inet",
-                "loss",
-                "in",
-                "{ type filter hook input priority 0; }",
-            ],
+            &["chain", "inet", "loss", "in", "{ type filter hook input priority 0; }"],
             &[
                 "rule", "inet", "loss", "in", "ip", "protocol", "udp", "numgen", "random", "mod",
                 "100", "<", &percent, "drop",
@@ -150,9 +120,7 @@ impl Drop for Network {
 
 /// The daemon as the viewer at the end of line `i` sees it.
 fn seen_from(daemon: &Daemon, i: usize) -> std::net::SocketAddr {
-    format!("{}.1:{}", PREFIXES[i], daemon.http.port())
-        .parse()
-        .expect("an address")
+    format!("{}.1:{}", PREFIXES[i], daemon.http.port()).parse().expect("an address")
 }
 
 fn watch(daemon: &Daemon, i: usize, time: Duration) -> Seen {
@@ -166,10 +134,8 @@ fn watch(daemon: &Daemon, i: usize, time: Duration) -> Seen {
 fn join(daemon: &Daemon, i: usize) -> Peer {
     let offered = Offered::from(&format!("{}.2", PREFIXES[i]));
     let answer = common::peer::post_offer_at(seen_from(daemon, i), daemon, &offered.sdp);
-    let mut peer = offered.accept(
-        answer["sdp"].as_str().expect("an answer"),
-        answer["session"].as_str(),
-    );
+    let mut peer =
+        offered.accept(answer["sdp"].as_str().expect("an answer"), answer["session"].as_str());
     peer.run_until("a picture", |seen| seen.pictures > 0);
     peer
 }
@@ -184,10 +150,8 @@ fn under_loss_almost_everything_is_repaired_and_nothing_freezes() {
     let seen = network.at(0, || watch(&daemon, 0, Duration::from_secs(20)));
     // What was lost at the very end had no time to be repaired.
     let end = seen.log.iter().map(|a| a.at).max().expect("packets") - Duration::from_millis(500);
-    let settled = Seen {
-        log: seen.log.iter().filter(|a| a.at < end).copied().collect(),
-        ..seen.clone()
-    };
+    let settled =
+        Seen { log: seen.log.iter().filter(|a| a.at < end).copied().collect(), ..seen.clone() };
     let (expected, got) = (settled.expected(), settled.log.len() as u64);
     let lost = (seen.expected() - seen.direct) as f64;
     let repaired = 1.0 - (expected - got) as f64 / lost;
@@ -198,10 +162,7 @@ fn under_loss_almost_everything_is_repaired_and_nothing_freezes() {
         lost / seen.expected() as f64 * 100.0,
         repaired * 100.0
     );
-    assert!(
-        lost / seen.expected() as f64 > 0.02,
-        "nothing was lost: the test tests nothing"
-    );
+    assert!(lost / seen.expected() as f64 > 0.02, "nothing was lost: the test tests nothing");
     assert!(repaired >= 0.95, "{repaired}");
     assert!(freeze < Duration::from_millis(500), "{freeze:?}");
 }
@@ -245,17 +206,12 @@ fn a_viewer_at_the_end_of_a_thin_line_harms_nobody_else() {
                 peer.seen.direct
             })
         });
-        let others: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| network.at(1, || watch(&daemon, 1, time))))
-            .collect();
+        let others: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| network.at(1, || watch(&daemon, 1, time)))).collect();
         for other in others {
             let seen = other.join().expect("watched");
             assert_eq!(seen.expected(), seen.direct, "packets were lost");
-            assert!(
-                seen.pictures > 200,
-                "{} pictures in {time:?}",
-                seen.pictures
-            );
+            assert!(seen.pictures > 200, "{} pictures in {time:?}", seen.pictures);
         }
         assert!(thin.join().expect("watched") > 0);
     });

@@ -102,12 +102,7 @@ const EXPECTED: [(&str, Expected); 13] = [
             candidates: 3,
         },
     ),
-    (
-        "gstreamer-1.22-bare-caps",
-        Refused {
-            because: "without packetization-mode=1",
-        },
-    ),
+    ("gstreamer-1.22-bare-caps", Refused { because: "without packetization-mode=1" }),
     (
         "libdatachannel-0.24.5",
         Accepted {
@@ -158,12 +153,7 @@ const EXPECTED: [(&str, Expected); 13] = [
             candidates: 2,
         },
     ),
-    (
-        "werift-0.24.4-default-codecs",
-        Refused {
-            because: "no H.264",
-        },
-    ),
+    ("werift-0.24.4-default-codecs", Refused { because: "no H.264" }),
 ];
 
 fn text(name: &str) -> String {
@@ -176,13 +166,7 @@ fn every_file_of_the_folder_is_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/offers");
     let files: BTreeSet<String> = std::fs::read_dir(folder)
         .expect("the folder")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("a plain name")
-        })
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name"))
         .filter_map(|name| name.strip_suffix(".sdp").map(Into::into))
         .collect();
     let tested: BTreeSet<String> = EXPECTED.iter().map(|(name, _)| (*name).into()).collect();
@@ -200,23 +184,13 @@ fn each_is_read_as_its_sender_meant_it() {
                 let refusal = chosen.expect_err(name).to_string();
                 assert!(refusal.contains(because), "{name}: {refusal}");
             }
-            Accepted {
-                payload,
-                profile_level,
-                extensions,
-                sections,
-                candidates,
-            } => {
+            Accepted { payload, profile_level, extensions, sections, candidates } => {
                 let chosen = chosen.unwrap_or_else(|e| panic!("{name}: {e}"));
                 assert_eq!((chosen.pt, chosen.rtx), *payload, "{name}");
                 assert_eq!(chosen.profile_level.to_string(), *profile_level, "{name}");
                 assert!(chosen.feedback.nack && chosen.feedback.pli, "{name}");
                 let ids = offer.video().extensions;
-                assert_eq!(
-                    (ids.abs_send_time, ids.playout_delay),
-                    *extensions,
-                    "{name}"
-                );
+                assert_eq!((ids.abs_send_time, ids.playout_delay), *extensions, "{name}");
                 let kinds: Vec<&str> = offer.sections.iter().map(|s| &s.kind[..]).collect();
                 assert_eq!(kinds, *sections, "{name}");
                 assert_eq!(offer.video().direction, Direction::RecvOnly, "{name}");
@@ -232,9 +206,7 @@ fn each_is_answered_by_the_book_and_with_the_truth() {
     // A viewer that stays, so that the stream is known when the others offer.
     let mut peer = Peer::connect(&daemon);
     peer.run_until("a key picture", |seen| seen.first_key.is_some());
-    let sps = SpsInfo::parse(&peer.seen.sps)
-        .expect("a valid SPS")
-        .profile_level;
+    let sps = SpsInfo::parse(&peer.seen.sps).expect("a valid SPS").profile_level;
     for (name, expected) in &EXPECTED {
         let offer = text(name);
         let to = daemon.http;
@@ -248,10 +220,7 @@ fn each_is_answered_by_the_book_and_with_the_truth() {
         assert_eq!(reply.status, 201, "{name}: {reply:?}");
         let problems = lint(&Description::of(&reply.body), &Description::of(&offer), sps);
         assert!(problems.is_empty(), "{name}: {problems:#?}\n{}", reply.body);
-        assert_eq!(
-            ask(to, "DELETE", reply.header("location"), &[], "").status,
-            200
-        );
+        assert_eq!(ask(to, "DELETE", reply.header("location"), &[], "").status, 200);
     }
 }
 
@@ -296,10 +265,7 @@ fn damage(offer: &str, others: &[String], seed: u64) -> String {
                 let other = rng.choice(others).map_or("", |o| o);
                 let lines: Vec<&str> = other.split_inclusive('\n').collect();
                 let line = rng.choice(&lines).copied().unwrap_or_default();
-                let begin = bytes[..at]
-                    .iter()
-                    .rposition(|b| *b == b'\n')
-                    .map_or(0, |i| i + 1);
+                let begin = bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
                 drop(bytes.splice(begin..begin, line.bytes()));
             }
         }

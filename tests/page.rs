@@ -40,9 +40,7 @@ fn counter(browser: &Browser, name: &str) -> u64 {
         "receiver.getStats().then((all) =>
             [...all.values()].find(({{ type }}) => type === 'inbound-rtp').{name})"
     ));
-    value
-        .as_u64()
-        .unwrap_or_else(|| panic!("{name} is {value}"))
+    value.as_u64().unwrap_or_else(|| panic!("{name} is {value}"))
 }
 
 /// Reads clock and frame number from the picture that the page shows.
@@ -70,9 +68,7 @@ fn read_picture(browser: &Browser) -> Option<(Duration, u32)> {
 
 fn first_sent(daemon: &Daemon) -> u64 {
     let sessions = daemon.get_json("/api/v1/sessions");
-    sessions[0]["stats"]["framesSent"]
-        .as_u64()
-        .expect("a count")
+    sessions[0]["stats"]["framesSent"].as_u64().expect("a count")
 }
 
 #[test]
@@ -81,10 +77,8 @@ fn the_page_plays_by_itself_and_soon() {
     let browser = watching(&daemon);
     assert_eq!(browser.text("h1"), "front-door");
     assert_eq!(browser.text("#word"), "Live");
-    let took = browser.js(
-        "return performance.getEntriesByName('first-picture')[0].startTime
-             - performance.getEntriesByType('navigation')[0].responseStart;",
-    );
+    let took = browser.js("return performance.getEntriesByName('first-picture')[0].startTime
+             - performance.getEntriesByType('navigation')[0].responseStart;");
     let took = took.as_f64().expect("a time");
     println!("first picture {took:.0} ms after the page's first byte");
     // The promise is 300 ms; the rest is for machines with much else to do.
@@ -97,9 +91,7 @@ fn what_is_sent_is_decoded() {
     let browser = watching(&daemon);
     listen_in(&browser);
     let (sent, decoded) = (first_sent(&daemon), counter(&browser, "framesDecoded"));
-    wait_for("ten seconds' worth of pictures", || {
-        first_sent(&daemon) - sent >= 200
-    });
+    wait_for("ten seconds' worth of pictures", || first_sent(&daemon) - sent >= 200);
     let sent = first_sent(&daemon) - sent;
     let decoded = counter(&browser, "framesDecoded") - decoded;
     println!("{decoded} of {sent} pictures decoded");
@@ -115,16 +107,10 @@ fn the_picture_is_the_cameras_and_of_now() {
         seen.extend(read_picture(&browser));
         seen.len() >= 5
     });
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("past 1970");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("past 1970");
     let (taken, number) = *seen.last().expect("five");
     let (first_taken, first_number) = seen[0];
-    assert!(
-        now.abs_diff(taken) < Duration::from_secs(5),
-        "{:?}",
-        now.abs_diff(taken)
-    );
+    assert!(now.abs_diff(taken) < Duration::from_secs(5), "{:?}", now.abs_diff(taken));
     assert!(first_taken < taken && first_number < number, "{seen:?}");
 }
 
@@ -137,9 +123,7 @@ fn two_tabs_play() {
     browser.switch_to_tab(0);
     listen_in(&browser);
     let packets = counter(&browser, "packetsReceived");
-    wait_for("the first tab goes on", || {
-        counter(&browser, "packetsReceived") > packets
-    });
+    wait_for("the first tab goes on", || counter(&browser, "packetsReceived") > packets);
     assert_eq!(daemon.connected(), 2);
 }
 
@@ -167,10 +151,7 @@ fn a_daemon_that_was_killed_is_back_without_a_click() {
 
     let daemon = Daemon::start(&[&listen]);
     let back = Instant::now();
-    browser.wait_for(
-        "a new picture",
-        "performance.getEntriesByName('first-picture').length",
-    );
+    browser.wait_for("a new picture", "performance.getEntriesByName('first-picture').length");
     println!("picture back after {:?}", back.elapsed());
     browser.wait_for("all is well", LIVE);
     assert_eq!(daemon.connected(), 1);
@@ -187,10 +168,7 @@ fn a_daemon_that_was_restarted_at_once_is_noticed() {
     drop(daemon);
     let daemon = Daemon::start(&[&listen]);
     let back = Instant::now();
-    browser.wait_for(
-        "a new picture",
-        "performance.getEntriesByName('first-picture').length",
-    );
+    browser.wait_for("a new picture", "performance.getEntriesByName('first-picture').length");
     println!("picture back after {:?}", back.elapsed());
     assert_eq!(daemon.connected(), 1);
 }
@@ -206,10 +184,7 @@ fn an_absent_camera_is_told_in_words_and_its_return_seen() {
     assert_eq!(browser.text("#headline"), "The camera is away");
     let detail = browser.text("#detail");
     assert!(detail.contains("clip.mp4"), "{detail}");
-    assert!(
-        detail.ends_with("The picture returns by itself."),
-        "{detail}"
-    );
+    assert!(detail.ends_with("The picture returns by itself."), "{detail}");
 
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/media/plain.mp4");
     std::fs::copy(media, &clip).expect("a clip");
@@ -291,10 +266,9 @@ fn the_controls_fade_and_return() {
 fn the_page_asks_nobody_but_the_camera() {
     let daemon = Daemon::start(&[]);
     let browser = watching(&daemon);
-    let elsewhere = browser.js(
-        "return performance.getEntriesByType('resource').map(({ name }) => name)
-             .filter((name) => new URL(name).origin !== location.origin);",
-    );
+    let elsewhere = browser
+        .js("return performance.getEntriesByType('resource').map(({ name }) => name)
+             .filter((name) => new URL(name).origin !== location.origin);");
     assert_eq!(elsewhere, Value::Array(Vec::new()));
 }
 
@@ -305,12 +279,11 @@ fn a_narrow_window_shows_everything() {
     browser.open(&daemon.url("/"));
     browser.wait_for("the picture", LIVE);
     browser.press("i");
-    let outside = browser.js(
-        "return [...document.querySelectorAll('main *')].filter((element) => {
+    let outside =
+        browser.js("return [...document.querySelectorAll('main *')].filter((element) => {
              const { left, right, width } = element.getBoundingClientRect();
              return width > 1 && (left < 0 || right > innerWidth);
-         }).map(({ outerHTML }) => outerHTML);",
-    );
+         }).map(({ outerHTML }) => outerHTML);");
     assert_eq!(outside, Value::Array(Vec::new()));
 }
 
@@ -318,10 +291,7 @@ fn a_narrow_window_shows_everything() {
 /// which only a person's machine may be.
 fn axe() -> Option<String> {
     let Some(path) = std::env::var_os("PICKET_AXE") else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "PICKET_AXE must name axe.min.js"
-        );
+        assert!(std::env::var_os("CI").is_none(), "PICKET_AXE must name axe.min.js");
         println!("skipped: PICKET_AXE does not name axe.min.js; scripts/test installs it");
         return None;
     };

@@ -42,10 +42,7 @@ struct Strings {
 
 fn puppet() -> (Puppet, Strings) {
     let (sender, orders) = channel();
-    let (open, refuse) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicBool::new(false)),
-    );
+    let (open, refuse) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let opened = Arc::new(AtomicU32::new(0));
     let strings = Strings {
         orders: sender,
@@ -53,16 +50,7 @@ fn puppet() -> (Puppet, Strings) {
         opened: opened.clone(),
         refuse: refuse.clone(),
     };
-    (
-        Puppet {
-            orders,
-            open,
-            opened,
-            refuse,
-            sequence: 0,
-        },
-        strings,
-    )
+    (Puppet { orders, open, opened, refuse, sequence: 0 }, strings)
 }
 
 impl Camera for Puppet {
@@ -72,11 +60,7 @@ impl Camera for Puppet {
         }
         self.open.store(true, Ordering::SeqCst);
         self.opened.fetch_add(1, Ordering::SeqCst);
-        Ok(Mode {
-            width: 64,
-            height: 48,
-            fps: 30.0,
-        })
+        Ok(Mode { width: 64, height: 48, fps: 30.0 })
     }
 
     fn capture(&mut self) -> Result<Capture, CameraError> {
@@ -112,11 +96,7 @@ struct Stage {
 fn stage(infinite_frames: bool) -> Stage {
     let (camera, strings) = puppet();
     let hub = Hub::new();
-    let live = LiveSettings {
-        bitrate_bps: 300_000,
-        fps: None,
-        overlay: None,
-    };
+    let live = LiveSettings { bitrate_bps: 300_000, fps: None, overlay: None };
     let (settings, live) = watch::channel(live);
     let parts = Parts {
         source_name: "puppet".into(),
@@ -133,23 +113,14 @@ fn stage(infinite_frames: bool) -> Stage {
         live,
     };
     let pipeline = Pipeline::start(parts, hub.clone()).unwrap();
-    Stage {
-        pipeline,
-        hub,
-        strings,
-        settings,
-    }
+    Stage { pipeline, hub, strings, settings }
 }
 
 impl Stage {
     fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let until = Instant::now() + PATIENCE;
         while !done() {
-            assert!(
-                Instant::now() < until,
-                "waited in vain: {what}; {:?}",
-                self.state()
-            );
+            assert!(Instant::now() < until, "waited in vain: {what}; {:?}", self.state());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -173,10 +144,7 @@ impl Stage {
         let before = captured();
         let ordered = Cell::new(None::<Instant>);
         self.wait("a picture", || {
-            if ordered
-                .get()
-                .is_none_or(|at| at.elapsed() > Duration::from_millis(300))
-            {
+            if ordered.get().is_none_or(|at| at.elapsed() > Duration::from_millis(300)) {
                 self.order(Next::Frame);
                 ordered.set(Some(Instant::now()));
             }
@@ -245,9 +213,7 @@ fn a_camera_that_fails_is_opened_again_until_it_works() {
     stage.lost_because("the cable came off");
     stage.lost_because("no camera is plugged in");
     stage.strings.refuse.store(false, Ordering::SeqCst);
-    stage.wait("opened again", || {
-        stage.strings.opened.load(Ordering::SeqCst) >= 2
-    });
+    stage.wait("opened again", || stage.strings.opened.load(Ordering::SeqCst) >= 2);
     stage.play();
 }
 
@@ -258,9 +224,7 @@ fn a_panic_in_the_camera_s_code_is_a_lost_camera() {
     stage.play();
     stage.order(Next::Panic);
     stage.lost_because("panicked");
-    stage.wait("opened again", || {
-        stage.strings.opened.load(Ordering::SeqCst) >= 2
-    });
+    stage.wait("opened again", || stage.strings.opened.load(Ordering::SeqCst) >= 2);
     stage.play();
 }
 
@@ -285,21 +249,12 @@ fn the_bit_rate_changes_without_a_new_encoder() {
     let _viewer = stage.hub.join(Layer::Main);
     stage.play();
     let keys = stage.hub.totals(Layer::Main).key_pictures;
-    stage
-        .settings
-        .send_modify(|live| live.bitrate_bps = 150_000);
+    stage.settings.send_modify(|live| live.bitrate_bps = 150_000);
     for _ in 0..5 {
         stage.play();
     }
     assert_eq!(stage.hub.totals(Layer::Main).key_pictures, keys);
-    assert_eq!(
-        stage
-            .pipeline
-            .counters()
-            .encoder_restarts
-            .load(Ordering::Relaxed),
-        0
-    );
+    assert_eq!(stage.pipeline.counters().encoder_restarts.load(Ordering::Relaxed), 0);
 }
 
 #[test]

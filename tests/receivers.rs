@@ -43,10 +43,7 @@ fn installed(what: &str, command: &mut Command) -> bool {
         Err(e) => e.to_string(),
     };
     let advice = "scripts/install-test-tools installs it";
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "no {what}: {reason}; {advice}"
-    );
+    assert!(std::env::var_os("CI").is_none(), "no {what}: {reason}; {advice}");
     eprintln!("skipped: no {what}: {reason}; {advice}");
     false
 }
@@ -64,9 +61,7 @@ fn enough(seen: u64, of: u64) -> bool {
 /// Stops sending to a session, and tells how many pictures it was sent.
 fn pause(daemon: &Daemon, id: &str) -> u64 {
     let path = format!("/api/v1/sessions/{id}");
-    ureq::patch(daemon.url(&path))
-        .send_json(json!({ "active": false }))
-        .expect("paused");
+    ureq::patch(daemon.url(&path)).send_json(json!({ "active": false })).expect("paused");
     sent(&daemon.get_json(&path))
 }
 
@@ -75,10 +70,7 @@ type Stamp = (u32, Duration);
 
 /// Every picture was readable, and each is later than the one before.
 fn assert_right(stamps: &[Option<Stamp>]) {
-    assert!(
-        stamps.iter().all(Option::is_some),
-        "damaged pictures: {stamps:?}"
-    );
+    assert!(stamps.iter().all(Option::is_some), "damaged pictures: {stamps:?}");
     let ordered = stamps.windows(2).all(|w| match (w[0], w[1]) {
         (Some((before, then)), Some((after, now))) => before < after && then < now,
         _ => false,
@@ -108,18 +100,9 @@ impl Viewer {
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let (lines, says) = channel();
         std::thread::spawn(move || {
-            stdout
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| lines.send(line))
+            stdout.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
         });
-        let mut viewer = Self {
-            child,
-            orders,
-            says,
-            session: String::new(),
-            stamps: Vec::new(),
-        };
+        let mut viewer = Self { child, orders, says, session: String::new(), stamps: Vec::new() };
         viewer.session = viewer.hear("session");
         viewer
     }
@@ -131,10 +114,7 @@ impl Viewer {
     /// Waits for the line that begins with `word`, taking note of pictures on the way.
     fn hear(&mut self, word: &str) -> String {
         loop {
-            let line = self
-                .says
-                .recv_timeout(PATIENCE)
-                .expect("the viewer goes on");
+            let line = self.says.recv_timeout(PATIENCE).expect("the viewer goes on");
             let (first, rest) = line.split_once(' ').unwrap_or((&line, ""));
             if first == "frame" {
                 self.stamps.push(stamp(rest));
@@ -179,10 +159,7 @@ impl Drop for Viewer {
 
 fn stamp(words: &str) -> Option<Stamp> {
     let (number, millis) = words.split_once(' ')?;
-    Some((
-        number.parse().ok()?,
-        Duration::from_millis(millis.parse().ok()?),
-    ))
+    Some((number.parse().ok()?, Duration::from_millis(millis.parse().ok()?)))
 }
 
 /// Watches with two viewers at once, one by each door; each then ends its session by HTTP, after
@@ -202,18 +179,13 @@ fn both_doors_play(program: impl Fn() -> Command) {
         viewer.order("delete");
         let left = daemon.get_json("/api/v1/sessions");
         let left = left.as_array().expect("a list");
-        assert!(
-            left.iter().all(|s| s["id"] != id.as_str()),
-            "{id} is still there"
-        );
+        assert!(left.iter().all(|s| s["id"] != id.as_str()), "{id} is still there");
     }
     assert_eq!(daemon.get_json("/api/v1/sessions"), json!([]));
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/receivers")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/receivers").join(name)
 }
 
 fn python(interpreter: &Path, name: &str) -> Command {
@@ -225,10 +197,8 @@ fn python(interpreter: &Path, name: &str) -> Command {
 
 /// aiortc lives in a virtual environment.
 fn aiortc() -> Command {
-    let venv = std::env::var_os("PICKET_VENV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv"),
-        PathBuf::from,
-    );
+    let venv = std::env::var_os("PICKET_VENV")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv"), PathBuf::from);
     python(&venv.join("bin/python"), "aiortc_viewer.py")
 }
 
@@ -283,22 +253,11 @@ fn stamps_of(file: &Path) -> Vec<Option<Stamp>> {
     let decoded = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
-        .args([
-            "-fps_mode",
-            "passthrough",
-            "-pix_fmt",
-            "gray",
-            "-f",
-            "rawvideo",
-            "-",
-        ])
+        .args(["-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-"])
         .output()
         .expect("ffmpeg runs");
     let complaints = String::from_utf8_lossy(&decoded.stderr);
-    assert!(
-        decoded.status.success() && complaints.is_empty(),
-        "{complaints}"
-    );
+    assert!(decoded.status.success() && complaints.is_empty(), "{complaints}");
     let pictures = decoded.stdout.chunks_exact(width * height);
     pictures
         .map(|luma| {
@@ -347,17 +306,9 @@ fn the_webrtc_crate_plays_and_records_by_both_doors() {
 
         interrupt(&viewer);
         assert!(viewer.wait().expect("waitable").success());
-        assert_eq!(
-            daemon.get_json("/api/v1/sessions"),
-            json!([]),
-            "its place is free at once"
-        );
+        assert_eq!(daemon.get_json("/api/v1/sessions"), json!([]), "its place is free at once");
         let stamps = stamps_of(&file);
-        assert!(
-            enough(stamps.len() as u64, sent),
-            "{} of {sent}",
-            stamps.len()
-        );
+        assert!(enough(stamps.len() as u64, sent), "{} of {sent}", stamps.len());
         assert_right(&stamps);
     }
 }
@@ -371,40 +322,20 @@ fn the_webrtc_crate_records_mp4_with_the_camera_s_own_times() {
     let daemon = Daemon::start(&PICTURE);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("out.mp4");
-    let status = example(&daemon, "whep", &file)
-        .args(["--seconds", "5"])
-        .status();
+    let status = example(&daemon, "whep", &file).args(["--seconds", "5"]).status();
     assert!(status.expect("cargo runs").success());
-    assert_eq!(
-        daemon.get_json("/api/v1/sessions"),
-        json!([]),
-        "its place is free at once"
-    );
+    assert_eq!(daemon.get_json("/api/v1/sessions"), json!([]), "its place is free at once");
 
     let probed = Command::new("ffprobe")
-        .args([
-            "-v",
-            "error",
-            "-of",
-            "json",
-            "-show_streams",
-            "-show_entries",
-            "packet=pts_time",
-        ])
+        .args(["-v", "error", "-of", "json", "-show_streams", "-show_entries", "packet=pts_time"])
         .arg(&file)
         .output()
         .expect("ffprobe runs");
-    assert!(
-        probed.status.success() && probed.stderr.is_empty(),
-        "{probed:?}"
-    );
+    assert!(probed.status.success() && probed.stderr.is_empty(), "{probed:?}");
     let probed: Value = serde_json::from_slice(&probed.stdout).expect("JSON");
     let stream = &probed["streams"][0];
     assert_eq!(stream["codec_name"], "h264");
-    assert_eq!(
-        (&stream["width"], &stream["height"]),
-        (&json!(SIZE.0), &json!(SIZE.1))
-    );
+    assert_eq!((&stream["width"], &stream["height"]), (&json!(SIZE.0), &json!(SIZE.1)));
     let seconds = |value: &Value| value.as_str().and_then(|s| s.parse::<f64>().ok());
     let times: Vec<f64> = probed["packets"]
         .as_array()
@@ -421,17 +352,12 @@ fn the_webrtc_crate_records_mp4_with_the_camera_s_own_times() {
     let first = stamps[0].expect("readable").0;
     for (time, stamp) in times.iter().zip(&stamps) {
         let taken = f64::from(stamp.expect("readable").0 - first) / 30.0;
-        assert!(
-            (time - taken).abs() < 0.002,
-            "shown at {time} s, taken at {taken} s"
-        );
+        assert!((time - taken).abs() < 0.002, "shown at {time} s, taken at {taken} s");
     }
 }
 
 /// Ctrl-C.
 fn interrupt(child: &Child) {
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(status.expect("kill runs").success());
 }

@@ -16,9 +16,7 @@ fn setting(coturn: &Coturn) -> String {
 
 /// The lines of a description that `keep` says yes to.
 fn filtered(sdp: &str, keep: impl Fn(&str) -> bool) -> String {
-    sdp.lines()
-        .filter(|l| keep(l))
-        .fold(String::new(), |all, line| all + line + "\r\n")
+    sdp.lines().filter(|l| keep(l)).fold(String::new(), |all, line| all + line + "\r\n")
 }
 
 #[test]
@@ -35,24 +33,15 @@ fn a_viewer_who_knows_only_the_relay_sees_the_picture() {
     let answer = post_offer(&daemon, &offer);
     let sdp = answer["sdp"].as_str().expect("an answer");
     assert!(sdp.contains("typ relay"), "{sdp}");
-    let sdp = filtered(sdp, |line| {
-        !line.starts_with("a=candidate") || line.contains("typ relay")
-    });
+    let sdp = filtered(sdp, |line| !line.starts_with("a=candidate") || line.contains("typ relay"));
     let mut peer = offered.accept(&sdp, answer["session"].as_str());
-    peer.run_until("pictures", |seen| {
-        seen.pictures >= 30 && seen.key_pictures >= 1
-    });
+    peer.run_until("pictures", |seen| seen.pictures >= 30 && seen.key_pictures >= 1);
 
     let report = &daemon.get_json("/api/v1/sessions")[0];
-    let local = report["transport"]["local"]
-        .as_str()
-        .expect("a pair in use");
+    let local = report["transport"]["local"].as_str().expect("a pair in use");
     let relay = sdp.lines().find(|l| l.contains("typ relay")).expect("kept");
     let port = local.rsplit(':').next().expect("a port");
-    assert!(
-        relay.contains(&format!(" 127.0.0.1 {port} ")),
-        "{local} is not of {relay}"
-    );
+    assert!(relay.contains(&format!(" 127.0.0.1 {port} ")), "{local} is not of {relay}");
 }
 
 #[test]
@@ -65,17 +54,8 @@ fn viewers_are_told_of_the_servers() {
         .content_type("application/sdp")
         .send(&Offered::new().sdp)
         .expect("accepted");
-    let links: Vec<&str> = response
-        .headers()
-        .get_all("link")
-        .iter()
-        .filter_map(|l| l.to_str().ok())
-        .collect();
+    let links: Vec<&str> =
+        response.headers().get_all("link").iter().filter_map(|l| l.to_str().ok()).collect();
     let turn = format!("<turn:127.0.0.1:{}>; rel=\"ice-server\"", coturn.port);
-    assert!(
-        links
-            .iter()
-            .any(|l| l.contains(&turn) && l.contains("hunter2")),
-        "{links:?}"
-    );
+    assert!(links.iter().any(|l| l.contains(&turn) && l.contains("hunter2")), "{links:?}");
 }

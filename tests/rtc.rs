@@ -45,25 +45,13 @@ impl Stage {
             expected_profile: ProfileLevel::constrained_baseline(31),
         };
         let rtc = Rtc::start(settings, hub.clone()).expect("starts");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        Self {
-            runtime,
-            rtc,
-            hub,
-            stop,
-            feeder: Some(feeder),
-        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { runtime, rtc, hub, stop, feeder: Some(feeder) }
     }
 
     fn watch(&self) -> Peer {
         let offered = Offered::new();
-        let answer = self
-            .runtime
-            .block_on(self.rtc.offer(offered.sdp.clone(), LOOPBACK))
-            .unwrap();
+        let answer = self.runtime.block_on(self.rtc.offer(offered.sdp.clone(), LOOPBACK)).unwrap();
         let mut peer = offered.accept(&answer.sdp, Some(&answer.id));
         peer.run_until("connected", |seen| seen.connected);
         peer
@@ -81,11 +69,7 @@ impl Drop for Stage {
 fn feed(hub: &Hub, stop: &AtomicBool) {
     let mut camera = Pattern::new();
     let mode = camera
-        .open(&Constraints {
-            width: Some(320),
-            height: Some(240),
-            fps: Some(30.0),
-        })
+        .open(&Constraints { width: Some(320), height: Some(240), fps: Some(30.0) })
         .expect("opens");
     let settings = EncoderSettings {
         width: mode.width,
@@ -102,11 +86,7 @@ fn feed(hub: &Hub, stop: &AtomicBool) {
             return;
         };
         let key = hub.demand(Layer::Main).key_picture;
-        let kind = if key {
-            PictureKind::Key
-        } else {
-            PictureKind::Any
-        };
+        let kind = if key { PictureKind::Key } else { PictureKind::Any };
         encoder.encode(&frame, kind).expect("encodes");
     }
 }
@@ -115,14 +95,9 @@ fn feed(hub: &Hub, stop: &AtomicBool) {
 fn a_viewer_who_joins_sees_a_picture_and_the_stream_goes_on() {
     let stage = Stage::new();
     let mut peer = stage.watch();
-    peer.run_until("pictures", |seen| {
-        seen.pictures >= 30 && seen.key_pictures >= 1
-    });
+    peer.run_until("pictures", |seen| seen.pictures >= 30 && seen.key_pictures >= 1);
     let times = &peer.seen.times;
-    assert!(
-        times.windows(2).all(|w| w[1].wrapping_sub(w[0]) < 90_000),
-        "{times:?}"
-    );
+    assert!(times.windows(2).all(|w| w[1].wrapping_sub(w[0]) < 90_000), "{times:?}");
 }
 
 #[test]
@@ -136,10 +111,7 @@ fn a_viewer_who_asks_gets_a_key_picture_and_a_storm_gets_two_a_second() {
         peer.run_for(Duration::from_millis(10));
     }
     let made = peer.seen.key_pictures - keys;
-    assert!(
-        (1..=5).contains(&made),
-        "{made} key pictures in two seconds"
-    );
+    assert!((1..=5).contains(&made), "{made} key pictures in two seconds");
 }
 
 #[test]

@@ -25,10 +25,7 @@ fn password(password: &str) -> Setting {
 }
 
 fn house(auth: Setting) -> House {
-    House::build(Plan {
-        auth,
-        ..Plan::default()
-    })
+    House::build(Plan { auth, ..Plan::default() })
 }
 
 fn sign_in(house: &House, password: &str) -> Reply {
@@ -56,11 +53,7 @@ fn routes() -> Vec<(String, String, String)> {
         .map(|(method, path, access)| {
             let path = path.replace("{*path}", "js/custom.js");
             let id = "0123456789abcdef0123456789abcdef";
-            (
-                method,
-                path.replace("{name}", id).replace("{id}", id),
-                access,
-            )
+            (method, path.replace("{name}", id).replace("{id}", id), access)
         })
         .collect()
 }
@@ -72,10 +65,7 @@ fn from(
     path: &str,
     headers: &[(&str, &str)],
 ) -> StatusCode {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "porch");
+    let mut request = Request::builder().method(method).uri(path).header("host", "porch");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -90,19 +80,14 @@ fn no_route_serves_a_stranger() {
     let expired = cookie(&set);
     set.ahead.fetch_add(31 * 24 * 3600, Ordering::SeqCst);
     let unset = house(Setting::Unset);
-    let locked = house(Setting::Locked {
-        why: "a key is misspelled".into(),
-    });
+    let locked = house(Setting::Locked { why: "a key is misspelled".into() });
     let wrong = [
         vec![],
         vec![("cookie", foreign.as_str())],
         vec![("cookie", expired.as_str())],
         vec![("cookie", "picket=")],
         vec![("authorization", "Bearer zQ7-token-0123456780")],
-        vec![
-            ("x-forwarded-for", "127.0.0.1"),
-            ("forwarded", "for=127.0.0.1"),
-        ],
+        vec![("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1")],
     ];
     for (method, path, access) in routes() {
         for headers in &wrong {
@@ -116,26 +101,14 @@ fn no_route_serves_a_stranger() {
             ];
             for status in statuses {
                 let refused = status == 401 || status == 403;
-                assert_eq!(
-                    refused,
-                    access != "open",
-                    "{method} {path} {headers:?} {status}"
-                );
+                assert_eq!(refused, access != "open", "{method} {path} {headers:?} {status}");
             }
         }
     }
     // What is not there, and what is not possible, is not told apart either.
-    for (method, path) in [
-        ("GET", "/none"),
-        ("PUT", "/offer"),
-        ("TRACE", "/"),
-        ("GET", "/static/"),
-    ] {
-        assert_eq!(
-            from(&set, "192.0.2.7", method, path, &[]),
-            401,
-            "{method} {path}"
-        );
+    for (method, path) in [("GET", "/none"), ("PUT", "/offer"), ("TRACE", "/"), ("GET", "/static/")]
+    {
+        assert_eq!(from(&set, "192.0.2.7", method, path, &[]), 401, "{method} {path}");
     }
 }
 
@@ -147,18 +120,9 @@ fn the_list_of_what_is_open_is_short() {
         .map(|(method, path, _)| format!("{method} {path}"))
         .collect();
     open.sort();
-    let expected = [
-        "GET /healthz",
-        "GET /login",
-        "GET /login.css",
-        "POST /login",
-        "POST /setup",
-    ];
+    let expected = ["GET /healthz", "GET /login", "GET /login.css", "POST /login", "POST /setup"];
     assert_eq!(open, expected);
-    assert_eq!(
-        get(house(password(PASSWORD)).address, "/healthz").body,
-        "ok\n"
-    );
+    assert_eq!(get(house(password(PASSWORD)).address, "/healthz").body, "ok\n");
 }
 
 #[test]
@@ -166,13 +130,7 @@ fn a_token_lets_one_watch_and_nothing_else() {
     let house = house(password(PASSWORD));
     let bearer = format!("bearer {TOKEN}");
     for (method, path, access) in routes() {
-        let status = from(
-            &house,
-            "192.0.2.7",
-            &method,
-            &path,
-            &[("authorization", &bearer)],
-        );
+        let status = from(&house, "192.0.2.7", &method, &path, &[("authorization", &bearer)]);
         match access.as_str() {
             "owner" => assert_eq!(status, 403, "{method} {path}"),
             _ => assert!(status != 401 && status != 403, "{method} {path} {status}"),
@@ -189,21 +147,10 @@ fn the_owner_signs_in_does_everything_and_signs_out() {
     for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
         assert!(set.contains(attribute), "{set}");
     }
-    assert!(
-        !set.contains("Secure"),
-        "over plain HTTP a browser would drop it: {set}"
-    );
+    assert!(!set.contains("Secure"), "over plain HTTP a browser would drop it: {set}");
     let cookie = format!("other=1; {}", set.split(';').next().expect("a cookie"));
-    let sessions = || {
-        ask(
-            house.address,
-            "GET",
-            "/api/v1/sessions",
-            &[("Cookie", &cookie)],
-            "",
-        )
-        .status
-    };
+    let sessions =
+        || ask(house.address, "GET", "/api/v1/sessions", &[("Cookie", &cookie)], "").status;
     assert_eq!(sessions(), 200);
     let out = ask(house.address, "POST", "/logout", &[("Cookie", &cookie)], "");
     assert!(out.header("set-cookie").contains("Max-Age=0"));
@@ -215,33 +162,13 @@ fn a_browser_signs_in_by_form_and_goes_on_where_it_was_going() {
     let house = house(password(PASSWORD));
     let page = ask(house.address, "GET", "/about", &[BROWSER], "");
     assert_eq!(page.status, 401);
-    assert!(
-        page.body.contains("name=\"next\" value=\"&#x2f;about\""),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("name=\"next\" value=\"&#x2f;about\""), "{}", page.body);
     assert!(page.all("www-authenticate").len() <= 1);
-    let wrong = ask(
-        house.address,
-        "POST",
-        "/login",
-        &[FORM, BROWSER],
-        "password=wrong&next=/about",
-    );
+    let wrong =
+        ask(house.address, "POST", "/login", &[FORM, BROWSER], "password=wrong&next=/about");
     assert_eq!(wrong.status, 401);
-    assert!(
-        wrong
-            .body
-            .to_lowercase()
-            .contains("that is not the password"),
-        "{}",
-        wrong.body
-    );
-    for (next, location) in [
-        ("%2Fabout", "/about"),
-        ("%2F%2Fevil.example", "/"),
-        ("", "/"),
-    ] {
+    assert!(wrong.body.to_lowercase().contains("that is not the password"), "{}", wrong.body);
+    for (next, location) in [("%2Fabout", "/about"), ("%2F%2Fevil.example", "/"), ("", "/")] {
         let body = format!("password=correct+horse&next={next}");
         let right = ask(house.address, "POST", "/login", &[FORM, BROWSER], &body);
         assert_eq!((right.status, right.header("location")), (303, location));
@@ -269,11 +196,7 @@ fn an_entry_that_is_none_is_refused() {
         (FORM, "passwort=x", 400),
         (("Content-Type", "text/plain"), PASSWORD, 415),
     ] {
-        assert_eq!(
-            ask(house.address, "POST", "/login", &[kind], body).status,
-            status,
-            "{body}"
-        );
+        assert_eq!(ask(house.address, "POST", "/login", &[kind], body).status, status, "{body}");
     }
 }
 
@@ -306,17 +229,12 @@ fn another_password_signs_everybody_out_and_another_token_does_not() {
     let house = house(password(PASSWORD));
     let cookie = cookie(&house);
     let status = || ask(house.address, "GET", "/", &[("Cookie", &cookie)], "").status;
-    let Setting::Set(mut credentials) = password(PASSWORD) else {
-        unreachable!()
-    };
+    let Setting::Set(mut credentials) = password(PASSWORD) else { unreachable!() };
     credentials.tokens.clear();
     house.auth.apply(&Setting::Set(credentials));
     assert_eq!(status(), 200);
     let bearer = format!("Bearer {TOKEN}");
-    assert_eq!(
-        ask(house.address, "GET", "/", &[("Authorization", &bearer)], "").status,
-        401
-    );
+    assert_eq!(ask(house.address, "GET", "/", &[("Authorization", &bearer)], "").status, 401);
     house.auth.apply(&password("another password"));
     assert_eq!(status(), 401);
     house.auth.apply(&password(PASSWORD));
@@ -328,22 +246,14 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
     let house = house(Setting::Unset);
     assert_eq!(get(house.address, "/api/v1/sessions").status, 200);
     let ask_from = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "192.0.2.1");
+        let mut request = Request::builder().method(method).uri(path).header("host", "192.0.2.1");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request
-            .body(Body::from(body.to_owned()))
-            .expect("a request");
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
         let reply = house.ask_from("192.0.2.7", request);
         let (head, body) = reply.into_parts();
-        let body = house
-            .runtime
-            .block_on(to_bytes(body, usize::MAX))
-            .expect("a body");
+        let body = house.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
         (head, String::from_utf8_lossy(&body).into_owned())
     };
     let (head, page) = ask_from("GET", "/", &[BROWSER], "");
@@ -357,15 +267,8 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
     let (head, _) = ask_from("POST", "/setup", &[FORM, BROWSER], "password=correct+horse");
     assert_eq!(head.status, 303);
     let kept = house.store.0.lock().unwrap().clone();
-    assert!(
-        kept.len() == 1 && kept[0].starts_with("$argon2id$"),
-        "{kept:?}"
-    );
-    let cookie = head.headers["set-cookie"]
-        .to_str()
-        .expect("text")
-        .split(';')
-        .next();
+    assert!(kept.len() == 1 && kept[0].starts_with("$argon2id$"), "{kept:?}");
+    let cookie = head.headers["set-cookie"].to_str().expect("text").split(';').next();
     let (head, _) = ask_from("GET", "/", &[("cookie", cookie.expect("a cookie"))], "");
     assert_eq!(head.status, 200);
 
@@ -378,17 +281,9 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
 
 #[test]
 fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
-    let house = house(Setting::Locked {
-        why: "line 3 of a file with canary-4711".into(),
-    });
+    let house = house(Setting::Locked { why: "line 3 of a file with canary-4711".into() });
     for (method, path) in [("GET", "/"), ("POST", "/login"), ("POST", "/setup")] {
-        let reply = ask(
-            house.address,
-            method,
-            path,
-            &[JSON],
-            "{\"password\": \"12345678\"}",
-        );
+        let reply = ask(house.address, method, path, &[JSON], "{\"password\": \"12345678\"}");
         assert_eq!(reply.status, 403, "{method} {path}");
         assert!(!reply.body.contains("canary"), "{}", reply.body);
     }
@@ -398,22 +293,10 @@ fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
 fn a_name_that_is_not_the_cameras_leads_nowhere() {
     let house = house(Setting::Unset);
     for (_, path, _) in routes() {
-        let reply = ask(
-            house.address,
-            "GET",
-            &path,
-            &[("Host", "rebound.evil.example")],
-            "",
-        );
+        let reply = ask(house.address, "GET", &path, &[("Host", "rebound.evil.example")], "");
         assert_eq!(reply.status, 421, "{path}");
         let absolute = format!("http://rebound.evil.example{path}");
-        let reply = ask(
-            house.address,
-            "GET",
-            &absolute,
-            &[("Host", "localhost")],
-            "",
-        );
+        let reply = ask(house.address, "GET", &absolute, &[("Host", "localhost")], "");
         assert!(matches!(reply.status, 400 | 421), "{path} {}", reply.status);
     }
 }
@@ -450,11 +333,7 @@ fn pages_of_other_sites_can_neither_read_nor_change_anything() {
             assert!(reply.all("access-control-allow-origin").is_empty());
         }
     }
-    for kind in [
-        "text/plain",
-        "multipart/form-data",
-        "application/x-www-form-urlencoded",
-    ] {
+    for kind in ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"] {
         let headers = [("Origin", "https://evil.example"), ("Content-Type", kind)];
         for path in ["/close_connection", "/login", "/setup", "/offer"] {
             assert_eq!(
@@ -471,10 +350,7 @@ fn pages_of_other_sites_can_neither_read_nor_change_anything() {
 #[test]
 fn a_listed_origin_may_ask_first_and_then_ask() {
     let house = House::build(Plan {
-        settings: Settings {
-            cors: vec!["https://wall.example".into()],
-            ..Settings::default()
-        },
+        settings: Settings { cors: vec!["https://wall.example".into()], ..Settings::default() },
         auth: password(PASSWORD),
         ..Plan::default()
     });
@@ -482,24 +358,14 @@ fn a_listed_origin_may_ask_first_and_then_ask() {
         let headers = [
             ("Origin", origin),
             ("Access-Control-Request-Method", "POST"),
-            (
-                "Access-Control-Request-Headers",
-                "authorization,content-type",
-            ),
+            ("Access-Control-Request-Headers", "authorization,content-type"),
         ];
         ask(house.address, "OPTIONS", "/whep", &headers, "")
     };
     let reply = first("https://wall.example");
     assert_eq!(reply.status, 204);
-    assert_eq!(
-        reply.header("access-control-allow-origin"),
-        "https://wall.example"
-    );
-    assert!(
-        reply
-            .header("access-control-allow-headers")
-            .contains("Authorization")
-    );
+    assert_eq!(reply.header("access-control-allow-origin"), "https://wall.example");
+    assert!(reply.header("access-control-allow-headers").contains("Authorization"));
     assert!(reply.all("access-control-allow-credentials").is_empty());
     assert_eq!(reply.header("vary"), "Origin");
     assert_eq!(first("https://evil.example").status, 403);
@@ -510,13 +376,6 @@ fn a_listed_origin_may_ask_first_and_then_ask() {
     ];
     let reply = ask(house.address, "GET", "/api/v1/status", &headers, "");
     assert_eq!(reply.status, 200);
-    assert_eq!(
-        reply.header("access-control-allow-origin"),
-        "https://wall.example"
-    );
-    assert!(
-        reply
-            .header("access-control-expose-headers")
-            .contains("Location")
-    );
+    assert_eq!(reply.header("access-control-allow-origin"), "https://wall.example");
+    assert!(reply.header("access-control-expose-headers").contains("Location"));
 }

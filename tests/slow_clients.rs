@@ -18,20 +18,12 @@ use tokio::sync::Notify;
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn house(limits: Limits) -> House {
-    House::build(Plan {
-        limits,
-        ..Plan::default()
-    })
+    House::build(Plan { limits, ..Plan::default() })
 }
 
 #[test]
 fn two_hundred_unfinished_requests_keep_nobody_out() {
-    let house = house(Limits {
-        connections: 64,
-        head: NEVER,
-        body: NEVER,
-        ..Limits::default()
-    });
+    let house = house(Limits { connections: 64, head: NEVER, body: NEVER, ..Limits::default() });
     let unfinished: [&[u8]; 4] = [
         b"",
         b"GET / HT",
@@ -49,10 +41,7 @@ fn two_hundred_unfinished_requests_keep_nobody_out() {
     for _ in 0..5 {
         assert_eq!(get(house.address, "/api/v1/status").status, 200);
     }
-    println!(
-        "five requests beside 200 unfinished ones: {:?}",
-        began.elapsed()
-    );
+    println!("five requests beside 200 unfinished ones: {:?}", began.elapsed());
     let closed = held.iter().filter(|s| is_closed(s)).count();
     assert!(closed >= 200 - 64, "{closed}");
 }
@@ -67,29 +56,17 @@ fn is_closed(mut stream: &TcpStream) -> bool {
 
 #[test]
 fn a_head_that_takes_too_long_ends_the_connection() {
-    let house = house(Limits {
-        head: Duration::from_millis(100),
-        ..Limits::default()
-    });
+    let house = house(Limits { head: Duration::from_millis(100), ..Limits::default() });
     assert_eq!(raw(house.address, b""), "");
-    assert_eq!(
-        raw(house.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n"),
-        ""
-    );
+    assert_eq!(raw(house.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n"), "");
     // Between two requests as well.
-    let text = raw(
-        house.address,
-        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    );
+    let text = raw(house.address, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(Reply::parse(&text).status, 200);
 }
 
 #[test]
 fn a_body_that_takes_too_long_is_told_so() {
-    let house = house(Limits {
-        body: Duration::from_millis(100),
-        ..Limits::default()
-    });
+    let house = house(Limits { body: Duration::from_millis(100), ..Limits::default() });
     let request = b"POST /offer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{";
     let reply = Reply::parse(&raw(house.address, request));
     assert_eq!((reply.status, reply.header("connection")), (408, "close"));
@@ -97,10 +74,7 @@ fn a_body_that_takes_too_long_is_told_so() {
 
 #[test]
 fn a_connection_serves_so_many_requests_and_no_more() {
-    let house = house(Limits {
-        requests: 2,
-        ..Limits::default()
-    });
+    let house = house(Limits { requests: 2, ..Limits::default() });
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let text = raw(house.address, request.repeat(3).as_bytes());
     assert_eq!(text.matches("HTTP/1.1 200").count(), 2, "{text}");
@@ -134,10 +108,7 @@ fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
     };
     let mut house = House::build(Plan {
         extras: vec![ExtraRoutes::new(Access::Viewer).route("/slow", serve(handler))],
-        limits: Limits {
-            goodbye: NEVER,
-            ..Limits::default()
-        },
+        limits: Limits { goodbye: NEVER, ..Limits::default() },
         ..Plan::default()
     });
     let address = house.address;
@@ -147,9 +118,7 @@ fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
     let server = house.server.take().expect("running");
     let stopping = house.runtime.spawn(server.stop());
     assert_eq!(read_to_end(&mut idle), "");
-    wait_for("the listener to be gone", || {
-        TcpStream::connect(address).is_err()
-    });
+    wait_for("the listener to be gone", || TcpStream::connect(address).is_err());
     go_on.notify_one();
     assert_eq!(slow.join().expect("an answer").body, "done");
     house.runtime.block_on(stopping).expect("stopped");
@@ -167,10 +136,7 @@ fn stopping_does_not_wait_for_ever() {
     };
     let mut house = House::build(Plan {
         extras: vec![ExtraRoutes::new(Access::Viewer).route("/stuck", serve(handler))],
-        limits: Limits {
-            goodbye: Duration::from_millis(50),
-            ..Limits::default()
-        },
+        limits: Limits { goodbye: Duration::from_millis(50), ..Limits::default() },
         ..Plan::default()
     });
     let address = house.address;
@@ -192,18 +158,9 @@ fn requests_that_can_be_read_in_two_ways_are_refused_once() {
     };
     let get = |head: &str| format!("GET /healthz HTTP/1.1{head}");
     let mut vectors = vec![
-        post(
-            "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
-            "0\r\n\r\nG",
-        ),
-        post(
-            "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
-            "0\r\n\r\n",
-        ),
-        post(
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-            "0\r\n\r\n",
-        ),
+        post("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\nG"),
+        post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "0\r\n\r\n"),
+        post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"),
         post("Transfer-Encoding: identity, chunked\r\n", "0\r\n\r\n"),
         post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"),
         post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"),
@@ -239,24 +196,12 @@ fn requests_that_can_be_read_in_two_ways_are_refused_once() {
         "G\u{e9}T /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
         "\0GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
     ];
-    for size in [
-        "x",
-        "-1",
-        "0x1",
-        "1 1",
-        "",
-        "ffffffffffffffffff",
-        "1;a\nb",
-        "+1",
-    ] {
+    for size in ["x", "-1", "0x1", "1 1", "", "ffffffffffffffffff", "1;a\nb", "+1"] {
         let body = format!("{size}\r\n1\r\n0\r\n\r\n");
         vectors.push(post("Transfer-Encoding: chunked\r\n", &body));
     }
     vectors.push(post("Transfer-Encoding: chunked\r\n", "1\n1\n0\n\n"));
-    vectors.push(post(
-        "Transfer-Encoding: chunked\r\n",
-        "1\r\n1X\r\n0\r\n\r\n",
-    ));
+    vectors.push(post("Transfer-Encoding: chunked\r\n", "1\r\n1X\r\n0\r\n\r\n"));
     for vector in &vectors {
         // Sent in one piece and cut in two, followed by what an attacker wants to be read.
         for at in [0, vector.len() / 2] {
@@ -280,14 +225,8 @@ fn requests_that_can_be_read_in_two_ways_are_refused_once() {
 #[test]
 fn heads_past_every_measure_are_refused() {
     let house = House::new();
-    let long = format!(
-        "GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "a".repeat(70_000)
-    );
-    let many = format!(
-        "GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
-        "X: y\r\n".repeat(2_000)
-    );
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(2_000));
     for head in [long, many] {
         let mut stream = connect(house.address);
         let _ = stream.write_all(head.as_bytes());

@@ -29,12 +29,7 @@ struct Engine {
 
 impl Engine {
     fn new(scheme: &str, coturn: &Coturn) -> Self {
-        Self::on(
-            UdpSocket::bind("127.0.0.1:0").unwrap(),
-            scheme,
-            "hunter2",
-            coturn,
-        )
+        Self::on(UdpSocket::bind("127.0.0.1:0").unwrap(), scheme, "hunter2", coturn)
     }
 
     fn on(socket: UdpSocket, scheme: &str, password: &str, coturn: &Coturn) -> Self {
@@ -70,9 +65,7 @@ impl Engine {
 
     fn relay(&self) -> Option<SocketAddr> {
         let mut candidates = self.servers.candidates().into_iter();
-        candidates
-            .find(|c| c.kind == Kind::Relay)
-            .map(|c| c.address)
+        candidates.find(|c| c.kind == Kind::Relay).map(|c| c.address)
     }
 
     fn problem(&self) -> Option<Problem> {
@@ -119,9 +112,7 @@ impl Engine {
     fn send(&mut self, peer: SocketAddr, segments: &[u8], size: usize) -> Option<usize> {
         let (now, relay) = (self.now(), self.relay()?);
         let mut out = vec![];
-        let sent = self
-            .servers
-            .send(now, relay, peer, segments, size, &mut out)?;
+        let sent = self.servers.send(now, relay, peer, segments, size, &mut out)?;
         for datagram in out.chunks(sent.segment_size) {
             self.socket.send_to(datagram, sent.to).unwrap();
         }
@@ -289,10 +280,7 @@ fn a_server_killed_and_restarted_is_asked_for_a_new_relay() {
     engine.run("the loss", |e| e.lost.iter().any(|c| c.kind == Kind::Relay));
     engine.run("a new relay", |e| e.relay().is_some());
     engine.run("permission", |e| e.send(address, b"again", 5).is_some());
-    assert_eq!(
-        receive(&viewer),
-        (b"again".to_vec(), engine.relay().unwrap())
-    );
+    assert_eq!(receive(&viewer), (b"again".to_vec(), engine.relay().unwrap()));
 
     // Killed for good: the candidates disappear when its silence has lasted 40 s.
     coturn.kill();

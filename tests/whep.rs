@@ -88,13 +88,7 @@ fn w01_get_and_head_answer_without_content() {
         assert_eq!(names(&read), names(&head));
     }
     let unknown = format!("/whep/{}", "0".repeat(32));
-    for url in [
-        unknown.as_str(),
-        "/whep/other",
-        "/whep/../whep",
-        "/whep/%ff",
-        "/whep/%00",
-    ] {
+    for url in [unknown.as_str(), "/whep/other", "/whep/../whep", "/whep/%ff", "/whep/%00"] {
         assert_eq!(get(house.address, url).status, 404, "{url}");
     }
 }
@@ -104,21 +98,12 @@ fn w02_only_sdp_that_can_be_used_is_taken() {
     let house = House::new();
     let offer = Offered::new().sdp;
     for kind in ["text/plain", "application/json", "application/sdpx", ""] {
-        let reply = ask(
-            house.address,
-            "POST",
-            "/whep",
-            &[("Content-Type", kind)],
-            &offer,
-        );
+        let reply = ask(house.address, "POST", "/whep", &[("Content-Type", kind)], &offer);
         assert_eq!(reply.status, 415, "{kind}");
         assert_eq!(reply.header("accept-post"), "application/sdp");
     }
     let parameters = [("Content-Type", "Application/SDP; charset=utf-8")];
-    assert_eq!(
-        ask(house.address, "POST", "/whep", &parameters, &offer).status,
-        201
-    );
+    assert_eq!(ask(house.address, "POST", "/whep", &parameters, &offer).status, 201);
     let cut = offer.split("m=").next().expect("its session part");
     for bad in ["", "hello", "v=0\r\n", cut, "v=0\r\nnonsense\r\n"] {
         let reply = post(house.address, bad);
@@ -135,22 +120,10 @@ fn w03_an_accepted_offer_is_created() {
         assert_eq!(reply.status, 201);
         assert_eq!(reply.header("content-type"), "application/sdp");
         assert!(reply.body.starts_with("v=0\r\n"));
-        let id = reply
-            .header("location")
-            .strip_prefix("/whep/")
-            .expect("a session's path");
-        assert!(
-            id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()),
-            "{id}"
-        );
+        let id = reply.header("location").strip_prefix("/whep/").expect("a session's path");
+        assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     }
-    let reply = ask(
-        house.address,
-        "POST",
-        "/whep/garage",
-        &[SDP],
-        &Offered::new().sdp,
-    );
+    let reply = ask(house.address, "POST", "/whep/garage", &[SDP], &Offered::new().sdp);
     assert_eq!(reply.status, 404);
 }
 
@@ -169,9 +142,7 @@ fn w05_the_answer_sends_only_and_offers_that_receive_nothing_are_refused() {
     let session = Session::open(house.address);
     assert!(session.answer.contains("\r\na=sendonly\r\n"));
     for direction in ["sendonly", "inactive"] {
-        let offer = session
-            .offer
-            .replace("a=recvonly", &format!("a={direction}"));
+        let offer = session.offer.replace("a=recvonly", &format!("a={direction}"));
         assert_ne!(offer, session.offer);
         assert_eq!(post(house.address, &offer).status, 400, "{direction}");
     }
@@ -179,10 +150,7 @@ fn w05_the_answer_sends_only_and_offers_that_receive_nothing_are_refused() {
 
 #[test]
 fn w06_without_a_source_there_is_a_conflict_and_a_time_to_come_back() {
-    let house = House::build(Plan {
-        source: Source::Ended,
-        ..Plan::default()
-    });
+    let house = House::build(Plan { source: Source::Ended, ..Plan::default() });
     let reply = post(house.address, &Offered::new().sdp);
     assert_eq!(reply.status, 409);
     assert!(reply.header("retry-after").parse::<u32>().expect("seconds") > 0);
@@ -206,15 +174,7 @@ fn w08_delete_ends_the_session_and_tells_the_viewer() {
     let session = Session::of(house.address, offered.sdp.clone());
     let mut peer = offered.accept(&session.answer, None);
     peer.run_until("connected", |seen| seen.connected);
-    let delete = || {
-        ask(
-            house.address,
-            "DELETE",
-            &session.url,
-            &[("If-Match", "\"other\"")],
-            "",
-        )
-    };
+    let delete = || ask(house.address, "DELETE", &session.url, &[("If-Match", "\"other\"")], "");
     assert_eq!(delete().status, 200);
     peer.run_until("goodbye", |seen| seen.closed);
     wait_for("the session to end", || !session.is_open());
@@ -241,17 +201,11 @@ fn w10_a_patch_that_is_no_fragment_is_refused() {
     let tag = ("If-Match", session.etag.as_str());
     let reply = session.patch(&[("Content-Type", "application/sdp"), tag], "a=x\r\n");
     assert_eq!(reply.status, 415);
-    assert_eq!(
-        reply.header("accept-patch"),
-        "application/trickle-ice-sdpfrag"
-    );
+    assert_eq!(reply.header("accept-patch"), "application/trickle-ice-sdpfrag");
     let reply = session.patch(&[FRAGMENT, tag], "hello");
     assert_eq!(reply.status, 400);
     assert!(reply.detail().contains("line 1"), "{}", reply.detail());
-    let gone = Session {
-        url: format!("/whep/{}", "f".repeat(32)),
-        ..Session::open(house.address)
-    };
+    let gone = Session { url: format!("/whep/{}", "f".repeat(32)), ..Session::open(house.address) };
     assert_eq!(gone.trickle(&[HOST]).status, 404);
 }
 
@@ -268,10 +222,7 @@ fn w12_each_ice_session_has_a_strong_entity_tag() {
     let house = House::new();
     let (one, other) = (Session::open(house.address), Session::open(house.address));
     for tag in [&one.etag, &other.etag] {
-        assert!(
-            tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'),
-            "{tag}"
-        );
+        assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "{tag}");
     }
     assert_ne!(one.etag, other.etag);
 }
@@ -316,10 +267,7 @@ fn w16_a_restart_gives_new_credentials_and_a_new_tag() {
     let mut session = Session::open(house.address);
     let reply = session.restart();
     assert_eq!(reply.status, 200);
-    assert_eq!(
-        reply.header("content-type"),
-        "application/trickle-ice-sdpfrag"
-    );
+    assert_eq!(reply.header("content-type"), "application/trickle-ice-sdpfrag");
     let lines = |text: &str, name: &str| -> Vec<String> {
         let found = text.lines().filter(|l| l.starts_with(name));
         found.map(str::to_owned).collect()
@@ -330,10 +278,7 @@ fn w16_a_restart_gives_new_credentials_and_a_new_tag() {
     }
     for name in ["a=ice-options:", "a=ice-lite", "a=ice-pacing:"] {
         let new = lines(&reply.body, name);
-        assert!(
-            new.is_empty() || new == lines(&session.answer, name),
-            "{name}"
-        );
+        assert!(new.is_empty() || new == lines(&session.answer, name), "{name}");
     }
     assert!(!lines(&reply.body, "a=candidate:").is_empty());
     let new = reply.header("etag").to_owned();
@@ -368,9 +313,7 @@ fn w18_the_answer_holds_every_candidate() {
     let house = House::new();
     let answer = Session::open(house.address).answer;
     let port = house.rtc.port().to_string();
-    let hosts = answer
-        .lines()
-        .filter(|l| l.starts_with("a=candidate:") && l.ends_with("typ host"));
+    let hosts = answer.lines().filter(|l| l.starts_with("a=candidate:") && l.ends_with("typ host"));
     let ours: Vec<&str> = hosts.filter(|l| l.contains(&port)).collect();
     assert!(!ours.is_empty(), "{answer}");
     assert!(answer.contains("\r\na=end-of-candidates\r\n"));
@@ -413,10 +356,7 @@ fn w22_nothing_is_redirected() {
 
 #[test]
 fn w23_one_viewer_too_many_is_told_when_to_come_back() {
-    let house = House::build(Plan {
-        max_viewers: 1,
-        ..Plan::default()
-    });
+    let house = House::build(Plan { max_viewers: 1, ..Plan::default() });
     let offered = Offered::new();
     let session = Session::of(house.address, offered.sdp.clone());
     let mut peer = offered.accept(&session.answer, None);
@@ -468,30 +408,15 @@ fn w24_ice_servers_are_linked() {
 fn w25_a_bearer_token_lets_one_watch() {
     let token = "zQ7-token-0123456789";
     let house = House::build(Plan {
-        auth: Auth::Set(Credentials {
-            password: None,
-            tokens: vec![Secret::new(token)],
-        }),
+        auth: Auth::Set(Credentials { password: None, tokens: vec![Secret::new(token)] }),
         ..Plan::default()
     });
     let offer = Offered::new().sdp;
     let reply = post(house.address, &offer);
-    assert_eq!(
-        (reply.status, reply.header("www-authenticate")),
-        (401, "Bearer")
-    );
-    for wrong in [
-        "Bearer zQ7-token-0123456788",
-        "Bearer",
-        "Basic enE3",
-        "Bearer ",
-    ] {
+    assert_eq!((reply.status, reply.header("www-authenticate")), (401, "Bearer"));
+    for wrong in ["Bearer zQ7-token-0123456788", "Bearer", "Basic enE3", "Bearer "] {
         let headers = [SDP, ("Authorization", wrong)];
-        assert_eq!(
-            ask(house.address, "POST", "/whep", &headers, &offer).status,
-            401,
-            "{wrong}"
-        );
+        assert_eq!(ask(house.address, "POST", "/whep", &headers, &offer).status, 401, "{wrong}");
     }
     let bearer = ("Authorization", &*format!("Bearer {token}"));
     let reply = ask(house.address, "POST", "/whep", &[SDP, bearer], &offer);
@@ -505,18 +430,9 @@ fn w25_a_bearer_token_lets_one_watch() {
 #[test]
 fn w26_unknown_extensions_are_ignored() {
     let house = House::new();
-    let headers = [
-        SDP,
-        ("Link", "<x>; rel=\"urn:ietf:params:whep:ext:example\""),
-        ("X-What", "?"),
-    ];
-    let offer = Offered::new()
-        .sdp
-        .replacen("\r\nm=", "\r\na=x-unknown:1\r\nm=", 1);
-    assert_eq!(
-        ask(house.address, "POST", "/whep?x=y", &headers, &offer).status,
-        201
-    );
+    let headers = [SDP, ("Link", "<x>; rel=\"urn:ietf:params:whep:ext:example\""), ("X-What", "?")];
+    let offer = Offered::new().sdp.replacen("\r\nm=", "\r\na=x-unknown:1\r\nm=", 1);
+    assert_eq!(ask(house.address, "POST", "/whep?x=y", &headers, &offer).status, 201);
 }
 
 #[test]

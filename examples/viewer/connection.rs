@@ -52,9 +52,8 @@ impl Connection {
 
         // A camera's candidates are addresses, not .local names; and where the network has no
         // multicast, listening for such names would fail.
-        let settings = SettingEngineBuilder::new()
-            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
-            .build();
+        let settings =
+            SettingEngineBuilder::new().with_multicast_dns_mode(MulticastDnsMode::Disabled).build();
 
         let (sender, events) = mpsc::unbounded_channel();
         let peer = PeerConnectionBuilder::new()
@@ -69,12 +68,8 @@ impl Connection {
             direction: RTCRtpTransceiverDirection::Recvonly,
             ..Default::default()
         };
-        peer.add_transceiver_from_kind(RtpCodecKind::Video, Some(receive_only))
-            .await?;
-        Ok(Self {
-            peer: Box::new(peer),
-            events,
-        })
+        peer.add_transceiver_from_kind(RtpCodecKind::Video, Some(receive_only)).await?;
+        Ok(Self { peer: Box::new(peer), events })
     }
 
     /// The offer, complete with candidates: they are there at once, so there is nothing to
@@ -83,11 +78,7 @@ impl Connection {
         let offer = self.peer.create_offer(None).await?;
         self.peer.set_local_description(offer).await?;
         while !matches!(self.next_event().await?, Event::Gathered) {}
-        let offer = self
-            .peer
-            .local_description()
-            .await
-            .context("no offer was made")?;
+        let offer = self.peer.local_description().await.context("no offer was made")?;
         Ok(offer.sdp)
     }
 
@@ -95,10 +86,7 @@ impl Connection {
     pub async fn accept(&mut self, answer: &str) -> anyhow::Result<()> {
         let answer = RTCSessionDescription::answer(answer.to_owned())
             .context("the camera's answer cannot be read")?;
-        self.peer
-            .set_remote_description(answer)
-            .await
-            .context("the camera's answer does not fit")
+        self.peer.set_remote_description(answer).await.context("the camera's answer does not fit")
     }
 
     /// Waits for the video to begin.
@@ -149,10 +137,7 @@ impl Stream {
     /// for one more: the camera makes at most two a second, whoever asks.
     pub async fn request_key_picture(&self) -> anyhow::Result<()> {
         for media_ssrc in self.0.ssrcs().await {
-            let request = PictureLossIndication {
-                sender_ssrc: 0,
-                media_ssrc,
-            };
+            let request = PictureLossIndication { sender_ssrc: 0, media_ssrc };
             self.0.write_rtcp(vec![Box::new(request)]).await?;
         }
         Ok(())
@@ -185,10 +170,8 @@ impl PeerConnectionEventHandler for Handler {
 /// H.264 in packetization mode 1 (single NAL units, STAP-A and FU-A: RFC 6184 §6.3), which
 /// cameras need because a picture is larger than a packet.
 fn h264(payload_type: u8, profile_level: &str) -> RTCRtpCodecParameters {
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback {
-        typ: typ.into(),
-        parameter: parameter.into(),
-    };
+    let feedback =
+        |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
     RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
             mime_type: MIME_TYPE_H264.into(),

@@ -73,9 +73,7 @@ async fn watch(options: &Options) -> anyhow::Result<()> {
     // leads there is enough. A viewer behind a NAT of its own needs no more: the camera sees
     // where its packets come from.
     let mut connection = Connection::new(camera.local_address()?).await?;
-    let session = camera
-        .offer(options.door, connection.offer().await?)
-        .await?;
+    let session = camera.offer(options.door, connection.offer().await?).await?;
     eprintln!("watching {}", options.camera);
 
     let watched = async {

@@ -51,9 +51,7 @@ impl Default for Pictures {
             builder: SampleBuilder::new(MOST_PACKETS, H264Packet::default(), CLOCK_RATE)
                 .with_max_time_delay(LONGEST_WAIT),
             // The camera begins each session with a key picture: no need to ask for the first.
-            state: State::NeedsKeyPicture {
-                asked: Some(Instant::now()),
-            },
+            state: State::NeedsKeyPicture { asked: Some(Instant::now()) },
         }
     }
 }
@@ -103,11 +101,7 @@ impl From<Sample> for Picture {
         let has = |wanted| nals(&sample.data).any(|nal| NalType::of(nal) == wanted);
         // An IDR picture without its parameter sets is of no use to somebody who joins.
         let key = has(NalType::Idr) && has(NalType::Sps) && has(NalType::Pps);
-        Self {
-            data: sample.data,
-            time: sample.packet_timestamp,
-            key,
-        }
+        Self { data: sample.data, time: sample.packet_timestamp, key }
     }
 }
 

@@ -40,12 +40,7 @@ pub struct Saved {
 
 impl fmt::Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} pictures, {:.1} s",
-            self.pictures,
-            self.length.as_secs_f64()
-        )
+        write!(f, "{} pictures, {:.1} s", self.pictures, self.length.as_secs_f64())
     }
 }
 
@@ -60,19 +55,12 @@ impl Recording {
             Some("mp4") => Format::Mp4(Box::new(Mp4::new(create()?)?)),
             _ => bail!("{}: the name must end in .mp4 or .h264", path.display()),
         };
-        Ok(Self {
-            format,
-            pictures: 0,
-            length: 0,
-            latest: None,
-        })
+        Ok(Self { format, pictures: 0, length: 0, latest: None })
     }
 
     pub fn write(&mut self, picture: &Picture) -> anyhow::Result<()> {
         // RTP time wraps around every 13 hours; differences do not mind.
-        let since_latest = picture
-            .time
-            .wrapping_sub(self.latest.unwrap_or(picture.time));
+        let since_latest = picture.time.wrapping_sub(self.latest.unwrap_or(picture.time));
         let written = match &mut self.format {
             Format::AnnexB(out) => out.write_all(&picture.data).map_err(Into::into),
             Format::Mp4(mp4) => mp4.write(picture, since_latest),
@@ -94,10 +82,7 @@ impl Recording {
             Format::AnnexB(out) => out.flush()?,
             Format::Mp4(mp4) => mp4.finish().context("cannot finish the file")?,
         }
-        Ok(Saved {
-            pictures: self.pictures,
-            length: self.length(),
-        })
+        Ok(Saved { pictures: self.pictures, length: self.length() })
     }
 }
 
@@ -123,20 +108,12 @@ impl Mp4 {
         let head = muxer.initial_boxes_bytes();
         file.write_all(head)?;
         let position = head.len() as u64;
-        Ok(Self {
-            file,
-            muxer,
-            position,
-            pending: None,
-        })
+        Ok(Self { file, muxer, position, pending: None })
     }
 
     fn write(&mut self, picture: &Picture, since_latest: u32) -> anyhow::Result<()> {
         if let Some(previous) = self.pending.take() {
-            self.muxer.append_sample(&Sample {
-                duration: since_latest,
-                ..previous
-            })?;
+            self.muxer.append_sample(&Sample { duration: since_latest, ..previous })?;
         }
         // MP4 has lengths where a byte stream has start codes (ISO/IEC 14496-15 §5.3.2).
         let mut data = Vec::with_capacity(picture.data.len() + 16);
@@ -147,10 +124,7 @@ impl Mp4 {
         self.file.write_all(&data)?;
         self.pending = Some(Sample {
             track_kind: TrackKind::Video,
-            sample_entry: picture
-                .key
-                .then(|| description(&picture.data))
-                .transpose()?,
+            sample_entry: picture.key.then(|| description(&picture.data)).transpose()?,
             keyframe: picture.key,
             timescale: TIMESCALE,
             duration: ONE_PICTURE,
@@ -178,10 +152,7 @@ impl Mp4 {
 /// picture.
 fn description(key_picture: &[u8]) -> anyhow::Result<SampleEntry> {
     let all = |wanted| -> Vec<Vec<u8>> {
-        nals(key_picture)
-            .filter(|n| NalType::of(n) == wanted)
-            .map(Into::into)
-            .collect()
+        nals(key_picture).filter(|n| NalType::of(n) == wanted).map(Into::into).collect()
     };
     let sps_list = all(NalType::Sps);
     let sps = SpsInfo::parse(sps_list.first().context("a key picture without an SPS")?)?;

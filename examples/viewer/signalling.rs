@@ -41,9 +41,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 impl Camera {
     pub fn new(address: &str, token: Option<&str>) -> anyhow::Result<Self> {
-        let address: Uri = address
-            .parse()
-            .with_context(|| format!("{address} is no address"))?;
+        let address: Uri = address.parse().with_context(|| format!("{address} is no address"))?;
         if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
             bail!("{address}: expected an address like http://192.0.2.7:8000/");
         }
@@ -58,25 +56,14 @@ impl Camera {
             .build()
             .new_agent();
         let authorization = token.map(|token| format!("Bearer {token}"));
-        Ok(Self {
-            address,
-            authorization,
-            agent,
-        })
+        Ok(Self { address, authorization, agent })
     }
 
     /// This machine's address as the camera sees it.
     pub fn local_address(&self) -> anyhow::Result<IpAddr> {
-        let host = self
-            .address
-            .host()
-            .unwrap_or_default()
-            .trim_matches(['[', ']']);
+        let host = self.address.host().unwrap_or_default().trim_matches(['[', ']']);
         let https = self.address.scheme_str() == Some("https");
-        let port = self
-            .address
-            .port_u16()
-            .unwrap_or(if https { 443 } else { 80 });
+        let port = self.address.port_u16().unwrap_or(if https { 443 } else { 80 });
         let camera = (host, port)
             .to_socket_addrs()
             .ok()
@@ -88,9 +75,7 @@ impl Camera {
         };
         // To connect a UDP socket sends nothing; it only looks up the way.
         let socket = UdpSocket::bind((any, 0))?;
-        socket
-            .connect(camera)
-            .with_context(|| format!("there is no way to {camera}"))?;
+        socket.connect(camera).with_context(|| format!("there is no way to {camera}"))?;
         Ok(socket.local_addr()?.ip())
     }
 
@@ -103,41 +88,26 @@ impl Camera {
                 ("/offer", "application/json", body)
             }
         };
-        let answer = accepted(
-            self.ask(Method::POST, self.at(path)?, media_type, body)
-                .await?,
-        )?;
+        let answer = accepted(self.ask(Method::POST, self.at(path)?, media_type, body).await?)?;
         let (resource, answer) = match door {
             Door::Whep => {
-                let resource = answer
-                    .headers()
-                    .get("location")
-                    .and_then(|l| l.to_str().ok());
+                let resource = answer.headers().get("location").and_then(|l| l.to_str().ok());
                 (resource.map(ToOwned::to_owned), answer.into_body())
             }
             Door::Offer => {
                 let answer: Value = serde_json::from_str(answer.body())?;
                 let field = |name: &str| answer[name].as_str().map(ToOwned::to_owned);
-                (
-                    field("resource"),
-                    field("sdp").context("the answer has no sdp")?,
-                )
+                (field("resource"), field("sdp").context("the answer has no sdp")?)
             }
         };
         let resource = resource.context("the camera did not say where the session is")?;
-        Ok(Session {
-            resource: self.at(&resource)?,
-            answer,
-            camera: self.clone(),
-        })
+        Ok(Session { resource: self.at(&resource)?, answer, camera: self.clone() })
     }
 
     /// The address of `path` at this camera. Where `Location` is a whole address, that one.
     fn at(&self, path: &str) -> anyhow::Result<Uri> {
         if path.contains("://") {
-            return path
-                .parse()
-                .with_context(|| format!("{path} is no address"));
+            return path.parse().with_context(|| format!("{path} is no address"));
         }
         let mut parts = self.address.clone().into_parts();
         parts.path_and_query = Some(path.parse().with_context(|| format!("{path} is no path"))?);
@@ -151,10 +121,8 @@ impl Camera {
         media_type: &str,
         body: String,
     ) -> anyhow::Result<Response<String>> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&uri)
-            .header("content-type", media_type);
+        let mut request =
+            Request::builder().method(method).uri(&uri).header("content-type", media_type);
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
@@ -186,12 +154,8 @@ impl Session {
 
     /// Gives the place back. The camera would find out by itself, but later.
     pub async fn end(self) -> anyhow::Result<()> {
-        let Self {
-            camera, resource, ..
-        } = self;
-        let ended = camera
-            .ask(Method::DELETE, resource, "application/sdp", String::new())
-            .await?;
+        let Self { camera, resource, .. } = self;
+        let ended = camera.ask(Method::DELETE, resource, "application/sdp", String::new()).await?;
         // Not found: it was over already.
         if ended.status() != StatusCode::NOT_FOUND {
             accepted(ended).context("the session could not be ended")?;

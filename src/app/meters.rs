@@ -22,43 +22,15 @@ impl Meters for House {
             help,
             value: Value::Counter(counter.load(Ordering::Relaxed)),
         };
-        let gauge = |name, help, value| Sample {
-            name,
-            help,
-            value: Value::Gauge(value),
-        };
+        let gauge = |name, help, value| Sample { name, help, value: Value::Gauge(value) };
         let encode_seconds = c.encode_nanos.load(Ordering::Relaxed) as f64 / 1e9;
         let mut samples = vec![
-            counter(
-                "frames_captured",
-                "Raw pictures taken from the camera",
-                &c.captured,
-            ),
-            counter(
-                "frames_dropped",
-                "Raw pictures dropped for newer ones",
-                &c.dropped,
-            ),
-            counter(
-                "frames_encoded",
-                "Raw pictures encoded, cards included",
-                &c.encoded,
-            ),
-            counter(
-                "camera_losses",
-                "Times the camera was lost",
-                &c.camera_losses,
-            ),
-            counter(
-                "encoder_restarts",
-                "Times the encoder was made anew",
-                &c.encoder_restarts,
-            ),
-            gauge(
-                "encode_seconds",
-                "Time spent encoding since the start",
-                encode_seconds,
-            ),
+            counter("frames_captured", "Raw pictures taken from the camera", &c.captured),
+            counter("frames_dropped", "Raw pictures dropped for newer ones", &c.dropped),
+            counter("frames_encoded", "Raw pictures encoded, cards included", &c.encoded),
+            counter("camera_losses", "Times the camera was lost", &c.camera_losses),
+            counter("encoder_restarts", "Times the encoder was made anew", &c.encoder_restarts),
+            gauge("encode_seconds", "Time spent encoding since the start", encode_seconds),
             Sample {
                 name: "frame_bytes_copied",
                 help: "Bytes of raw picture written anew between camera and encoder",

@@ -145,14 +145,7 @@ impl Picket {
     /// # Errors
     /// When the system does not let it listen to signals.
     pub fn run(self) -> Result<(), PicketError> {
-        let Self {
-            runtime,
-            mut pipeline,
-            rtc,
-            server,
-            mut reload,
-            stop,
-        } = self;
+        let Self { runtime, mut pipeline, rtc, server, mut reload, stop } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -234,15 +227,7 @@ impl Builder {
     /// # Errors
     /// When something the configuration asks for cannot be had; the message says what to do.
     pub fn build(self) -> Result<Picket, PicketError> {
-        let Self {
-            config,
-            file,
-            sets,
-            camera,
-            transforms,
-            routes,
-            layers,
-        } = self;
+        let Self { config, file, sets, camera, transforms, routes, layers } = self;
         if config.http.tls.is_some() {
             return Err(PicketError::NoTls);
         }
@@ -281,21 +266,9 @@ impl Builder {
             config,
             file,
             sets,
-            reload::Reached {
-                live,
-                auth,
-                rtc: rtc.clone(),
-                ice_servers,
-            },
+            reload::Reached { live, auth, rtc: rtc.clone(), ice_servers },
         );
-        Ok(Picket {
-            runtime,
-            pipeline,
-            rtc,
-            server,
-            reload,
-            stop: watch::Sender::new(false),
-        })
+        Ok(Picket { runtime, pipeline, rtc, server, reload, stop: watch::Sender::new(false) })
     }
 }
 

@@ -41,10 +41,9 @@ pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Came
         )),
         Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
         Source::V4l2(_) => Box::new(Unavailable::feature("v4l2", "USB cameras")),
-        Source::Url(_) | Source::Page(_) | Source::Gst(_) => Box::new(Unavailable::feature(
-            "gstreamer",
-            "network streams and pipelines",
-        )),
+        Source::Url(_) | Source::Page(_) | Source::Gst(_) => {
+            Box::new(Unavailable::feature("gstreamer", "network streams and pipelines"))
+        }
     };
     (name, camera)
 }
@@ -58,14 +57,8 @@ pub(super) enum Touched {
 
 impl Touched {
     pub(super) fn by(config: &Config, steps_of_the_program: usize) -> Self {
-        let TransformSettings {
-            rotation,
-            hflip,
-            vflip,
-            frame_size_reduction,
-            overlay,
-            ..
-        } = transform(config);
+        let TransformSettings { rotation, hflip, vflip, frame_size_reduction, overlay, .. } =
+            transform(config);
         let untouched = rotation == Rotation::None
             && !hflip
             && !vflip
@@ -81,14 +74,8 @@ pub(super) fn warn_of_what_is_not_done(config: &Config) {
     let camera = &config.camera;
     let not_done = [
         ("camera.stabilize", camera.stabilize),
-        (
-            "camera.colorspace",
-            camera.colorspace != config::Colorspace::default(),
-        ),
-        (
-            "camera.controls",
-            camera.controls != config::Controls::default(),
-        ),
+        ("camera.colorspace", camera.colorspace != config::Colorspace::default()),
+        ("camera.controls", camera.controls != config::Controls::default()),
         ("webrtc.tcp", config.webrtc.tcp),
     ];
     for (key, _) in not_done.iter().filter(|(_, set)| *set) {
@@ -123,11 +110,7 @@ pub(super) fn transform(config: &Config) -> TransformSettings {
 }
 
 fn overlay(config: &Config) -> Option<OverlaySettings> {
-    let config::Overlay {
-        text,
-        time,
-        position,
-    } = &config.camera.overlay;
+    let config::Overlay { text, time, position } = &config.camera.overlay;
     (text.is_some() || *time).then(|| OverlaySettings {
         text: text.clone().unwrap_or_default(),
         time_format: time.then(|| "%Y-%m-%d %H:%M:%S".into()),
@@ -226,13 +209,7 @@ pub(super) fn http(
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
-    let Rooms {
-        hub,
-        rtc,
-        auth,
-        site,
-        ice_servers,
-    } = rooms;
+    let Rooms { hub, rtc, auth, site, ice_servers } = rooms;
     http::Parts {
         snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
         meters: vec![Box::new(house)],
@@ -243,12 +220,7 @@ pub(super) fn http(
         pages: site,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
-            allowed_hosts: config
-                .http
-                .allowed_hosts
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            allowed_hosts: config.http.allowed_hosts.iter().map(ToString::to_string).collect(),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
             ice_servers,
             sharing: if config.stream.live_broadcast {
@@ -264,17 +236,11 @@ pub(super) fn http(
 pub(super) fn own_ice_servers(config: &Config) -> Vec<IceServer> {
     let servers = ice_servers(config).into_iter();
     servers
-        .map(
-            |http::IceServer {
-                 urls,
-                 username,
-                 credential,
-             }| IceServer {
-                urls,
-                username,
-                credential,
-            },
-        )
+        .map(|http::IceServer { urls, username, credential }| IceServer {
+            urls,
+            username,
+            credential,
+        })
         .collect()
 }
 

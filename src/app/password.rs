@@ -35,12 +35,8 @@ fn store(file: &Path, hash: &PasswordHash) -> Result<(), String> {
     let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
         format!("it is not TOML as it stands ({})", e.message())
     })?;
-    let auth = document
-        .entry("auth")
-        .or_insert_with(|| Item::Table(Table::new()));
-    let auth = auth
-        .as_table_like_mut()
-        .ok_or("its `auth` is not a section")?;
+    let auth = document.entry("auth").or_insert_with(|| Item::Table(Table::new()));
+    let auth = auth.as_table_like_mut().ok_or("its `auth` is not a section")?;
     auth.remove("password");
     auth.insert("password_hash", value(hash.expose()));
     replace(file, document.to_string().as_bytes()).map_err(|e| e.to_string())
@@ -60,10 +56,7 @@ fn replace(file: &Path, contents: &[u8]) -> std::io::Result<()> {
     out.write_all(contents)?;
     out.sync_all()?;
     std::fs::rename(&new, file)?;
-    let folder = file
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder)?.sync_all()
 }
 
@@ -82,32 +75,20 @@ mod tests {
         let hash = PasswordHash::of("a new password").unwrap();
         ConfigFile(Some(file.clone())).store(&hash).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(
-            text.contains("# my camera") && text.contains("fps = 25 # slow"),
-            "{text}"
-        );
+        assert!(text.contains("# my camera") && text.contains("fps = 25 # slow"), "{text}");
         assert!(!text.contains("old one"), "{text}");
         let Auth::Set(credentials) = Config::load(text.as_bytes(), "f").config.auth else {
             panic!("{text}")
         };
-        let crate::config::Password::Hash(read) = credentials.password.unwrap() else {
-            panic!()
-        };
+        let crate::config::Password::Hash(read) = credentials.password.unwrap() else { panic!() };
         assert!(read.verify("a new password"));
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_told() {
         let hash = PasswordHash::of("a new password").unwrap();
-        let error = ConfigFile(Some("/dev/null/config.toml".into()))
-            .store(&hash)
-            .unwrap_err();
+        let error = ConfigFile(Some("/dev/null/config.toml".into())).store(&hash).unwrap_err();
         assert!(error.contains("/dev/null/config.toml"), "{error}");
-        assert!(
-            ConfigFile(None)
-                .store(&hash)
-                .unwrap_err()
-                .contains("--config")
-        );
+        assert!(ConfigFile(None).store(&hash).unwrap_err().contains("--config"));
     }
 }

@@ -40,13 +40,7 @@ impl Reload {
         reached: Reached,
     ) -> Self {
         let watch = Watch::new(file.as_deref().and_then(stamp));
-        Self {
-            config,
-            file,
-            sets,
-            watch,
-            reached,
-        }
+        Self { config, file, sets, watch, reached }
     }
 
     /// Looks whether the file has changed, and reads it if so.
@@ -87,10 +81,7 @@ impl Reload {
         }
         if self.config.webrtc.ice_servers != new.webrtc.ice_servers {
             self.reached.ice_servers.set(parts::ice_servers(&new));
-            self.reached
-                .rtc
-                .set_ice_servers(parts::own_ice_servers(&new))
-                .await;
+            self.reached.rtc.set_ice_servers(parts::own_ice_servers(&new)).await;
         }
         for name in &changes.live {
             log::info!("{name} has changed");
@@ -119,11 +110,7 @@ pub(super) fn load(
             }
         },
     );
-    let Loaded {
-        mut config,
-        mut problems,
-        ..
-    } = loaded.or_last_good(last_good);
+    let Loaded { mut config, mut problems, .. } = loaded.or_last_good(last_good);
     for set in sets {
         problems.extend(config.apply_set(set).err().into_iter().flatten());
     }
@@ -132,8 +119,5 @@ pub(super) fn load(
 
 fn stamp(file: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(file).ok()?;
-    Some(Stamp {
-        modified: metadata.modified().ok()?,
-        len: metadata.len(),
-    })
+    Some(Stamp { modified: metadata.modified().ok()?, len: metadata.len() })
 }

@@ -26,10 +26,7 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     pub(super) fn new(hub: Hub) -> Self {
-        Self {
-            hub,
-            last: Arc::default(),
-        }
+        Self { hub, last: Arc::default() }
     }
 
     /// The newest key picture, after making sure there is a fresh one. Being a viewer for that
@@ -76,9 +73,7 @@ impl Snapshotter for Snapshots {
 
 fn develop(key: &Published) -> Result<Bytes, NoPicture> {
     let mut decoder = Decoder::new().map_err(|e| NoPicture(e.to_string()))?;
-    let decoded = decoder
-        .decode(&key.unit)
-        .map_err(|e| NoPicture(e.to_string()))?;
+    let decoded = decoder.decode(&key.unit).map_err(|e| NoPicture(e.to_string()))?;
     // Outside baseline the decoder waits for more before it gives the first picture out.
     let frame = decoded.or_else(|| decoder.flush().into_iter().next());
     let frame = frame.ok_or_else(|| NoPicture("the key picture does not decode".into()))?;
@@ -122,13 +117,7 @@ mod tests {
 
     #[test]
     fn video_range_becomes_full_range() {
-        assert_eq!(
-            [full(16, 219), full(235, 219), full(0, 219), full(255, 219)],
-            [0, 255, 0, 255]
-        );
-        assert_eq!(
-            [full(128, 224), full(16, 224), full(240, 224)],
-            [128, 0, 255]
-        );
+        assert_eq!([full(16, 219), full(235, 219), full(0, 219), full(255, 219)], [0, 255, 0, 255]);
+        assert_eq!([full(128, 224), full(16, 224), full(240, 224)], [128, 0, 255]);
     }
 }

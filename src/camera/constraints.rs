@@ -30,22 +30,13 @@ pub struct Mode {
 pub fn nearest(modes: &[Mode], wanted: &Constraints) -> Option<Mode> {
     let distance = |mode: &Mode| {
         let far = |want: Option<f64>, have: f64| {
-            want.map_or(0.0, |w| {
-                if w == have {
-                    0.0
-                } else {
-                    (w - have).abs() / w.max(have)
-                }
-            })
+            want.map_or(0.0, |w| if w == have { 0.0 } else { (w - have).abs() / w.max(have) })
         };
         far(wanted.width.map(f64::from), f64::from(mode.width))
             + far(wanted.height.map(f64::from), f64::from(mode.height))
             + far(wanted.fps, mode.fps)
     };
-    modes
-        .iter()
-        .copied()
-        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    modes.iter().copied().min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
 #[cfg(test)]
@@ -53,26 +44,10 @@ mod tests {
     use super::*;
 
     const MODES: [Mode; 4] = [
-        Mode {
-            width: 1280,
-            height: 720,
-            fps: 30.0,
-        },
-        Mode {
-            width: 1920,
-            height: 1080,
-            fps: 30.0,
-        },
-        Mode {
-            width: 640,
-            height: 480,
-            fps: 30.0,
-        },
-        Mode {
-            width: 640,
-            height: 480,
-            fps: 90.0,
-        },
+        Mode { width: 1280, height: 720, fps: 30.0 },
+        Mode { width: 1920, height: 1080, fps: 30.0 },
+        Mode { width: 640, height: 480, fps: 30.0 },
+        Mode { width: 640, height: 480, fps: 90.0 },
     ];
 
     fn pick(
@@ -80,11 +55,7 @@ mod tests {
         height: impl Into<Option<u32>>,
         fps: impl Into<Option<f64>>,
     ) -> Mode {
-        let wanted = Constraints {
-            width: width.into(),
-            height: height.into(),
-            fps: fps.into(),
-        };
+        let wanted = Constraints { width: width.into(), height: height.into(), fps: fps.into() };
         nearest(&MODES, &wanted).unwrap()
     }
 

@@ -37,15 +37,8 @@ struct Running {
     number: u64,
 }
 
-const SIZES: [(u32, u32); 7] = [
-    (1280, 720),
-    (1920, 1080),
-    (1024, 768),
-    (854, 480),
-    (640, 480),
-    (640, 360),
-    (320, 240),
-];
+const SIZES: [(u32, u32); 7] =
+    [(1280, 720), (1920, 1080), (1024, 768), (854, 480), (640, 480), (640, 360), (320, 240)];
 const RATES: [f64; 8] = [30.0, 60.0, 50.0, 25.0, 24.0, 15.0, 10.0, 5.0];
 
 impl Pattern {
@@ -139,19 +132,9 @@ impl Canvas {
         for step in 0..16 {
             let (left, right) = (width * step / 16, width * (step + 1) / 16);
             let grey = (16 + step * 219 / 15) as u8;
-            picture.rect(
-                left,
-                bars_top + bars_height,
-                right - left,
-                height / 24,
-                (grey, 128, 128),
-            );
+            picture.rect(left, bars_top + bars_height, right - left, height / 24, (grey, 128, 128));
         }
-        Self {
-            width,
-            height,
-            background,
-        }
+        Self { width, height, background }
     }
 
     fn draw(&self, number: u64, time: MediaTime, pool: &FramePool) -> Result<Frame, CameraError> {
@@ -159,20 +142,12 @@ impl Canvas {
         let mut buffer = pool.take(self.background.len());
         buffer.copy_from_slice(&self.background);
         let mut picture = Picture::new(width, height, &mut buffer);
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
 
         let digit = height / 8;
         let clock = clock_text(wall);
         picture.text(&clock, width / 2, height * 46 / 100, digit, INK);
-        picture.text(
-            &format!("{number:08}"),
-            width / 2,
-            height * 66 / 100,
-            digit / 2,
-            AMBER,
-        );
+        picture.text(&format!("{number:08}"), width / 2, height * 66 / 100, digit / 2, AMBER);
 
         let side = height / 12;
         let bounce = |speed: u64, range: usize| {
@@ -191,10 +166,8 @@ impl Canvas {
         for (i, bit) in strip_bits(wall, number).into_iter().enumerate() {
             let (column, row) = (i % CELLS_ACROSS, ROWS_DOWN - STRIP_ROWS + i / CELLS_ACROSS);
             let (x, y) = (width * column / CELLS_ACROSS, height * row / ROWS_DOWN);
-            let (right, bottom) = (
-                width * (column + 1) / CELLS_ACROSS,
-                height * (row + 1) / ROWS_DOWN,
-            );
+            let (right, bottom) =
+                (width * (column + 1) / CELLS_ACROSS, height * (row + 1) / ROWS_DOWN);
             let colour = if bit { WHITE } else { BLACK };
             picture.rect(x, y, right - x, bottom - y, colour);
         }
@@ -220,10 +193,7 @@ fn strip_bits(wall: Duration, number: u64) -> Vec<bool> {
     bytes.extend_from_slice(&(wall.as_millis() as u64).to_be_bytes()[2..]);
     bytes.extend_from_slice(&number.to_be_bytes()[6..]);
     bytes.push(crc8(&bytes));
-    bytes
-        .iter()
-        .flat_map(|b| (0..8).rev().map(move |i| b >> i & 1 == 1))
-        .collect()
+    bytes.iter().flat_map(|b| (0..8).rev().map(move |i| b >> i & 1 == 1)).collect()
 }
 
 /// Reads the strip of a test picture: wall-clock time since 1970 to the millisecond, and the
@@ -245,17 +215,12 @@ pub fn read_strip(luma: impl Fn(f64, f64) -> u8) -> Option<(Duration, u32)> {
         return None;
     }
     let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, b| sum << 8 | u64::from(*b));
-    Some((
-        Duration::from_millis(number(&content[1..7])),
-        number(&content[7..9]) as u32,
-    ))
+    Some((Duration::from_millis(number(&content[1..7])), number(&content[7..9]) as u32))
 }
 
 fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ byte, |c, _| {
-            if c & 0x80 != 0 { c << 1 ^ 0x07 } else { c << 1 }
-        })
+        (0..8).fold(crc ^ byte, |c, _| if c & 0x80 != 0 { c << 1 ^ 0x07 } else { c << 1 })
     })
 }
 
@@ -272,10 +237,7 @@ impl<'a> Picture<'a> {
         let starts: Vec<usize> = layout.iter().map(|Plane { offset, .. }| *offset).collect();
         let (y, chroma) = bytes.split_at_mut(starts[1]);
         let (u, v) = chroma.split_at_mut(starts[2] - starts[1]);
-        Self {
-            width,
-            planes: [y, u, v],
-        }
+        Self { width, planes: [y, u, v] }
     }
 
     /// Fills a rectangle; what lies outside the picture is left out.
@@ -349,18 +311,11 @@ mod tests {
     fn a_machine_reads_clock_and_frame_number_at_every_size() {
         for (width, height) in SIZES {
             let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            let wanted = Constraints {
-                width: Some(width),
-                height: Some(height),
-                fps: None,
-            };
+            let wanted = Constraints { width: Some(width), height: Some(height), fps: None };
             let (mode, frame) = shot(wanted);
             assert_eq!((mode.width, mode.height), (width, height));
             let (clock, number) = read_strip(|x, y| {
-                let (x, y) = (
-                    (x * f64::from(width)) as usize,
-                    (y * f64::from(height)) as usize,
-                );
+                let (x, y) = ((x * f64::from(width)) as usize, (y * f64::from(height)) as usize);
                 frame.plane(0)[y * frame.stride(0) + x]
             })
             .unwrap_or_else(|| panic!("no strip at {width}×{height}"));
@@ -372,18 +327,8 @@ mod tests {
     #[test]
     fn the_default_is_720p30() {
         let (mode, frame) = shot(Constraints::default());
-        assert_eq!(
-            mode,
-            Mode {
-                width: 1280,
-                height: 720,
-                fps: 30.0
-            }
-        );
-        assert_eq!(
-            (frame.format(), frame.width(), frame.height()),
-            (PixelFormat::I420, 1280, 720)
-        );
+        assert_eq!(mode, Mode { width: 1280, height: 720, fps: 30.0 });
+        assert_eq!((frame.format(), frame.width(), frame.height()), (PixelFormat::I420, 1280, 720));
     }
 
     #[test]
@@ -394,17 +339,10 @@ mod tests {
                 let column = (x * CELLS_ACROSS as f64) as usize;
                 let row = (y * ROWS_DOWN as f64) as usize - (ROWS_DOWN - STRIP_ROWS);
                 let i = row * CELLS_ACROSS + column;
-                if bits[i] != (flip == Some(i)) {
-                    235
-                } else {
-                    16
-                }
+                if bits[i] != (flip == Some(i)) { 235 } else { 16 }
             })
         };
-        assert_eq!(
-            read(None),
-            Some((Duration::from_millis(1_234_567_890_123), 77))
-        );
+        assert_eq!(read(None), Some((Duration::from_millis(1_234_567_890_123), 77)));
         assert!((0..80).all(|i| read(Some(i)).is_none()));
     }
 }

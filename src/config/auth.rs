@@ -64,11 +64,7 @@ impl Auth {
 
 impl From<Credentials> for Auth {
     fn from(credentials: Credentials) -> Self {
-        if credentials == Credentials::default() {
-            Self::Unset
-        } else {
-            Self::Set(credentials)
-        }
+        if credentials == Credentials::default() { Self::Unset } else { Self::Set(credentials) }
     }
 }
 
@@ -120,11 +116,8 @@ impl PasswordHash {
     /// and some tens of milliseconds, so do not call it on a thread that must answer quickly.
     #[must_use]
     pub fn verify(&self, password: &str) -> bool {
-        Phc::new(self.expose()).is_ok_and(|phc| {
-            Argon2::default()
-                .verify_password(password.as_bytes(), &phc)
-                .is_ok()
-        })
+        Phc::new(self.expose())
+            .is_ok_and(|phc| Argon2::default().verify_password(password.as_bytes(), &phc).is_ok())
     }
 
     /// The PHC string, for `config.toml`.
@@ -182,10 +175,7 @@ mod tests {
 
     #[test]
     fn a_short_password_is_not_hashed() {
-        assert!(matches!(
-            PasswordHash::of("seven77"),
-            Err(PasswordError::Length)
-        ));
+        assert!(matches!(PasswordHash::of("seven77"), Err(PasswordError::Length)));
     }
 
     #[test]
@@ -210,12 +200,7 @@ mod tests {
         let mut auth = Auth::Unset;
         auth.lock("first");
         auth.lock("second");
-        assert_eq!(
-            auth,
-            Auth::Locked {
-                why: "first".into()
-            }
-        );
+        assert_eq!(auth, Auth::Locked { why: "first".into() });
         assert_eq!(auth.credentials(), None);
     }
 }

@@ -28,10 +28,7 @@ impl Config {
         let (live, restart): (Vec<&Key>, Vec<&Key>) =
             changed.partition(|key| key.effect == Effect::Live);
         let names = |keys: Vec<&Key>| keys.iter().map(|key| key.name).collect();
-        Changes {
-            live: names(live),
-            needs_restart: names(restart),
-        }
+        Changes { live: names(live), needs_restart: names(restart) }
     }
 }
 
@@ -44,11 +41,7 @@ mod tests {
         let old = Config::default();
         let mut new = old.clone();
         assert!(old.changes(&new).is_empty());
-        for set in [
-            "encoder.bitrate=3M",
-            "camera.controls.gain=2",
-            "http.max_connections=9",
-        ] {
+        for set in ["encoder.bitrate=3M", "camera.controls.gain=2", "http.max_connections=9"] {
             new.apply_set(set).unwrap();
         }
         let changes = old.changes(&new);
@@ -69,13 +62,8 @@ mod tests {
         for key in keys() {
             let (section, _) = key.split();
             let promised = ["auth", "camera.controls", "camera.overlay"].contains(&section)
-                || [
-                    "encoder.bitrate",
-                    "camera.fps",
-                    "webrtc.ice_servers",
-                    "log.level",
-                ]
-                .contains(&key.name);
+                || ["encoder.bitrate", "camera.fps", "webrtc.ice_servers", "log.level"]
+                    .contains(&key.name);
             assert_eq!(live(&key), promised, "{}", key.name);
         }
     }

@@ -11,28 +11,16 @@ pub fn load(bytes: &[u8]) -> Loaded {
     let default = Config::default();
 
     let locked = matches!(loaded.config.auth, Auth::Locked { .. });
-    assert!(
-        locked || loaded.extent == Extent::Whole,
-        "a file that cannot be read must lock"
-    );
-    assert!(
-        loaded.extent == Extent::Whole || loaded.any_refused(),
-        "a cut must be told"
-    );
+    assert!(locked || loaded.extent == Extent::Whole, "a file that cannot be read must lock");
+    assert!(loaded.extent == Extent::Whole || loaded.any_refused(), "a cut must be told");
     for problem in &loaded.problems {
         let told = problem.to_string();
-        assert!(
-            !told.contains(char::is_control),
-            "a problem is one line: {told:?}"
-        );
+        assert!(!told.contains(char::is_control), "a problem is one line: {told:?}");
         assert!(told.len() < 2000, "a problem is short: {told}");
     }
 
     // What was taken can be written down and taken again: the two directions agree.
-    for key in keys()
-        .iter()
-        .filter(|key| !key.same(&default, &loaded.config))
-    {
+    for key in keys().iter().filter(|key| !key.same(&default, &loaded.config)) {
         let Some(value) = key.value(&loaded.config) else {
             continue;
         };
@@ -44,11 +32,7 @@ pub fn load(bytes: &[u8]) -> Loaded {
         }
         let mut again = default.clone();
         let taken = again.apply_set(&format!("{}={written}", key.name));
-        assert!(
-            taken.is_ok() && key.same(&again, &loaded.config),
-            "{} = {written}",
-            key.name
-        );
+        assert!(taken.is_ok() && key.same(&again, &loaded.config), "{} = {written}", key.name);
     }
     loaded
 }

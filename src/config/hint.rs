@@ -12,9 +12,7 @@ pub(super) struct Hint {
 }
 
 /// Parts of names that speak of access, even where no key is near.
-const ACCESS: [&str; 9] = [
-    "auth", "pass", "pwd", "token", "tls", "ssl", "cert", "login", "secret",
-];
+const ACCESS: [&str; 9] = ["auth", "pass", "pwd", "token", "tls", "ssl", "cert", "login", "secret"];
 
 /// Longest name that is compared; longer ones are no misspellings.
 const LONGEST: usize = 40;
@@ -24,32 +22,20 @@ pub(super) fn hint(section: &str, name: &str) -> Hint {
     let here = keys().iter().filter(|key| key.split().0 == section);
     if let Some(key) = nearest(name, here, |key| key.split().1) {
         let words = format!("did you mean `{}`?", key.split().1);
-        return Hint {
-            words,
-            guard: key.guard,
-        };
+        return Hint { words, guard: key.guard };
     }
     let below = sections().filter_map(|s| Some((s, parent_and_leaf(s.name, section)?)));
     if let Some((meant, _)) = nearest(name, below, |(_, leaf)| leaf) {
         // The section may hold anything; its keys are looked at one by one.
         let words = format!("did you mean [{}]?", meant.name);
-        return Hint {
-            words,
-            guard: meant.name == "auth",
-        };
+        return Hint { words, guard: meant.name == "auth" };
     }
     let guard = speaks_of_access(name);
     let elsewhere: Vec<_> = keys().iter().filter(|key| key.split().1 == name).collect();
     if !elsewhere.is_empty() {
-        let homes: Vec<_> = elsewhere
-            .iter()
-            .map(|key| format!("[{}]", key.split().0))
-            .collect();
+        let homes: Vec<_> = elsewhere.iter().map(|key| format!("[{}]", key.split().0)).collect();
         let words = format!("it belongs in {}", homes.join(" or "));
-        return Hint {
-            words,
-            guard: guard || elsewhere.iter().any(|key| key.guard),
-        };
+        return Hint { words, guard: guard || elsewhere.iter().any(|key| key.guard) };
     }
     let words = match nearest(name, keys().iter(), |key| key.split().1) {
         Some(key) => {
@@ -79,9 +65,7 @@ pub(super) fn speaks_of_access(name: &str) -> bool {
     let name = comparable(name);
     ACCESS.iter().any(|word| name.contains(word))
         || distance_allowed(&name, "auth").is_some()
-        || keys()
-            .iter()
-            .any(|key| key.guard && distance_allowed(&name, key.split().1).is_some())
+        || keys().iter().any(|key| key.guard && distance_allowed(&name, key.split().1).is_some())
 }
 
 /// The last part of a section's name, if the rest of it is `parent`.
@@ -113,11 +97,7 @@ fn distance_allowed(name: &str, known: &str) -> Option<usize> {
 
 /// A name as it is compared: case and the two kinds of hyphen do not count.
 fn comparable(name: &str) -> String {
-    name.chars()
-        .take(LONGEST)
-        .collect::<String>()
-        .to_lowercase()
-        .replace('-', "_")
+    name.chars().take(LONGEST).collect::<String>().to_lowercase().replace('-', "_")
 }
 
 #[cfg(test)]
@@ -132,36 +112,21 @@ mod tests {
             "did you mean `frame_size_reduction`?"
         );
         assert_eq!(hint("", "camrea").words, "did you mean [camera]?");
-        assert_eq!(
-            hint("camera", "overlya").words,
-            "did you mean [camera.overlay]?"
-        );
-        assert_eq!(
-            hint_for_path("encodr.bitrate").words,
-            "did you mean `encoder.bitrate`?"
-        );
+        assert_eq!(hint("camera", "overlya").words, "did you mean [camera.overlay]?");
+        assert_eq!(hint_for_path("encodr.bitrate").words, "did you mean `encoder.bitrate`?");
     }
 
     #[test]
     fn a_key_in_the_wrong_section_is_sent_home() {
         assert_eq!(hint("camera", "bitrate").words, "it belongs in [encoder]");
         assert_eq!(hint("", "pin").words, "it belongs in [led] or [button]");
-        assert_eq!(
-            hint("camera", "max_viewer").words,
-            "did you mean `max_viewers` in [stream]?"
-        );
+        assert_eq!(hint("camera", "max_viewer").words, "did you mean `max_viewers` in [stream]?");
     }
 
     #[test]
     fn what_is_like_nothing_gets_no_hint() {
         assert_eq!(hint("camera", "zzzzzzzz").words, "");
-        assert_eq!(
-            hint("", &"x".repeat(100_000)),
-            Hint {
-                words: String::new(),
-                guard: false
-            }
-        );
+        assert_eq!(hint("", &"x".repeat(100_000)), Hint { words: String::new(), guard: false });
     }
 
     #[test]
@@ -179,13 +144,9 @@ mod tests {
         ] {
             assert!(hint(section, name).guard, "{section}.{name}");
         }
-        for (section, name) in [
-            ("wifi", "pasword"),
-            ("", "htpp"),
-            ("http", "lisen"),
-            ("camera", "widht"),
-            ("", "x"),
-        ] {
+        for (section, name) in
+            [("wifi", "pasword"), ("", "htpp"), ("http", "lisen"), ("camera", "widht"), ("", "x")]
+        {
             assert!(!hint(section, name).guard, "{section}.{name}");
         }
     }

@@ -97,9 +97,7 @@ impl Config {
         let (name, written) = assignment.split_once('=').unwrap_or((assignment, ""));
         let (name, written) = (name.trim(), written.trim());
         let problem = |kind, message| Problem {
-            place: Place::Set {
-                key: name.escape_debug().take(80).collect(),
-            },
+            place: Place::Set { key: name.escape_debug().take(80).collect() },
             kind,
             message,
         };
@@ -112,11 +110,7 @@ impl Config {
         let Some(key) = find_key(name) else {
             let Hint { words, guard } = hint_for_path(name);
             let message = unknown("there is no such key", &words, guard);
-            let kind = if guard {
-                ProblemKind::Refused
-            } else {
-                ProblemKind::Unknown
-            };
+            let kind = if guard { ProblemKind::Refused } else { ProblemKind::Unknown };
             return fail(self, guard, vec![problem(kind, message)]);
         };
         let string = Value::new(0..0, DeValue::String(written.into()));
@@ -133,11 +127,7 @@ impl Config {
             first.get_or_insert(refusals);
         }
         let problems = first.into_iter().flatten().map(|refusal| {
-            let end = if key.guard {
-                LOCKED
-            } else {
-                "nothing was changed"
-            };
+            let end = if key.guard { LOCKED } else { "nothing was changed" };
             problem(ProblemKind::Refused, format!("{}; {end}", refusal.message))
         });
         fail(self, key.guard, problems.collect())
@@ -205,11 +195,7 @@ impl<'t> Reader<'t> {
             }
         }
         if let Some((at, why)) = fault {
-            let from_line = if table.is_empty() {
-                1
-            } else {
-                text.position(end).0
-            };
+            let from_line = if table.is_empty() { 1 } else { text.position(end).0 };
             self.unreadable(at, from_line, &why);
         }
         table
@@ -308,11 +294,7 @@ impl<'t> Reader<'t> {
         }
         if self.config.wifi.password.is_some() && self.config.wifi.ssid.is_none() {
             let message = "`wifi.password` has no effect without `wifi.ssid`";
-            self.report(
-                self.place_of("wifi.password"),
-                ProblemKind::Warning,
-                message.to_owned(),
-            );
+            self.report(self.place_of("wifi.password"), ProblemKind::Warning, message.to_owned());
         }
     }
 
@@ -334,15 +316,7 @@ impl<'t> Reader<'t> {
 
     fn problem(&self, at: usize, kind: ProblemKind, message: String) -> Problem {
         let (line, column) = self.text.position(at);
-        Problem {
-            place: Place::File {
-                name: self.name.clone(),
-                line,
-                column,
-            },
-            kind,
-            message,
-        }
+        Problem { place: Place::File { name: self.name.clone(), line, column }, kind, message }
     }
 
     fn finish(mut self) -> Loaded {
@@ -359,11 +333,7 @@ impl<'t> Reader<'t> {
         }
         Loaded {
             config: self.config,
-            problems: self
-                .problems
-                .into_iter()
-                .map(|(_, problem)| problem)
-                .collect(),
+            problems: self.problems.into_iter().map(|(_, problem)| problem).collect(),
             extent: self.extent,
         }
     }

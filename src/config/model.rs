@@ -372,9 +372,7 @@ impl Site {
     /// known: nothing unverified is ever fetched.
     #[must_use]
     pub fn download(&self) -> Option<(&PrivateUrl, &Sha256)> {
-        self.download_url
-            .as_ref()
-            .zip(self.download_sha256.as_ref())
+        self.download_url.as_ref().zip(self.download_sha256.as_ref())
     }
 }
 
@@ -491,12 +489,7 @@ impl Default for Encoder {
 
 impl Default for Stream {
     fn default() -> Self {
-        Self {
-            live_broadcast: true,
-            infinite_frames: true,
-            max_viewers: 100,
-            keep_warm: false,
-        }
+        Self { live_broadcast: true, infinite_frames: true, max_viewers: 100, keep_warm: false }
     }
 }
 
@@ -529,36 +522,24 @@ impl Default for Http {
 
 impl Default for Led {
     fn default() -> Self {
-        Self {
-            pin: None,
-            active: Level::High,
-        }
+        Self { pin: None, active: Level::High }
     }
 }
 
 impl Default for Button {
     fn default() -> Self {
-        Self {
-            pin: None,
-            active: Level::Low,
-            press: Press::default(),
-        }
+        Self { pin: None, active: Level::Low, press: Press::default() }
     }
 }
 
 impl Default for Watchdog {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            timeout: Duration::from_secs(15),
-        }
+        Self { enabled: true, timeout: Duration::from_secs(15) }
     }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: log::LevelFilter::Info,
-        }
+        Self { level: log::LevelFilter::Info }
     }
 }

@@ -23,20 +23,11 @@ fn markdown() -> String {
     let mut page = String::from("\n## The sections\n\n");
     for section in sections() {
         let anchor = section.name.replace('.', "");
-        let image = if section.scope == Scope::Image {
-            ", image only"
-        } else {
-            ""
-        };
+        let image = if section.scope == Scope::Image { ", image only" } else { "" };
         let _ = writeln!(page, "- [`[{}]`](#{anchor}){image}", section.name);
     }
     for section in sections() {
-        let _ = writeln!(
-            page,
-            "\n## [{}]\n\n{}",
-            section.name,
-            wrap(section.doc, 100, "")
-        );
+        let _ = writeln!(page, "\n## [{}]\n\n{}", section.name, wrap(section.doc, 100, ""));
         if section.scope == Scope::Image {
             page.push_str("\nOnly on the image; elsewhere this section does nothing.\n");
         }
@@ -49,11 +40,7 @@ fn markdown() -> String {
                 Effect::Restart => "restart",
             };
             let expects = key.expects().replace('|', "\\|");
-            let _ = writeln!(
-                page,
-                "| `{}` | {expects} | {default} | {effect} |",
-                key.split().1
-            );
+            let _ = writeln!(page, "| `{}` | {expects} | {default} | {effect} |", key.split().1);
         }
         page.push('\n');
         for key in keys_of(section) {
@@ -73,11 +60,7 @@ fn sample() -> String {
          # docs/configuration.md. `picket check config.toml` finds mistakes.\n",
     );
     for section in sections() {
-        let image = if section.scope == Scope::Image {
-            " Only on the image."
-        } else {
-            ""
-        };
+        let image = if section.scope == Scope::Image { " Only on the image." } else { "" };
         let doc = wrap(&format!("{}{image}", section.doc), 98, "");
         let _ = write!(file, "\n\n{}[{}]\n", remark(&doc), section.name);
         for key in keys_of(section) {
@@ -88,11 +71,7 @@ fn sample() -> String {
             let _ = match (default_of(key), key.example) {
                 (Some(default), _) => writeln!(file, "#{name} = {default}"),
                 (None, example) => {
-                    writeln!(
-                        file,
-                        "# Unset. For example:\n# {name} = {}",
-                        example.unwrap_or("?")
-                    )
+                    writeln!(file, "# Unset. For example:\n# {name} = {}", example.unwrap_or("?"))
                 }
             };
         }
@@ -130,9 +109,7 @@ fn wrap(text: &str, width: usize, indent: &str) -> String {
 }
 
 fn docs(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("docs")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
 }
 
 /// Compares a document with what it should be, or writes it.
@@ -141,19 +118,9 @@ fn agrees(name: &str, wanted: &str) {
         std::fs::write(docs(name), wanted).unwrap();
     }
     let stands = std::fs::read_to_string(docs(name)).unwrap();
-    let differs = stands
-        .lines()
-        .zip(wanted.lines())
-        .find(|(is, should)| is != should);
-    assert_eq!(
-        differs, None,
-        "docs/{name} does not say what the keys say (is, should be)"
-    );
-    assert_eq!(
-        stands.len(),
-        wanted.len(),
-        "docs/{name} is too short or too long"
-    );
+    let differs = stands.lines().zip(wanted.lines()).find(|(is, should)| is != should);
+    assert_eq!(differs, None, "docs/{name} does not say what the keys say (is, should be)");
+    assert_eq!(stands.len(), wanted.len(), "docs/{name} is too short or too long");
 }
 
 /// The reference as a reader meets it: the line of the table for each key.
@@ -164,9 +131,7 @@ fn reference() -> String {
 #[test]
 fn the_reference_says_what_the_keys_say() {
     let page = reference();
-    let (prose, _) = page
-        .split_once(MARK)
-        .expect("the mark above the written part");
+    let (prose, _) = page.split_once(MARK).expect("the mark above the written part");
     agrees("configuration.md", &format!("{prose}{MARK}{}", markdown()));
 }
 
@@ -175,25 +140,13 @@ fn the_reference_has_every_key_with_its_default() {
     let page = reference();
     for key in keys() {
         let (section, name) = key.split();
-        let (_, below) = page
-            .split_once(&format!("\n## [{section}]\n"))
-            .expect(section);
+        let (_, below) = page.split_once(&format!("\n## [{section}]\n")).expect(section);
         let chapter = below.split("\n## ").next().unwrap();
-        let row = chapter
-            .lines()
-            .find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = chapter.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
         let row = row.unwrap_or_else(|| panic!("{} is not in the reference", key.name));
         let default = default_of(key).map_or_else(|| "unset".to_owned(), |d| format!("`{d}`"));
-        assert!(
-            row.contains(&format!("| {default} |")),
-            "{}: {row}",
-            key.name
-        );
-        assert!(
-            chapter.contains(&format!("**`{name}`**")),
-            "{} is not explained",
-            key.name
-        );
+        assert!(row.contains(&format!("| {default} |")), "{}: {row}", key.name);
+        assert!(chapter.contains(&format!("**`{name}`**")), "{} is not explained", key.name);
     }
 }
 
@@ -207,11 +160,7 @@ fn the_shipped_file_is_the_defaults_commented_or_not() {
     let file = std::fs::read_to_string(docs("config.toml")).unwrap();
     let uncommented: String = file
         .lines()
-        .map(|line| {
-            line.strip_prefix('#')
-                .filter(|rest| !rest.starts_with(' '))
-                .unwrap_or(line)
-        })
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
         .flat_map(|line| [line, "\n"])
         .collect();
     assert_ne!(file, uncommented);
@@ -228,12 +177,7 @@ fn every_example_is_accepted_but_those_for_passwords() {
         if let Some(example) = key.example {
             let mut config = Config::default();
             let set = config.apply_set(&format!("{}={example}", key.name));
-            assert_eq!(
-                set.is_ok(),
-                key.split().0 != "auth",
-                "{}: {set:?}",
-                key.name
-            );
+            assert_eq!(set.is_ok(), key.split().0 != "auth", "{}: {set:?}", key.name);
             assert!(!key.same(&config, &Config::default()), "{}", key.name);
         }
     }
@@ -246,11 +190,7 @@ fn the_small_file_in_the_reference_works_once_it_has_a_hash() {
     let (file, _) = rest.split_once("```").unwrap();
     let loaded = Config::load(file.as_bytes(), "config.toml");
     assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
-    assert!(
-        loaded.problems[0]
-            .to_string()
-            .contains("`auth.password_hash`")
-    );
+    assert!(loaded.problems[0].to_string().contains("`auth.password_hash`"));
     assert!(!loaded.config.http.listen.ip().is_loopback());
 }
 

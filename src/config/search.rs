@@ -17,9 +17,7 @@ pub fn find(
 ) -> Option<PathBuf> {
     let environment = environment.filter(|name| !name.is_empty()).map(Path::new);
     let named = command_line.or(environment);
-    named
-        .or_else(|| PLACES.iter().map(Path::new).find(|place| exists(place)))
-        .map(Path::to_owned)
+    named.or_else(|| PLACES.iter().map(Path::new).find(|place| exists(place))).map(Path::to_owned)
 }
 
 #[cfg(test)]
@@ -35,19 +33,13 @@ mod tests {
         let env = Some(OsStr::new("b.toml"));
         assert_eq!(find(cli, env, all), Some("a.toml".into()));
         assert_eq!(find(None, env, all), Some("b.toml".into()));
-        assert_eq!(
-            find(None, Some(OsStr::new("")), all),
-            Some("/boot/config.toml".into())
-        );
+        assert_eq!(find(None, Some(OsStr::new("")), all), Some("/boot/config.toml".into()));
         assert_eq!(find(None, None, here), Some("config.toml".into()));
         assert_eq!(find(None, None, none), None);
     }
 
     #[test]
     fn a_named_file_that_is_not_there_is_not_passed_over() {
-        assert_eq!(
-            find(Some(Path::new("a.toml")), None, |_| false),
-            Some("a.toml".into())
-        );
+        assert_eq!(find(Some(Path::new("a.toml")), None, |_| false), Some("a.toml".into()));
     }
 }

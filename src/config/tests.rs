@@ -90,11 +90,7 @@ fn load(text: &str) -> Loaded {
 }
 
 fn told(text: &str) -> Vec<String> {
-    load(text)
-        .problems
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    load(text).problems.iter().map(ToString::to_string).collect()
 }
 
 fn is_locked(config: &Config) -> bool {
@@ -115,10 +111,7 @@ fn an_empty_file_is_the_test_pattern_on_this_machine_only() {
     assert_eq!(loaded.config, Config::default());
     assert_eq!(loaded.problems, []);
     assert_eq!(loaded.config.camera.source, Source::Auto);
-    assert_eq!(
-        loaded.config.http.listen,
-        SocketAddr::from(([127, 0, 0, 1], 8000))
-    );
+    assert_eq!(loaded.config.http.listen, SocketAddr::from(([127, 0, 0, 1], 8000)));
 }
 
 #[test]
@@ -143,10 +136,8 @@ fn a_full_file_is_read_in_full() {
 fn a_file_saved_on_windows_is_the_same_file() {
     let expected = load(SAMPLE);
     let crlf = SAMPLE.replace('\n', "\r\n");
-    let utf16: Vec<u8> = std::iter::once(0xFEFF)
-        .chain(crlf.encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> =
+        std::iter::once(0xFEFF).chain(crlf.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let unmarked: Vec<u8> = SAMPLE.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let bom = format!("\u{FEFF}{crlf}");
     for bytes in [crlf.as_bytes(), bom.as_bytes(), &utf16, &unmarked] {
@@ -170,14 +161,7 @@ fn problems_are_told_with_their_line_and_column() {
 #[test]
 fn every_key_refuses_a_value_of_the_wrong_type_and_keeps_its_default() {
     for key in keys() {
-        let wrong = [
-            "1979-05-27",
-            "[[]]",
-            "\"\\u0007\"",
-            "{ x = 1 }",
-            "-99999999",
-            "nan",
-        ];
+        let wrong = ["1979-05-27", "[[]]", "\"\\u0007\"", "{ x = 1 }", "-99999999", "nan"];
         let mut refused = 0;
         for wrong in wrong {
             let (section, name) = key.split();
@@ -189,17 +173,11 @@ fn every_key_refuses_a_value_of_the_wrong_type_and_keeps_its_default() {
             assert!(loaded.any_refused(), "{} = {wrong}", key.name);
             let told = problem.to_string();
             assert!(told.starts_with("config.toml:2:"), "{told}");
-            assert!(
-                told.contains("expects") || told.contains("knows only"),
-                "{told}"
-            );
+            assert!(told.contains("expects") || told.contains("knows only"), "{told}");
             if key.guard {
                 assert!(is_locked(&loaded.config), "{told}");
             } else {
-                assert!(
-                    loaded.config.changes(&Config::default()).is_empty(),
-                    "{told}"
-                );
+                assert!(loaded.config.changes(&Config::default()).is_empty(), "{told}");
             }
         }
         // A table from paths takes the empty, a list of lists no list at all; no key takes more
@@ -236,11 +214,7 @@ fn a_mistake_in_auth_locks_instead_of_opening() {
         "[htpp.tls]\ncert = \"a.pem\"\nkey = \"b.pem\"",
     ] {
         let loaded = load(text);
-        assert!(
-            is_locked(&loaded.config),
-            "{text}: {:?}",
-            loaded.config.auth
-        );
+        assert!(is_locked(&loaded.config), "{text}: {:?}", loaded.config.auth);
         assert!(loaded.any_refused(), "{text}");
         for problem in loaded.problems {
             assert!(!problem.to_string().contains("hunter2"), "{problem}");
@@ -252,21 +226,12 @@ fn a_mistake_in_auth_locks_instead_of_opening() {
 fn giving_both_a_password_and_a_hash_locks() {
     let hash =
         "'$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ZmPrMAJzsQlyBVFBUWOZZ5T0KAJAtvPtD8C2LVg2STU'";
-    let loaded = load(&format!(
-        "[auth]\npassword = \"hunter2hunter2\"\npassword_hash = {hash}\n"
-    ));
+    let loaded = load(&format!("[auth]\npassword = \"hunter2hunter2\"\npassword_hash = {hash}\n"));
     assert!(is_locked(&loaded.config));
-    assert!(
-        loaded.problems[0]
-            .to_string()
-            .starts_with("config.toml:3:1: ")
-    );
+    assert!(loaded.problems[0].to_string().starts_with("config.toml:3:1: "));
     assert!(matches!(
         load(&format!("[auth]\npassword_hash = {hash}")).config.auth,
-        Auth::Set(Credentials {
-            password: Some(Password::Hash(_)),
-            ..
-        })
+        Auth::Set(Credentials { password: Some(Password::Hash(_)), .. })
     ));
 }
 
@@ -291,10 +256,7 @@ fn a_bad_entry_of_a_list_is_left_out_and_the_others_stay() {
     );
     assert_eq!(loaded.problems.len(), 6);
     let Config { http, webrtc, .. } = loaded.config;
-    assert_eq!(
-        (http.cors.len(), http.allowed_hosts.len(), http.mounts.len()),
-        (1, 1, 1)
-    );
+    assert_eq!((http.cors.len(), http.allowed_hosts.len(), http.mounts.len()), (1, 1, 1));
     assert_eq!((webrtc.announce.len(), webrtc.ice_servers.len()), (1, 1));
 }
 
@@ -305,10 +267,7 @@ fn a_syntax_error_keeps_what_stands_above_it_and_locks() {
     let loaded = load(text);
     assert_eq!(loaded.extent, Extent::Cut);
     assert_eq!(loaded.config.device.hostname.as_str(), "garden");
-    assert_eq!(
-        (loaded.config.camera.width, loaded.config.camera.height),
-        (Some(640), None)
-    );
+    assert_eq!((loaded.config.camera.width, loaded.config.camera.height), (Some(640), None));
     assert!(is_locked(&loaded.config));
     assert_eq!(loaded.problems.len(), 1);
     let told = loaded.problems[0].to_string();
@@ -331,10 +290,7 @@ fn bytes_that_are_no_text_are_told_and_lock() {
     let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
     for (loaded, place) in [
         (Config::load(b"[log]\nlevel = \"\xFF\"", "f"), "f:2:10: "),
-        (
-            Config::load(b"[log]\nlevel = \"warn\"\n\0\0\0\0", "f"),
-            "f:3:1: ",
-        ),
+        (Config::load(b"[log]\nlevel = \"warn\"\n\0\0\0\0", "f"), "f:3:1: "),
         (Config::load(&[0; 512], "f"), "f:1:1: "),
         (Config::load(&vec![b'#'; 10 << 20], "f"), "f:1:1: "),
         (Loaded::unreadable("f", &denied), "f:1:1: "),
@@ -357,13 +313,7 @@ fn a_file_of_nonsense_is_told_in_a_hundred_lines() {
 
 #[test]
 fn deep_nesting_ends_in_a_problem_and_not_in_an_overflow() {
-    for (open, close) in [
-        ("[", ""),
-        ("[", "]"),
-        ("{a=", ""),
-        ("{a=", "}"),
-        ("[{a=", "}]"),
-    ] {
+    for (open, close) in [("[", ""), ("[", "]"), ("{a=", ""), ("{a=", "}"), ("[{a=", "}]")] {
         for depth in [100, 50_000] {
             let text = format!("x = {}{}", open.repeat(depth), close.repeat(depth));
             assert!(load(&text).any_refused(), "{open} {depth}");
@@ -377,10 +327,7 @@ fn deep_nesting_ends_in_a_problem_and_not_in_an_overflow() {
 #[test]
 fn no_truncation_weakens_sign_in() {
     for bytes in [SAMPLE.as_bytes().to_vec(), {
-        std::iter::once(0xFEFF)
-            .chain(SAMPLE.encode_utf16())
-            .flat_map(u16::to_le_bytes)
-            .collect()
+        std::iter::once(0xFEFF).chain(SAMPLE.encode_utf16()).flat_map(u16::to_le_bytes).collect()
     }] {
         for end in 0..bytes.len() {
             let loaded = fuzzing::load(&bytes[..end]);
@@ -461,11 +408,7 @@ fn nothing_that_is_printed_holds_a_secret() {
         assert!(!shown.contains("zQ7"), "{shown}");
     }
     // Each secret once where it does not belong, and once in a broken line.
-    for (number, line) in SAMPLE
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.contains("zQ7"))
-    {
+    for (number, line) in SAMPLE.lines().enumerate().filter(|(_, line)| line.contains("zQ7")) {
         for wrong in [
             line.replacen('"', "[\"", 1),
             line.replace('"', ""),
@@ -511,10 +454,7 @@ fn set_takes_toml_or_a_plain_string() {
 #[test]
 fn set_tells_its_mistakes_and_changes_nothing() {
     for (set, told) in [
-        (
-            "camera.sorce=x",
-            "--set camera.sorce: there is no such key: did you mean `source`?",
-        ),
+        ("camera.sorce=x", "--set camera.sorce: there is no such key: did you mean `source`?"),
         (
             "encoder.bitrate=fast",
             "--set encoder.bitrate: expects a whole number from 25000 to 50000000, or short such \
@@ -528,21 +468,13 @@ fn set_tells_its_mistakes_and_changes_nothing() {
         assert_eq!(config, Config::default());
     }
     let mut config = Config::default();
-    assert!(
-        config
-            .apply_set("http.cors=[\"*\", \"https://a.example\"]")
-            .is_err()
-    );
+    assert!(config.apply_set("http.cors=[\"*\", \"https://a.example\"]").is_err());
     assert_eq!(config, Config::default());
 }
 
 #[test]
 fn set_cannot_open_what_a_mistake_has_locked() {
-    for mistake in [
-        "auth.password=short",
-        "auth.pasword=hunter2hunter2",
-        "http.tls=yes",
-    ] {
+    for mistake in ["auth.password=short", "auth.pasword=hunter2hunter2", "http.tls=yes"] {
         let mut config = Config::default();
         let problems = config.apply_set(mistake).unwrap_err();
         assert!(!problems[0].to_string().contains("hunter2"));

@@ -47,9 +47,8 @@ impl Text {
 
     fn new(text: String, fault: Option<&'static str>) -> Self {
         let text = unify_line_ends(text);
-        let lines = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
+        let lines =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { text, fault, lines }
     }
 
@@ -89,8 +88,7 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> (String, Option<&'static str
     let mut fault = (!odd.is_empty()).then_some("the file ends within a character");
     let text = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)))
         .map_while(|c| {
-            c.inspect_err(|_| fault = Some("this is not UTF-16 text; save the file as UTF-8"))
-                .ok()
+            c.inspect_err(|_| fault = Some("this is not UTF-16 text; save the file as UTF-8")).ok()
         })
         .collect();
     (text, fault)

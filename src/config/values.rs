@@ -168,9 +168,7 @@ impl Bitrate {
     /// This many bits a second, if that is within [`Self::MIN`] and [`Self::MAX`].
     #[must_use]
     pub fn from_bps(bps: u32) -> Option<Self> {
-        (Self::MIN..=Self::MAX)
-            .contains(&Self(bps))
-            .then_some(Self(bps))
+        (Self::MIN..=Self::MAX).contains(&Self(bps)).then_some(Self(bps))
     }
 
     /// In bits a second.
@@ -192,11 +190,7 @@ impl FromStr for Bitrate {
         };
         let bps = (number.trim().parse::<f64>().map_err(|_| Malformed)? * unit).round();
         let in_range = (f64::from(Self::MIN.0)..=f64::from(Self::MAX.0)).contains(&bps);
-        if in_range {
-            Ok(Self(bps as u32))
-        } else {
-            Err(Malformed)
-        }
+        if in_range { Ok(Self(bps as u32)) } else { Err(Malformed) }
     }
 }
 
@@ -259,17 +253,11 @@ impl FromStr for PrivateUrl {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let (scheme, rest) = text.split_once("://").ok_or(Malformed)?;
         let sound = (1..=16).contains(&scheme.len())
-            && scheme
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
             && !rest.is_empty()
             && text.len() <= 4096
             && text.bytes().all(|b| b.is_ascii_graphic());
-        if sound {
-            Ok(Self(Secret::new(text)))
-        } else {
-            Err(Malformed)
-        }
+        if sound { Ok(Self(Secret::new(text))) } else { Err(Malformed) }
     }
 }
 
@@ -277,9 +265,7 @@ impl fmt::Display for PrivateUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.expose().split_once("://").unwrap_or_default();
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         write!(f, "{scheme}://{host}/…")
     }
 }
@@ -427,12 +413,7 @@ mod tests {
     #[test]
     fn an_origin_is_exact() {
         accepts::<Origin>(
-            &[
-                "https://cams.example",
-                "http://10.0.0.2:8080",
-                "http://[::1]:81",
-                "http://[::1]",
-            ],
+            &["https://cams.example", "http://10.0.0.2:8080", "http://[::1]:81", "http://[::1]"],
             &[
                 "*",
                 "null",
@@ -454,17 +435,7 @@ mod tests {
     fn a_host_has_neither_scheme_nor_wildcard() {
         accepts::<Host>(
             &["picket.local", "10.0.0.2", "::1", "cam.example."],
-            &[
-                "",
-                ".",
-                "*",
-                "*.example",
-                "http://a",
-                "a:80",
-                "a b",
-                "-a",
-                "a..b",
-            ],
+            &["", ".", "*", "*.example", "http://a", "a:80", "a b", "-a", "a..b"],
         );
     }
 
@@ -472,18 +443,7 @@ mod tests {
     fn paths_stay_below_where_they_start() {
         accepts::<UrlPath>(
             &["/", "/garden", "/a/b.c"],
-            &[
-                "",
-                "garden",
-                "//",
-                "/../x",
-                "/a/..",
-                "/a/",
-                "/a?b",
-                "/%2e%2e/x",
-                "/a b",
-                "/a\\b",
-            ],
+            &["", "garden", "//", "/../x", "/a/..", "/a/", "/a?b", "/%2e%2e/x", "/a b", "/a\\b"],
         );
         accepts::<TemplateName>(&["a.html"], &["/a.html", "../a.html", "", "a//b"]);
     }
@@ -501,32 +461,14 @@ mod tests {
 
     #[test]
     fn sources_read_back_as_they_were_written() {
-        for text in [
-            "auto",
-            "pattern",
-            "libcamera",
-            "libcamera:1",
-            "v4l2:/dev/video0",
-            "file:clip.mp4",
-        ] {
+        for text in
+            ["auto", "pattern", "libcamera", "libcamera:1", "v4l2:/dev/video0", "file:clip.mp4"]
+        {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         accepts::<Source>(
-            &[
-                "rtsp://10.0.0.9/live",
-                "gst:videotestsrc",
-                "page:https://tv.example/1",
-            ],
-            &[
-                "",
-                "auto:1",
-                "camera",
-                "libcamera:x",
-                "v4l2:video0",
-                "file:",
-                "gst: ",
-                "page:x",
-            ],
+            &["rtsp://10.0.0.9/live", "gst:videotestsrc", "page:https://tv.example/1"],
+            &["", "auto:1", "camera", "libcamera:x", "v4l2:video0", "file:", "gst: ", "page:x"],
         );
     }
 
@@ -542,24 +484,11 @@ mod tests {
     fn addresses_checksums_and_names_are_checked() {
         accepts::<Address>(
             &["dhcp", "192.168.1.20/24", "fd00::2/64"],
-            &[
-                "",
-                "192.168.1.20",
-                "192.168.1.20/33",
-                "192.168.1.20/0",
-                "0.0.0.0/8",
-                "DHCP",
-            ],
+            &["", "192.168.1.20", "192.168.1.20/33", "192.168.1.20/0", "0.0.0.0/8", "DHCP"],
         );
         accepts::<Sha256>(&[&"aF".repeat(32)], &["", &"a".repeat(63), &"g".repeat(64)]);
-        accepts::<Timezone>(
-            &["UTC", "America/Port-au-Prince", "Etc/GMT+5"],
-            &["", "../x", "/UTC"],
-        );
-        accepts::<IceUrl>(
-            &["stun:s.example:3478"],
-            &["s.example", "stun:", "http://s.example"],
-        );
+        accepts::<Timezone>(&["UTC", "America/Port-au-Prince", "Etc/GMT+5"], &["", "../x", "/UTC"]);
+        accepts::<IceUrl>(&["stun:s.example:3478"], &["s.example", "stun:", "http://s.example"]);
         accepts::<CountryCode>(&["DE"], &["de", "GER", "D1"]);
         accepts::<Ssid>(&["my network", "ü"], &["", &"x".repeat(33), "a\nb"]);
     }

@@ -36,10 +36,7 @@ impl Watch {
     /// Begins with the file as it was read; `None` if there was none.
     #[must_use]
     pub fn new(read: Option<Stamp>) -> Self {
-        Self {
-            read,
-            settling: None,
-        }
+        Self { read, settling: None }
     }
 
     /// Takes in a look at the file. `None` is a file that is not there: while an editor replaces
@@ -67,10 +64,7 @@ mod tests {
     use std::time::Duration;
 
     fn stamp(second: u64, len: u64) -> Option<Stamp> {
-        Some(Stamp {
-            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
-            len,
-        })
+        Some(Stamp { modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second), len })
     }
 
     #[test]

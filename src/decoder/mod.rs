@@ -178,9 +178,7 @@ fn check(sps: &[u8]) -> Result<(), DecoderError> {
     let info = SpsInfo::parse(sps).map_err(|e| DecoderError::Damaged(e.to_string()))?;
     let SpsInfo { width, height, .. } = info;
     if info.interlaced {
-        return Err(DecoderError::Unsupported(
-            "interlaced video cannot be decoded".into(),
-        ));
+        return Err(DecoderError::Unsupported("interlaced video cannot be decoded".into()));
     }
     if !info.is_420_8bit {
         return Err(DecoderError::Unsupported(
@@ -213,9 +211,7 @@ fn copy(
     let sources = [(picture.y(), y), (picture.u(), u), (picture.v(), v)];
     let mut rest = &mut buffer[..];
     for (i, (source, stride)) in sources.into_iter().enumerate() {
-        let (row, rows) = PixelFormat::I420
-            .plane_size(i, size.0, size.1)
-            .ok_or_else(impossible)?;
+        let (row, rows) = PixelFormat::I420.plane_size(i, size.0, size.1).ok_or_else(impossible)?;
         if row == 0 || stride < row {
             return Err(impossible());
         }

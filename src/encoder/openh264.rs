@@ -36,13 +36,7 @@ impl OpenH264 {
     /// # Errors
     /// When the size is odd, below 16 pixels a side or above 3840×2160, or the library refuses.
     pub fn new(settings: EncoderSettings, sink: Sink) -> Result<Self, EncoderError> {
-        let EncoderSettings {
-            width,
-            height,
-            fps,
-            bitrate_bps,
-            keyframe_interval,
-        } = settings;
+        let EncoderSettings { width, height, fps, bitrate_bps, keyframe_interval } = settings;
         let (long, short) = (width.max(height), width.min(height));
         if width % 2 != 0 || height % 2 != 0 || short < 16 || long > 3840 || short > 2160 {
             return Err(EncoderError::Unsupported(format!(
@@ -73,17 +67,8 @@ impl OpenH264 {
         let mut quiet = WELS_LOG_QUIET;
         // SAFETY: the option reads one `int` (codec_api.h) during the call only. It is the one
         // option that may be set before the first picture.
-        unsafe {
-            inner
-                .raw_api()
-                .set_option(ENCODER_OPTION_TRACE_LEVEL, (&raw mut quiet).cast())
-        };
-        Ok(Self {
-            inner,
-            settings,
-            parameter_sets: ParameterSets::default(),
-            sink,
-        })
+        unsafe { inner.raw_api().set_option(ENCODER_OPTION_TRACE_LEVEL, (&raw mut quiet).cast()) };
+        Ok(Self { inner, settings, parameter_sets: ParameterSets::default(), sink })
     }
 }
 
@@ -128,16 +113,9 @@ impl Encoder for OpenH264 {
             [ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE]
         };
         for option in order {
-            let mut info = SBitrateInfo {
-                iLayer: SPATIAL_LAYER_ALL,
-                iBitrate: target,
-            };
+            let mut info = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: target };
             // SAFETY: both options read one `SBitrateInfo` (codec_api.h) during the call only.
-            let code = unsafe {
-                self.inner
-                    .raw_api()
-                    .set_option(option, (&raw mut info).cast())
-            };
+            let code = unsafe { self.inner.raw_api().set_option(option, (&raw mut info).cast()) };
             if code != 0 {
                 return Err(EncoderError::Failed(format!(
                     "openh264 refused a rate of {bitrate_bps} bit/s (code {code})"
@@ -172,11 +150,7 @@ impl YUVSource for Source<'_> {
 
 /// The colours pictures of this height are in: what [`transform`](crate::transform) converts to.
 fn colours_for(height: u32) -> lib::VuiConfig {
-    if height < 720 {
-        lib::VuiConfig::bt601()
-    } else {
-        lib::VuiConfig::bt709()
-    }
+    if height < 720 { lib::VuiConfig::bt601() } else { lib::VuiConfig::bt709() }
 }
 
 fn frames_in(interval: Duration, fps: f64) -> u32 {
@@ -187,11 +161,7 @@ fn frames_in(interval: Duration, fps: f64) -> u32 {
 /// library splits the picture, or a Pi 5 could not keep up with 1080p.
 fn threads_for(width: u32, height: u32, fps: f64) -> u16 {
     let pixels_per_second = f64::from(width * height) * fps;
-    if pixels_per_second <= 1280.0 * 720.0 * 31.0 {
-        1
-    } else {
-        0
-    }
+    if pixels_per_second <= 1280.0 * 720.0 * 31.0 { 1 } else { 0 }
 }
 
 fn library_level(level_idc: u8) -> lib::Level {
@@ -253,9 +223,8 @@ mod tests {
             (128 - strength / 2 + seed % strength) as u8
         };
         let size = (SETTINGS.width, SETTINGS.height);
-        let bytes: Vec<u8> = (0..Frame::packed_len(PixelFormat::I420, size))
-            .map(|_| random())
-            .collect();
+        let bytes: Vec<u8> =
+            (0..Frame::packed_len(PixelFormat::I420, size)).map(|_| random()).collect();
         let time = MediaTime::from_nanos(n * 33_333_333);
         Frame::packed(PixelFormat::I420, size, Arc::new(bytes), time, n).expect("a frame")
     }
@@ -273,25 +242,14 @@ mod tests {
 
     #[test]
     fn a_key_picture_comes_when_asked_for_and_when_its_time_has_come() {
-        let settings = EncoderSettings {
-            keyframe_interval: Duration::from_secs(1),
-            ..SETTINGS
-        };
+        let settings = EncoderSettings { keyframe_interval: Duration::from_secs(1), ..SETTINGS };
         let (mut encoder, units) = encoder(settings);
         for n in 0..45 {
-            let kind = if n == 10 {
-                PictureKind::Key
-            } else {
-                PictureKind::Any
-            };
+            let kind = if n == 10 { PictureKind::Key } else { PictureKind::Any };
             encoder.encode(&noise(n), kind).unwrap();
         }
-        let keys: Vec<usize> = units
-            .try_iter()
-            .enumerate()
-            .filter(|(_, u)| u.is_key())
-            .map(|(i, _)| i)
-            .collect();
+        let keys: Vec<usize> =
+            units.try_iter().enumerate().filter(|(_, u)| u.is_key()).map(|(i, _)| i).collect();
         assert_eq!(keys[..2], [0, 10]);
         assert!(keys[2] == 30 || keys[2] == 40, "{keys:?}");
     }
@@ -301,10 +259,7 @@ mod tests {
         let (mut encoder, units) = encoder(SETTINGS);
         encoder.encode(&noise(0), PictureKind::Any).unwrap();
         let unit = units.recv().unwrap();
-        let sps = unit
-            .nals()
-            .find(|n| NalType::of(n) == NalType::Sps)
-            .unwrap();
+        let sps = unit.nals().find(|n| NalType::of(n) == NalType::Sps).unwrap();
         let info = SpsInfo::parse(sps).unwrap();
         assert_eq!((info.width, info.height), (320, 240));
         assert_eq!(info.profile_level.profile_name(), "constrained baseline");
@@ -330,34 +285,22 @@ mod tests {
         };
         let (before, _) = rate(0);
         let (after, keys) = rate(45);
-        assert!(
-            after * 3 < before * 2,
-            "{before} bits before, {after} after"
-        );
+        assert!(after * 3 < before * 2, "{before} bits before, {after} after");
         assert_eq!(keys, 0);
     }
 
     #[test]
     fn sizes_beyond_the_library_are_refused_with_what_is_possible() {
         for (width, height) in [(321, 240), (320, 14), (4096, 2160), (2160, 3842)] {
-            let settings = EncoderSettings {
-                width,
-                height,
-                ..SETTINGS
-            };
-            let error = OpenH264::new(settings, Box::new(|_| {}))
-                .err()
-                .expect("refused");
+            let settings = EncoderSettings { width, height, ..SETTINGS };
+            let error = OpenH264::new(settings, Box::new(|_| {})).err().expect("refused");
             assert!(error.to_string().contains("3840×2160"), "{error}");
         }
     }
 
     #[test]
     fn a_frame_of_another_size_is_an_error_not_a_crash() {
-        let settings = EncoderSettings {
-            width: 640,
-            ..SETTINGS
-        };
+        let settings = EncoderSettings { width: 640, ..SETTINGS };
         let (mut encoder, _units) = encoder(settings);
         assert!(encoder.encode(&noise(0), PictureKind::Any).is_err());
     }

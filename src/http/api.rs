@@ -88,15 +88,10 @@ impl From<SourceState> for Source {
                 }),
                 reason: None,
             },
-            SourceState::Lost(reason) => Self {
-                state,
-                reason: Some(reason),
-                mode: None,
-            },
-            SourceState::Idle | SourceState::Starting | SourceState::Ended => Self {
-                state,
-                ..Self::default()
-            },
+            SourceState::Lost(reason) => Self { state, reason: Some(reason), mode: None },
+            SourceState::Idle | SourceState::Starting | SourceState::Ended => {
+                Self { state, ..Self::default() }
+            }
         }
     }
 }
@@ -109,10 +104,7 @@ pub(super) async fn status(State(state): State<HttpState>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         uptime: state.started().elapsed().as_secs_f64(),
         source: source.into(),
-        viewers: Viewers {
-            connected: sent.connected,
-            connecting: sent.connecting,
-        },
+        viewers: Viewers { connected: sent.connected, connecting: sent.connecting },
         totals: Totals {
             offers_accepted: sent.offers_accepted,
             pictures: made.pictures,
@@ -133,9 +125,7 @@ struct Clock {
 /// `GET /api/v1/clock`, by which the page tells its own clock from the camera's when it measures
 /// the delay.
 pub(super) async fn clock() -> Response {
-    let since_1970 = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
     body::json(&Clock { now })
 }
@@ -151,9 +141,7 @@ pub(super) async fn session(
     Name(id): Name,
 ) -> Result<Response, Problem> {
     let report = state.rtc.session(session_id(&id)?).await;
-    report
-        .map(|report| body::json(&report))
-        .ok_or_else(no_such_session)
+    report.map(|report| body::json(&report)).ok_or_else(no_such_session)
 }
 
 /// `DELETE /api/v1/sessions/{id}`.
@@ -181,9 +169,7 @@ pub(super) async fn steer_session(
     }
     let change = Change::read(body.json(r#"{"active": false}"#)?)?;
     let report = state.rtc.steer(id, change.active, change.direction).await;
-    report
-        .map(|report| body::json(&report))
-        .ok_or_else(no_such_session)
+    report.map(|report| body::json(&report)).ok_or_else(no_such_session)
 }
 
 /// What may be changed of a session.
@@ -200,11 +186,8 @@ impl Change {
             match name.as_str() {
                 "active" => {
                     let detail = "active: expected true or false";
-                    change.active = Some(
-                        value
-                            .as_bool()
-                            .ok_or_else(|| Problem::bad_request(detail))?,
-                    );
+                    change.active =
+                        Some(value.as_bool().ok_or_else(|| Problem::bad_request(detail))?);
                 }
                 "direction" => change.direction = Some(direction(&value)?),
                 _ => {
@@ -230,8 +213,6 @@ fn direction(value: &Value) -> Result<Direction, Problem> {
                 direction.name()
             )))
         }
-        None => Err(Problem::bad_request(
-            "direction: expected sendonly or inactive",
-        )),
+        None => Err(Problem::bad_request("direction: expected sendonly or inactive")),
     }
 }

@@ -115,11 +115,10 @@ pub(super) fn expect_media_type(headers: &HeaderMap, expected: &str) -> Result<(
 /// An answer in JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(bytes) => (
-            [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            Body::from(bytes),
-        )
-            .into_response(),
+        Ok(bytes) => {
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(bytes))
+                .into_response()
+        }
         Err(e) => Problem::internal(format!("cannot write the answer: {e}")).into_response(),
     }
 }

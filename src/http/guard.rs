@@ -44,9 +44,7 @@ pub(super) async fn guard(
         Err(problem) => return problem.into_response(),
     };
     let asks_first = request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &source {
         // A preflight carries no credentials, and asks for none.
         Source::Here | Source::Listed(_) if asks_first => preflight(),
@@ -67,10 +65,7 @@ pub(super) async fn guard(
 fn preflight() -> Response {
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
-        (
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            "Authorization, Content-Type, If-Match",
-        ),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match"),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
@@ -107,11 +102,7 @@ fn host(request: &Request) -> Result<Option<Authority>, Problem> {
         (Some(host), None) => host,
         _ => return Err(malformed()),
     };
-    let host: Authority = host
-        .to_str()
-        .ok()
-        .and_then(|h| h.parse().ok())
-        .ok_or_else(malformed)?;
+    let host: Authority = host.to_str().ok().and_then(|h| h.parse().ok()).ok_or_else(malformed)?;
     if host.as_str().contains('@') {
         return Err(malformed());
     }
@@ -154,11 +145,7 @@ fn source(
         _ => return Err(foreign()),
     };
     let text = origin.to_str().map_err(|_| foreign())?;
-    if settings
-        .cors
-        .iter()
-        .any(|listed| listed.eq_ignore_ascii_case(text))
-    {
+    if settings.cors.iter().any(|listed| listed.eq_ignore_ascii_case(text)) {
         return Ok(Source::Listed(origin.clone()));
     }
     let ours = text
@@ -169,11 +156,7 @@ fn source(
             let port = |a: &Authority| a.port_u16().unwrap_or(80);
             theirs.host().eq_ignore_ascii_case(host.host()) && port(&theirs) == port(host)
         });
-    if ours {
-        Ok(Source::Here)
-    } else {
-        Err(foreign())
-    }
+    if ours { Ok(Source::Here) } else { Err(foreign()) }
 }
 
 /// Whether the browser, if it tells, made the request from a page of ours, or because the user
@@ -228,13 +211,7 @@ mod tests {
         ] {
             assert_eq!(ask("GET", &[("host", host)]), Ok(Source::Unnamed), "{host}");
         }
-        for host in [
-            "evil.example",
-            "porch.evil.example",
-            ".local",
-            "local",
-            "xporch.local",
-        ] {
+        for host in ["evil.example", "porch.evil.example", ".local", "local", "xporch.local"] {
             let status = StatusCode::MISDIRECTED_REQUEST;
             assert_eq!(ask("GET", &[("host", host)]), Err(status), "{host}");
         }
@@ -242,19 +219,9 @@ mod tests {
 
     #[test]
     fn a_request_names_one_host() {
-        for hosts in [
-            &[][..],
-            &["porch", "porch"],
-            &["a@porch"],
-            &["po rch"],
-            &[""],
-        ] {
+        for hosts in [&[][..], &["porch", "porch"], &["a@porch"], &["po rch"], &[""]] {
             let headers: Vec<_> = hosts.iter().map(|h| ("host", *h)).collect();
-            assert_eq!(
-                ask("GET", &headers),
-                Err(StatusCode::BAD_REQUEST),
-                "{hosts:?}"
-            );
+            assert_eq!(ask("GET", &headers), Err(StatusCode::BAD_REQUEST), "{hosts:?}");
         }
     }
 
@@ -262,10 +229,7 @@ mod tests {
     fn only_pages_from_here_and_from_listed_origins_may_ask() {
         let from = |origin| ask("POST", &[("host", "porch:8000"), ("origin", origin)]);
         assert_eq!(from("http://porch:8000"), Ok(Source::Here));
-        assert!(matches!(
-            from("https://wall.example.org"),
-            Ok(Source::Listed(_))
-        ));
+        assert!(matches!(from("https://wall.example.org"), Ok(Source::Listed(_))));
         for origin in [
             "null",
             "",

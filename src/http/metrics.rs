@@ -93,38 +93,22 @@ fn own(state: &HttpState) -> Vec<Sample> {
     let uptime = state.started().elapsed().as_secs_f64();
     vec![
         Sample::new("uptime_seconds", "Seconds since the start", Gauge(uptime)),
-        Sample::new(
-            "source_live",
-            "1 while the camera delivers",
-            Gauge(f64::from(live)),
-        ),
+        Sample::new("source_live", "1 while the camera delivers", Gauge(f64::from(live))),
         Sample::new("viewers", "Viewers connected", Gauge(sent.connected as f64)),
         Sample::new(
             "viewers_connecting",
             "Offers not connected yet",
             Gauge(sent.connecting as f64),
         ),
-        Sample::new(
-            "offers_accepted",
-            "Offers answered",
-            Counter(sent.offers_accepted),
-        ),
+        Sample::new("offers_accepted", "Offers answered", Counter(sent.offers_accepted)),
         Sample::new(
             "datagrams_dropped",
             "Datagrams the kernel had no room for",
             Counter(sent.datagrams_dropped),
         ),
         Sample::new("pictures", "Pictures encoded", Counter(made.pictures)),
-        Sample::new(
-            "key_pictures",
-            "Key pictures among them",
-            Counter(made.key_pictures),
-        ),
+        Sample::new("key_pictures", "Key pictures among them", Counter(made.key_pictures)),
         Sample::new("encoded_bytes", "Bytes of H.264", Counter(made.bytes)),
-        Sample::new(
-            "key_requests",
-            "Key pictures asked for",
-            Counter(made.key_requests),
-        ),
+        Sample::new("key_requests", "Key pictures asked for", Counter(made.key_requests)),
     ]
 }

@@ -65,23 +65,15 @@ impl Pages for Site {
 
     fn pages(&self) -> Vec<(String, String)> {
         let pages = Self::pages(self).iter();
-        pages
-            .map(|p| (p.path().to_owned(), p.template().to_owned()))
-            .collect()
+        pages.map(|p| (p.path().to_owned(), p.template().to_owned())).collect()
     }
 
     fn mounts(&self) -> Vec<String> {
-        Self::mounts(self)
-            .iter()
-            .map(|m| m.prefix().to_owned())
-            .collect()
+        Self::mounts(self).iter().map(|m| m.prefix().to_owned()).collect()
     }
 
     fn mounted_file(&self, prefix: &str, name: &str) -> Option<StaticFile> {
-        Self::mounts(self)
-            .iter()
-            .find(|m| m.prefix() == prefix)?
-            .file(name)
+        Self::mounts(self).iter().find(|m| m.prefix() == prefix)?.file(name)
     }
 }
 
@@ -139,10 +131,7 @@ fn serve_file(file: Option<StaticFile>, headers: &HeaderMap) -> Result<Response,
     let etag = HeaderValue::from_str(&file.etag)
         .map_err(|_| Problem::internal("the file has no usable entity tag"))?;
     // The page may keep it, and asks each time whether it is still the same.
-    let fresh = [
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (ETAG, etag),
-    ];
+    let fresh = [(CACHE_CONTROL, HeaderValue::from_static("no-cache")), (ETAG, etag)];
     if has_it(headers, &file.etag) {
         return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
     }

@@ -195,10 +195,7 @@ pub(super) async fn present(
 
 /// Browsers name HTML when a person goes to a page, and nothing else does.
 fn wants_page(headers: &HeaderMap) -> bool {
-    let mut accepted = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok());
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok());
     accepted.any(|v| v.contains("text/html"))
 }
 

@@ -86,12 +86,7 @@ impl Route {
         H: Handler<T, HttpState>,
         T: 'static,
     {
-        Self {
-            verb,
-            path: path.to_owned(),
-            access,
-            handler: on(verb.filter(), handler),
-        }
+        Self { verb, path: path.to_owned(), access, handler: on(verb.filter(), handler) }
     }
 }
 
@@ -134,10 +129,7 @@ pub(super) fn table() -> Vec<Route> {
 /// The table as `METHOD PATH ACCESS`, one route a line.
 #[must_use]
 pub fn listing() -> String {
-    table()
-        .iter()
-        .map(|r| format!("{} {} {}\n", r.verb.name(), r.path, r.access))
-        .collect()
+    table().iter().map(|r| format!("{} {} {}\n", r.verb.name(), r.path, r.access)).collect()
 }
 
 /// A library user's routes and mounted applications, and who may use them.
@@ -162,17 +154,13 @@ impl ExtraRoutes {
     /// No routes yet.
     #[must_use]
     pub fn new(access: Access) -> Self {
-        Self {
-            access,
-            added: Vec::new(),
-        }
+        Self { access, added: Vec::new() }
     }
 
     /// Serves `path`, in the HTTP library's notation: `/doors/{door}`.
     #[must_use]
     pub fn route(mut self, path: &str, handler: MethodRouter) -> Self {
-        self.added
-            .push((path.to_owned(), Added::Route(Box::new(handler))));
+        self.added.push((path.to_owned(), Added::Route(Box::new(handler))));
         self
     }
 
@@ -219,10 +207,7 @@ impl Paths {
             return Err(RouteError::Malformed(path.to_owned()));
         }
         if let Some(built_in) = self.built_in.iter().find(|b| covers(b, path)) {
-            return Err(RouteError::Shadows {
-                added: path.to_owned(),
-                built_in: built_in.clone(),
-            });
+            return Err(RouteError::Shadows { added: path.to_owned(), built_in: built_in.clone() });
         }
         // Two paths that differ only in the names of their parameters are one.
         let nameless: Vec<&str> = path.split('/').map(nameless).collect();
@@ -302,10 +287,7 @@ pub fn service(
     }
     Ok(router
         .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            problem::present,
-        ))
+        .layer(middleware::from_fn_with_state(state.clone(), problem::present))
         .layer(middleware::map_response(headers::harden)))
 }
 
@@ -348,8 +330,7 @@ impl Route {
     /// The handler, behind the question whether the caller may use it.
     fn guarded(self, state: &HttpState) -> MethodRouter<HttpState> {
         let context = (state.clone(), self.access);
-        self.handler
-            .route_layer(middleware::from_fn_with_state(context, ask_access))
+        self.handler.route_layer(middleware::from_fn_with_state(context, ask_access))
     }
 }
 
@@ -384,18 +365,14 @@ async fn ask_access(
 
 /// What is not there is not there for viewers only: strangers are not told what is.
 async fn not_found(State(state): State<HttpState>, request: Request) -> Problem {
-    auth::authorize(&state.auth, Access::Viewer, &request)
-        .err()
-        .unwrap_or_else(nothing_here)
+    auth::authorize(&state.auth, Access::Viewer, &request).err().unwrap_or_else(nothing_here)
 }
 
 async fn method_not_allowed(State(state): State<HttpState>, request: Request) -> Problem {
-    auth::authorize(&state.auth, Access::Viewer, &request)
-        .err()
-        .unwrap_or_else(|| {
-            let detail = format!("{} is not possible here; see Allow", request.method());
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-        })
+    auth::authorize(&state.auth, Access::Viewer, &request).err().unwrap_or_else(|| {
+        let detail = format!("{} is not possible here; see Allow", request.method());
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    })
 }
 
 #[cfg(test)]
@@ -403,10 +380,8 @@ mod tests {
     use super::*;
 
     fn check(path: &str) -> Result<(), RouteError> {
-        let mut paths = Paths {
-            built_in: table().into_iter().map(|r| r.path).collect(),
-            ..Paths::default()
-        };
+        let mut paths =
+            Paths { built_in: table().into_iter().map(|r| r.path).collect(), ..Paths::default() };
         paths.add(path)
     }
 
@@ -421,10 +396,7 @@ mod tests {
             "/static/{*rest}",
             "/api/v1/sessions/latest",
         ] {
-            assert!(
-                matches!(check(path), Err(RouteError::Shadows { .. })),
-                "{path}"
-            );
+            assert!(matches!(check(path), Err(RouteError::Shadows { .. })), "{path}");
         }
         assert_eq!(
             check("/offer").unwrap_err().to_string(),
@@ -441,13 +413,10 @@ mod tests {
 
     #[test]
     fn what_the_library_would_panic_at_is_an_error() {
-        for path in [
-            "about", "", "/:old", "/*old", "/{", "/{}", "/{a}b", "/a{b}", "/{*a}/b", "/{a}/{a}",
-        ] {
-            assert!(
-                matches!(check(path), Err(RouteError::Malformed(_))),
-                "{path}"
-            );
+        for path in
+            ["about", "", "/:old", "/*old", "/{", "/{}", "/{a}b", "/a{b}", "/{*a}/b", "/{a}/{a}"]
+        {
+            assert!(matches!(check(path), Err(RouteError::Malformed(_))), "{path}");
         }
     }
 

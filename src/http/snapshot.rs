@@ -44,8 +44,6 @@ pub(super) async fn get(
     match tokio::time::timeout(PATIENCE, snapshots.jpeg()).await {
         Ok(Ok(picture)) => Ok(([(CONTENT_TYPE, jpeg)], Body::from(picture)).into_response()),
         Ok(Err(why)) => Err(none(why.to_string())),
-        Err(_) => Err(none(
-            "there is no picture yet; the camera is starting".into(),
-        )),
+        Err(_) => Err(none("there is no picture yet; the camera is starting".into())),
     }
 }

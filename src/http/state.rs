@@ -78,10 +78,7 @@ impl IceServers {
     /// The servers as of now.
     #[must_use]
     pub fn get(&self) -> Arc<[IceServer]> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells viewers of other servers from now on.
@@ -111,10 +108,7 @@ impl HttpState {
     /// Takes the parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Shared {
-            parts,
-            started: Instant::now(),
-        }))
+        Self(Arc::new(Shared { parts, started: Instant::now() }))
     }
 
     pub(super) fn started(&self) -> Instant {

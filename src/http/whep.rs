@@ -58,11 +58,7 @@ pub(super) async fn post(
     body: Whole,
 ) -> Result<Response, Problem> {
     expect_media_type(&headers, SDP).map_err(|p| p.with(ACCEPT_POST, SDP))?;
-    let answer = state
-        .rtc
-        .offer(body.text()?, peer.address.ip())
-        .await
-        .map_err(refused)?;
+    let answer = state.rtc.offer(body.text()?, peer.address.ip()).await.map_err(refused)?;
     let mut response = (StatusCode::CREATED, answer.sdp).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
@@ -112,10 +108,7 @@ pub(super) async fn patch(
     match result {
         Ok(Patched::Trickled) => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(Patched::Restarted { etag, fragment }) => Ok((
-            [
-                (CONTENT_TYPE, HeaderValue::from_static(SDP_FRAGMENT)),
-                (ETAG, header(&etag)?),
-            ],
+            [(CONTENT_TYPE, HeaderValue::from_static(SDP_FRAGMENT)), (ETAG, header(&etag)?)],
             fragment,
         )
             .into_response()),
@@ -187,11 +180,7 @@ pub(super) async fn options() -> Response {
 /// `OPTIONS /whep/{name}`. Says the same of every name, whether there is such a session or not.
 pub(super) async fn options_named() -> Response {
     let methods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST";
-    let headers = [
-        (ALLOW, methods),
-        (ACCEPT_POST, SDP),
-        (ACCEPT_PATCH, SDP_FRAGMENT),
-    ];
+    let headers = [(ALLOW, methods), (ACCEPT_POST, SDP), (ACCEPT_PATCH, SDP_FRAGMENT)];
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
@@ -205,10 +194,7 @@ fn links(server: &IceServer) -> impl Iterator<Item = String> {
             quoted(credential)
         );
     }
-    server
-        .urls
-        .iter()
-        .map(move |url| format!("<{url}>{parameters}"))
+    server.urls.iter().map(move |url| format!("<{url}>{parameters}"))
 }
 
 /// A quoted-string (RFC 9110 §5.6.4).

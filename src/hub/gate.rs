@@ -21,10 +21,7 @@ pub(super) struct KeyGate {
 
 impl KeyGate {
     pub(super) fn set_key_pictures(&mut self, key_pictures: KeyPictures) {
-        *self = Self {
-            key_pictures,
-            ..Self::default()
-        };
+        *self = Self { key_pictures, ..Self::default() };
     }
 
     pub(super) fn key_pictures(&self) -> KeyPictures {

@@ -162,20 +162,14 @@ impl Hub {
     #[must_use]
     pub fn demand(&self, layer: Layer) -> Demand {
         let key_picture = self.layer(layer).gate.take(MediaTime::now());
-        Demand {
-            watched: self.viewers() > 0,
-            key_picture,
-        }
+        Demand { watched: self.viewers() > 0, key_picture }
     }
 
     /// Waits until somebody watches, at most for `timeout`; says whether somebody does.
     #[must_use]
     pub fn wait_watched(&self, timeout: Duration) -> bool {
         let viewers = lock(&self.0.viewers);
-        let waited = self
-            .0
-            .viewers_changed
-            .wait_timeout_while(viewers, timeout, |n| *n == 0);
+        let waited = self.0.viewers_changed.wait_timeout_while(viewers, timeout, |n| *n == 0);
         *waited.unwrap_or_else(PoisonError::into_inner).0 > 0
     }
 

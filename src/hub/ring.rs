@@ -43,12 +43,7 @@ impl Ring {
         };
         self.last_time = Some(time);
         self.bytes += unit.bytes().len();
-        self.units.push_back(Arc::new(Published {
-            unit,
-            sequence,
-            at: now,
-            time,
-        }));
+        self.units.push_back(Arc::new(Published { unit, sequence, at: now, time }));
         self.evict(now);
         sequence
     }
@@ -108,11 +103,7 @@ pub(super) mod tests {
     pub(in crate::hub) fn unit(key: bool, time: MediaTime, padding: usize) -> AccessUnit {
         let mut slice = vec![if key { 0x65 } else { 0x41 }, 0x88];
         slice.resize(2 + padding, 0xaa);
-        let data = if key {
-            annex_b(&[SPS, PPS, &slice])
-        } else {
-            annex_b(&[&slice])
-        };
+        let data = if key { annex_b(&[SPS, PPS, &slice]) } else { annex_b(&[&slice]) };
         AccessUnit::from_annex_b(data.into(), time, &mut ParameterSets::default()).unwrap()
     }
 
@@ -146,14 +137,8 @@ pub(super) mod tests {
         for ms in [50, 50, 20, 90] {
             ring.push(unit(true, at(ms), 0), at(ms));
         }
-        let times: Vec<_> = (0..4)
-            .map(|i| ring.get(i))
-            .map(|p| p.map(|p| p.time))
-            .collect();
-        assert!(
-            times.iter().flatten().is_sorted_by(|a, b| a < b),
-            "{times:?}"
-        );
+        let times: Vec<_> = (0..4).map(|i| ring.get(i)).map(|p| p.map(|p| p.time)).collect();
+        assert!(times.iter().flatten().is_sorted_by(|a, b| a < b), "{times:?}");
     }
 
     #[test]

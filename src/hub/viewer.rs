@@ -39,11 +39,7 @@ pub enum Delivery {
 
 impl Viewer {
     pub(super) fn new(hub: Hub, layer: Layer) -> Self {
-        Self {
-            hub,
-            layer,
-            place: Place::AwaitKey { from: 0 },
-        }
+        Self { hub, layer, place: Place::AwaitKey { from: 0 } }
     }
 
     /// The layer being watched.
@@ -79,9 +75,7 @@ impl Drop for Viewer {
 
 fn advance(place: Place, state: &mut LayerState, now: MediaTime) -> (Delivery, Place) {
     let LayerState { ring, gate, .. } = state;
-    let follow = |published: &Arc<Published>| Place::Follow {
-        next: published.sequence + 1,
-    };
+    let follow = |published: &Arc<Published>| Place::Follow { next: published.sequence + 1 };
     match place {
         Place::AwaitKey { from } => {
             // Pictures older than this are not worth showing: a fresh key picture takes less
@@ -92,10 +86,7 @@ fn advance(place: Place, state: &mut LayerState, now: MediaTime) -> (Delivery, P
             match ring.newest_key() {
                 Some(key) if key.sequence >= from && good_enough(key) => {
                     let (next, until) = (key.sequence + 1, ring.end());
-                    (
-                        Delivery::Picture(key.clone()),
-                        Place::CatchUp { next, until },
-                    )
+                    (Delivery::Picture(key.clone()), Place::CatchUp { next, until })
                 }
                 _ => {
                     gate.request();
@@ -105,13 +96,9 @@ fn advance(place: Place, state: &mut LayerState, now: MediaTime) -> (Delivery, P
             }
         }
         Place::CatchUp { next, until } if next < until => match ring.get(next) {
-            Some(published) => (
-                Delivery::Picture(published.clone()),
-                Place::CatchUp {
-                    next: next + 1,
-                    until,
-                },
-            ),
+            Some(published) => {
+                (Delivery::Picture(published.clone()), Place::CatchUp { next: next + 1, until })
+            }
             None => advance(Place::AwaitKey { from: next }, state, now),
         },
         Place::CatchUp { next, .. } | Place::Follow { next } => match ring.get(next) {

@@ -67,26 +67,14 @@ impl AccessUnit {
             return Err(BitstreamError::NoPicture);
         }
         if !key || (has_sps && has_pps) {
-            return Ok(Self {
-                data,
-                nals: nals.into(),
-                key,
-                time,
-                ready: MediaTime::now(),
-            });
+            return Ok(Self { data, nals: nals.into(), key, time, ready: MediaTime::now() });
         }
-        let (sps, pps) = parameter_sets
-            .both()
-            .ok_or(BitstreamError::NoParameterSets)?;
+        let (sps, pps) = parameter_sets.both().ok_or(BitstreamError::NoParameterSets)?;
         let rest = nals
             .iter()
             .map(|r| &data[r.clone()])
             .filter(|nal| !matches!(NalType::of(nal), NalType::Sps | NalType::Pps));
-        Ok(Self::from_nals(
-            [&sps[..], &pps[..]].into_iter().chain(rest),
-            true,
-            time,
-        ))
+        Ok(Self::from_nals([&sps[..], &pps[..]].into_iter().chain(rest), true, time))
     }
 
     fn from_nals<'a>(nals: impl Iterator<Item = &'a [u8]>, key: bool, time: MediaTime) -> Self {
@@ -98,22 +86,13 @@ impl AccessUnit {
             data.extend_from_slice(nal);
             ranges.push(start..data.len());
         }
-        Self {
-            data: data.into(),
-            nals: ranges.into(),
-            key,
-            time,
-            ready: MediaTime::now(),
-        }
+        Self { data: data.into(), nals: ranges.into(), key, time, ready: MediaTime::now() }
     }
 
     /// The NAL units in order, each without its start code.
     #[must_use]
     pub fn nals(&self) -> NalUnits<'_> {
-        NalUnits {
-            data: &self.data,
-            ranges: self.nals.iter(),
-        }
+        NalUnits { data: &self.data, ranges: self.nals.iter() }
     }
 
     /// Where the NAL units lie in [`AccessUnit::bytes`].
@@ -150,12 +129,7 @@ impl AccessUnit {
 impl fmt::Debug for AccessUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.key { "key " } else { "" };
-        write!(
-            f,
-            "{kind}AccessUnit of {} bytes at {:?}",
-            self.data.len(),
-            self.time
-        )
+        write!(f, "{kind}AccessUnit of {} bytes at {:?}", self.data.len(), self.time)
     }
 }
 
@@ -201,10 +175,7 @@ mod tests {
     #[test]
     fn a_key_unit_that_could_never_be_decoded_is_refused() {
         let mut sets = ParameterSets::default();
-        assert_eq!(
-            unit(&[IDR], &mut sets).unwrap_err(),
-            BitstreamError::NoParameterSets
-        );
+        assert_eq!(unit(&[IDR], &mut sets).unwrap_err(), BitstreamError::NoParameterSets);
         assert!(!unit(&[P], &mut sets).unwrap().is_key());
     }
 
@@ -212,14 +183,8 @@ mod tests {
     fn bytes_without_a_picture_are_refused() {
         let mut sets = ParameterSets::default();
         assert_eq!(unit(&[], &mut sets).unwrap_err(), BitstreamError::NoPicture);
-        assert_eq!(
-            unit(&[SPS, PPS], &mut sets).unwrap_err(),
-            BitstreamError::NoPicture
-        );
+        assert_eq!(unit(&[SPS, PPS], &mut sets).unwrap_err(), BitstreamError::NoPicture);
         let many = vec![P; MAX_NALS + 1];
-        assert_eq!(
-            unit(&many, &mut sets).unwrap_err(),
-            BitstreamError::TooManyNalUnits(MAX_NALS)
-        );
+        assert_eq!(unit(&many, &mut sets).unwrap_err(), BitstreamError::TooManyNalUnits(MAX_NALS));
     }
 }

@@ -176,20 +176,10 @@ impl Frame {
             return Err(FrameError::Size { width, height });
         }
         let held = memory.bytes().len();
-        let mut kept = [Plane {
-            offset: 0,
-            stride: 0,
-        }; 3];
+        let mut kept = [Plane { offset: 0, stride: 0 }; 3];
         for (i, slot) in kept.iter_mut().enumerate().take(format.planes()) {
             let (row, rows) = format.plane_size(i, width, height).unwrap_or_default();
-            let bad = |needed| FrameError::Memory {
-                plane: i,
-                width,
-                height,
-                format,
-                needed,
-                held,
-            };
+            let bad = |needed| FrameError::Memory { plane: i, width, height, format, needed, held };
             let plane = *planes.get(i).ok_or_else(|| bad(row * rows))?;
             let end = plane
                 .stride
@@ -202,15 +192,7 @@ impl Frame {
             }
             *slot = plane;
         }
-        Ok(Self {
-            format,
-            width,
-            height,
-            planes: kept,
-            memory,
-            time,
-            sequence,
-        })
+        Ok(Self { format, width, height, planes: kept, memory, time, sequence })
     }
 
     /// A picture whose planes follow each other without gaps, as most programs hold them.
@@ -224,14 +206,7 @@ impl Frame {
         time: MediaTime,
         sequence: u64,
     ) -> Result<Self, FrameError> {
-        Self::new(
-            format,
-            size,
-            &Self::packed_planes(format, size),
-            memory,
-            time,
-            sequence,
-        )
+        Self::new(format, size, &Self::packed_planes(format, size), memory, time, sequence)
     }
 
     /// The planes of a gapless picture.
@@ -241,10 +216,7 @@ impl Frame {
         (0..format.planes())
             .filter_map(|i| format.plane_size(i, width, height))
             .map(|(row, rows)| {
-                let plane = Plane {
-                    offset,
-                    stride: row,
-                };
+                let plane = Plane { offset, stride: row };
                 offset += row * rows;
                 plane
             })
@@ -336,14 +308,7 @@ impl Frame {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            format,
-            width,
-            height,
-            sequence,
-            time,
-            ..
-        } = self;
+        let Self { format, width, height, sequence, time, .. } = self;
         write!(f, "Frame #{sequence} {width}×{height} {format} at {time:?}")
     }
 }
@@ -420,13 +385,7 @@ mod tests {
     use super::*;
 
     fn frame(format: PixelFormat, size: (u32, u32), len: usize) -> Result<Frame, FrameError> {
-        Frame::packed(
-            format,
-            size,
-            Arc::new(vec![0u8; len]),
-            MediaTime::default(),
-            0,
-        )
+        Frame::packed(format, size, Arc::new(vec![0u8; len]), MediaTime::default(), 0)
     }
 
     #[test]
@@ -456,18 +415,9 @@ mod tests {
     #[test]
     fn strides_and_offsets_from_a_hostile_driver_do_not_overflow() {
         for plane in [
-            Plane {
-                offset: usize::MAX,
-                stride: 4,
-            },
-            Plane {
-                offset: 0,
-                stride: usize::MAX,
-            },
-            Plane {
-                offset: 0,
-                stride: 3,
-            },
+            Plane { offset: usize::MAX, stride: 4 },
+            Plane { offset: 0, stride: usize::MAX },
+            Plane { offset: 0, stride: 3 },
         ] {
             let r = Frame::new(
                 PixelFormat::Gray,

@@ -126,11 +126,7 @@ impl ProfileLevel {
     /// Constrained baseline at `level_idc`: what Picket's own encoders make.
     #[must_use]
     pub const fn constrained_baseline(level_idc: u8) -> Self {
-        Self {
-            profile_idc: 66,
-            constraints: 0xe0,
-            level_idc,
-        }
+        Self { profile_idc: 66, constraints: 0xe0, level_idc }
     }
 
     /// The six hexadecimal digits an SDP carries.
@@ -144,11 +140,7 @@ impl ProfileLevel {
         }
         let [_, profile_idc, constraints, level_idc] =
             u32::from_str_radix(text, 16).ok()?.to_be_bytes();
-        Some(Self {
-            profile_idc,
-            constraints,
-            level_idc,
-        })
+        Some(Self { profile_idc, constraints, level_idc })
     }
 
     /// Whether a decoder for `self`'s profile decodes every stream of `stream`'s profile
@@ -202,11 +194,7 @@ enum Profile {
 
 impl fmt::Display for ProfileLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:02x}{:02x}{:02x}",
-            self.profile_idc, self.constraints, self.level_idc
-        )
+        write!(f, "{:02x}{:02x}{:02x}", self.profile_idc, self.constraints, self.level_idc)
     }
 }
 
@@ -253,11 +241,8 @@ impl SpsInfo {
             .as_ref()
             .and_then(|v| v.bitstream_restrictions.as_ref())
             .map(|b| b.max_num_reorder_frames);
-        let profile_level = ProfileLevel {
-            profile_idc: nal[1],
-            constraints: nal[2],
-            level_idc: nal[3],
-        };
+        let profile_level =
+            ProfileLevel { profile_idc: nal[1], constraints: nal[2], level_idc: nal[3] };
         let chroma = &sps.chroma_info;
         Ok(Self {
             profile_level,
@@ -360,9 +345,7 @@ pub(crate) mod tests {
     pub(crate) const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 
     pub(crate) fn annex_b(nals: &[&[u8]]) -> Vec<u8> {
-        nals.iter()
-            .flat_map(|n| START_CODE.iter().chain(n.iter()).copied())
-            .collect()
+        nals.iter().flat_map(|n| START_CODE.iter().chain(n.iter()).copied()).collect()
     }
 
     #[test]
@@ -396,10 +379,7 @@ pub(crate) mod tests {
 
     #[test]
     fn profile_level_id_is_six_hex_digits_or_nothing() {
-        assert_eq!(
-            ProfileLevel::parse("42e01f"),
-            Some(ProfileLevel::constrained_baseline(31))
-        );
+        assert_eq!(ProfileLevel::parse("42e01f"), Some(ProfileLevel::constrained_baseline(31)));
         assert_eq!(ProfileLevel::parse("64001F").unwrap().to_string(), "64001f");
         for bad in ["zze01f", "42e0", "42e01f0", "+2e01f", "", "42e01é"] {
             assert_eq!(ProfileLevel::parse(bad), None, "{bad}");

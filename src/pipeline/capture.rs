@@ -58,9 +58,7 @@ impl Shared {
     }
 
     fn wait<'a>(&self, mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
-        self.changed
-            .wait(mailbox)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until `done` or for `timeout`.
@@ -70,9 +68,7 @@ impl Shared {
         timeout: Duration,
         done: impl Fn(&Mailbox) -> bool,
     ) -> MutexGuard<'a, Mailbox> {
-        let waited = self
-            .changed
-            .wait_timeout_while(mailbox, timeout, |m| !done(m));
+        let waited = self.changed.wait_timeout_while(mailbox, timeout, |m| !done(m));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -97,15 +93,8 @@ impl CameraThread {
             }),
             changed: Condvar::new(),
         });
-        let worker = Worker {
-            camera,
-            shared: shared.clone(),
-            time_delay,
-            counters,
-        };
-        std::thread::Builder::new()
-            .name("camera".into())
-            .spawn(move || worker.run())?;
+        let worker = Worker { camera, shared: shared.clone(), time_delay, counters };
+        std::thread::Builder::new().name("camera".into()).spawn(move || worker.run())?;
         Ok(Self { shared, runs: 0 })
     }
 
@@ -130,9 +119,7 @@ impl CameraThread {
     /// What comes next, waiting at most `timeout` for it.
     pub(super) fn next(&self, timeout: Duration) -> News {
         let mailbox = self.shared.lock();
-        let mut mailbox = self
-            .shared
-            .wait_until(mailbox, timeout, |m| !m.news.is_empty());
+        let mut mailbox = self.shared.wait_until(mailbox, timeout, |m| !m.news.is_empty());
         let news = mailbox.news.pop_front();
         self.shared.changed.notify_all();
         news.unwrap_or(News::Silence)
@@ -142,11 +129,7 @@ impl CameraThread {
     pub(super) fn quit(&self) {
         self.order(Order::Quit);
         let mailbox = self.shared.lock();
-        if !self
-            .shared
-            .wait_until(mailbox, STOP_PATIENCE, |m| m.resting)
-            .resting
-        {
+        if !self.shared.wait_until(mailbox, STOP_PATIENCE, |m| m.resting).resting {
             log::warn!("the camera does not answer; leaving it to the system");
         }
     }

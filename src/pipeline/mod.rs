@@ -116,17 +116,9 @@ impl Pipeline {
             (stop.clone(), restart.clone()),
             counters.clone(),
         )?;
-        let thread = std::thread::Builder::new()
-            .name("pipeline".into())
-            .spawn(move || producer.run())?;
-        Ok(Self {
-            hub,
-            stop,
-            restart,
-            counters,
-            copies,
-            thread: Some(thread),
-        })
+        let thread =
+            std::thread::Builder::new().name("pipeline".into()).spawn(move || producer.run())?;
+        Ok(Self { hub, stop, restart, counters, copies, thread: Some(thread) })
     }
 
     /// The pipeline's counts.

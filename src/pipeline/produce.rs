@@ -120,10 +120,7 @@ impl Producer {
     }
 
     fn constraints(&self, live: &LiveSettings) -> Constraints {
-        Constraints {
-            fps: live.fps,
-            ..self.fixed.constraints
-        }
+        Constraints { fps: live.fps, ..self.fixed.constraints }
     }
 
     /// Makes pictures until nobody has watched for a while.
@@ -188,11 +185,7 @@ impl Producer {
             watch.unwatched_since = None;
             return false;
         }
-        watch
-            .unwatched_since
-            .get_or_insert_with(Instant::now)
-            .elapsed()
-            >= LINGER
+        watch.unwatched_since.get_or_insert_with(Instant::now).elapsed() >= LINGER
     }
 
     fn follow_settings(&mut self, watch: &mut Watch) {
@@ -277,10 +270,7 @@ impl Producer {
             watch.passing_through = false;
             let hub = self.hub.clone();
             let sink = Box::new(move |unit| hub.publish(Layer::Main, unit));
-            watch.running = Some(Running {
-                encoder: (self.encoder)(settings, sink)?,
-                settings,
-            });
+            watch.running = Some(Running { encoder: (self.encoder)(settings, sink)?, settings });
         }
         let Some(Running { encoder, .. }) = &mut watch.running else {
             return Ok(());
@@ -292,10 +282,7 @@ impl Producer {
         let started = MediaTime::now();
         encoder.encode(frame, kind)?;
         let nanos = MediaTime::now().since(started).as_nanos();
-        Counters::add(
-            &self.counters.encode_nanos,
-            u64::try_from(nanos).unwrap_or(u64::MAX),
-        );
+        Counters::add(&self.counters.encode_nanos, u64::try_from(nanos).unwrap_or(u64::MAX));
         Counters::add(&self.counters.encoded, 1);
         Ok(())
     }
@@ -327,11 +314,7 @@ impl Producer {
         }
         self.hub.set_source(SourceState::Live(SourceInfo {
             name: self.source_name.clone(),
-            encoder: watch
-                .running
-                .as_ref()
-                .map_or("none", |r| r.encoder.name())
-                .into(),
+            encoder: watch.running.as_ref().map_or("none", |r| r.encoder.name()).into(),
             width,
             height,
             fps: watch.mode.map_or(0.0, |mode| mode.fps),
@@ -343,30 +326,19 @@ impl Producer {
         let now = Instant::now();
         let (state, card, retry) = if self.fixed.infinite_frames {
             let reason = "the source has ended";
-            (
-                SourceState::Lost(reason.into()),
-                Card::no_signal(reason),
-                Some(now + RETRY.1),
-            )
+            (SourceState::Lost(reason.into()), Card::no_signal(reason), Some(now + RETRY.1))
         } else {
             (SourceState::Ended, Card::the_end(), None)
         };
         self.hub.set_source(state);
-        watch.absence = Some(Absence {
-            card,
-            next_card: now,
-            retry,
-        });
+        watch.absence = Some(Absence { card, next_card: now, retry });
     }
 
     fn lost(&mut self, watch: &mut Watch, reason: &str) {
         let now = Instant::now();
         if watch.absence.is_none() {
             Counters::add(&self.counters.camera_losses, 1);
-            log::warn!(
-                "{}: {reason}; trying again until it is back",
-                self.source_name
-            );
+            log::warn!("{}: {reason}; trying again until it is back", self.source_name);
         }
         self.hub.set_source(SourceState::Lost(reason.into()));
         let next_card = watch.absence.as_ref().map_or(now, |a| a.next_card);
@@ -402,16 +374,9 @@ impl Producer {
     }
 
     fn show_card(&mut self, watch: &mut Watch) {
-        let size = watch
-            .running
-            .as_ref()
-            .map(|r| (r.settings.width, r.settings.height));
+        let size = watch.running.as_ref().map(|r| (r.settings.width, r.settings.height));
         let size = size
-            .or_else(|| {
-                watch
-                    .mode
-                    .map(|m| self.chain.output_size((m.width, m.height)))
-            })
+            .or_else(|| watch.mode.map(|m| self.chain.output_size((m.width, m.height))))
             .unwrap_or(CARD_SIZE);
         let Some(absence) = &mut watch.absence else {
             return;

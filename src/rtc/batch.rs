@@ -45,20 +45,14 @@ impl Batch {
                 run.range.end = end;
                 run.open = len == run.segment;
             }
-            _ => self.runs.push(Run {
-                range: start..end,
-                segment: len,
-                open: true,
-            }),
+            _ => self.runs.push(Run { range: start..end, segment: len, open: true }),
         }
         Ok(())
     }
 
     /// The runs as bytes and size of a segment. A segment as long as the bytes is one datagram.
     pub(super) fn runs(&self) -> impl Iterator<Item = (&[u8], usize)> {
-        self.runs
-            .iter()
-            .map(|r| (&self.buffer[r.range.clone()], r.segment))
+        self.runs.iter().map(|r| (&self.buffer[r.range.clone()], r.segment))
     }
 
     /// Forgets the datagrams and keeps the memory, up to a limit: a burst must not be paid for
@@ -84,10 +78,7 @@ mod tests {
             });
             assert!(written.is_ok());
         }
-        batch
-            .runs()
-            .map(|(bytes, segment)| (bytes.len(), segment))
-            .collect()
+        batch.runs().map(|(bytes, segment)| (bytes.len(), segment)).collect()
     }
 
     #[test]

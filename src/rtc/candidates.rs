@@ -17,11 +17,7 @@ const MAX_ADDRESSES: usize = 16;
 
 impl Addresses {
     pub(super) fn new(port: u16, ipv6: bool, announce: Vec<IpAddr>) -> Self {
-        Self {
-            port,
-            ipv6,
-            announce,
-        }
+        Self { port, ipv6, announce }
     }
 
     /// Candidates for a viewer whose request came from `viewer`.
@@ -33,31 +29,23 @@ impl Addresses {
             log::warn!("cannot list the network interfaces: {error}");
             Vec::new()
         });
-        let mut addresses: Vec<IpAddr> = interfaces
-            .iter()
-            .map(|i| i.ip())
-            .filter(|ip| self.usable(*ip, viewer))
-            .collect();
+        let mut addresses: Vec<IpAddr> =
+            interfaces.iter().map(|i| i.ip()).filter(|ip| self.usable(*ip, viewer)).collect();
         // The address the viewer's request went to is of the same family as the viewer's.
         addresses.sort_by_key(|ip| (ip.is_ipv4() != viewer.is_ipv4(), ip.is_loopback()));
         addresses.dedup();
         let base = addresses.first().copied();
         let host = |ip: &IpAddr| Candidate::host(SocketAddr::new(*ip, self.port), "udp").ok();
-        let mut candidates: Vec<Candidate> = addresses
-            .iter()
-            .take(MAX_ADDRESSES)
-            .filter_map(host)
-            .collect();
+        let mut candidates: Vec<Candidate> =
+            addresses.iter().take(MAX_ADDRESSES).filter_map(host).collect();
         for announced in &self.announce {
             // Reached through a port forward: to us it is another name of a local address.
             let of_family = |ip: &&IpAddr| ip.is_ipv4() == announced.is_ipv4();
             let Some(base) = addresses.iter().find(of_family).copied().or(base) else {
                 continue;
             };
-            let (address, base) = (
-                SocketAddr::new(*announced, self.port),
-                SocketAddr::new(base, self.port),
-            );
+            let (address, base) =
+                (SocketAddr::new(*announced, self.port), SocketAddr::new(base, self.port));
             candidates.extend(Candidate::server_reflexive(address, base, "udp").ok());
         }
         candidates

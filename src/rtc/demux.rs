@@ -37,11 +37,7 @@ struct Claims([Option<Key>; 3]);
 impl Claims {
     fn add(&mut self, key: Key) {
         if self.0[0] != Some(key) {
-            let at = self
-                .0
-                .iter()
-                .position(|k| *k == Some(key))
-                .unwrap_or(self.0.len() - 1);
+            let at = self.0.iter().position(|k| *k == Some(key)).unwrap_or(self.0.len() - 1);
             self.0[..=at].rotate_right(1);
             self.0[0] = Some(key);
         }
@@ -49,10 +45,7 @@ impl Claims {
 
     /// Forgets a session; false when nobody is left.
     fn release(&mut self, key: Key) -> bool {
-        self.0
-            .iter_mut()
-            .filter(|k| **k == Some(key))
-            .for_each(|k| *k = None);
+        self.0.iter_mut().filter(|k| **k == Some(key)).for_each(|k| *k = None);
         self.latest().is_some()
     }
 
@@ -81,9 +74,7 @@ impl Owners {
             // Only in a request does the name begin with our fragment (RFC 8445 §7.2.2). Some peers
             // (libnice, and GStreamer with it) put the name into their answers, too, where it is
             // the one from our request, with their fragment first.
-            let name = message
-                .split_username()
-                .filter(|_| message.is_binding_request());
+            let name = message.split_username().filter(|_| message.is_binding_request());
             if let Some((ours, _)) = name {
                 let Named { key, secret } = self.by_ufrag.get(ours)?;
                 let claims = self.by_address.get(&source);

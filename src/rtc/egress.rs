@@ -128,11 +128,7 @@ impl Egress {
     }
 
     fn remember(&mut self, cut: &Arc<Cut>, timestamp: u32, now: MediaTime) {
-        while self
-            .history
-            .front()
-            .is_some_and(|s| now.since(s.at) > MEMORY)
-        {
+        while self.history.front().is_some_and(|s| now.since(s.at) > MEMORY) {
             self.history.pop_front();
         }
         self.history.push_back(SentPicture {
@@ -170,10 +166,7 @@ impl Egress {
         let Some(chunk) = cut.chunks.get(number) else {
             return Ok(false);
         };
-        if !self
-            .resends
-            .allow(index, chunk.len(), self.sent.payload_bytes, rtt, now)
-        {
+        if !self.resends.allow(index, chunk.len(), self.sent.payload_bytes, rtt, now) {
             return Ok(false);
         }
         let header = Header {
@@ -199,16 +192,12 @@ impl Egress {
         now: MediaTime,
         out: &mut Batch,
     ) -> Result<(), SrtpError> {
-        let Self {
-            parameters, sealer, ..
-        } = self;
+        let Self { parameters, sealer, .. } = self;
         out.datagram(|buffer| {
             let start = buffer.len();
             header.write(&parameters.extensions, now, buffer);
             let header_len = buffer.len() - start;
-            payload
-                .iter()
-                .for_each(|part| buffer.extend_from_slice(part));
+            payload.iter().for_each(|part| buffer.extend_from_slice(part));
             buffer.resize(buffer.len() + sealer.tag_len(), 0);
             sealer.seal_rtp(&mut buffer[start..], header_len, header.ssrc, header.index)
         })
@@ -237,8 +226,7 @@ impl Egress {
         source_description(self.parameters.ssrc, &self.parameters.cname, &mut report);
         let index = self.next_rtcp;
         self.next_rtcp += 1;
-        self.sealer
-            .seal_rtcp(&mut report, self.parameters.ssrc, index)?;
+        self.sealer.seal_rtcp(&mut report, self.parameters.ssrc, index)?;
         out.datagram(|buffer| {
             buffer.extend_from_slice(&report);
             Ok(())
@@ -278,10 +266,7 @@ impl Header {
     /// RFC 3550 §5.1 and, for the extensions, the one-byte form of RFC 8285 §4.2. The same
     /// extensions go with every packet, so that all are of one size.
     fn write(&self, extensions: &ExtensionIds, now: MediaTime, out: &mut Vec<u8>) {
-        let ExtensionIds {
-            playout_delay,
-            abs_send_time,
-        } = *extensions;
+        let ExtensionIds { playout_delay, abs_send_time } = *extensions;
         let extended = playout_delay.is_some() || abs_send_time.is_some();
         out.push(if extended { 0x90 } else { 0x80 });
         out.push(u8::from(self.marker) << 7 | self.pt);
@@ -332,11 +317,7 @@ impl Resends {
     ) -> bool {
         // Until a resent packet could have arrived, asking again is the same question.
         let wait = rtt.max(Duration::from_millis(5));
-        while self
-            .recent
-            .front()
-            .is_some_and(|(_, at)| now.since(*at) > wait)
-        {
+        while self.recent.front().is_some_and(|(_, at)| now.since(*at) > wait) {
             self.recent.pop_front();
         }
         if self.recent.iter().any(|(i, _)| *i == index) {

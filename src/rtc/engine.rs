@@ -65,11 +65,7 @@ struct Cuts(std::collections::VecDeque<Arc<Cut>>);
 
 impl Cutter for Cuts {
     fn cut(&mut self, picture: &Arc<Published>) -> Arc<Cut> {
-        let found = self
-            .0
-            .iter()
-            .rev()
-            .find(|c| Arc::ptr_eq(&c.picture, picture));
+        let found = self.0.iter().rev().find(|c| Arc::ptr_eq(&c.picture, picture));
         if let Some(cut) = found {
             return cut.clone();
         }
@@ -98,10 +94,8 @@ impl Engine {
         totals: watch::Sender<Totals>,
     ) -> Result<Self, String> {
         let crypto = super::keys::crypto();
-        let certificate = crypto
-            .dtls_provider
-            .generate_certificate()
-            .ok_or("cannot make a DTLS certificate")?;
+        let certificate =
+            crypto.dtls_provider.generate_certificate().ok_or("cannot make a DTLS certificate")?;
         let (announce, servers) = (settings.announce.clone(), &settings.ice_servers);
         let outside = Outside::new(wire, announce, servers, Instant::now());
         Ok(Self {
@@ -168,24 +162,16 @@ impl Engine {
         }
         self.answer_waiting(now);
         // Served sessions set their alarm anew, maybe for now again; each gets one turn.
-        let due: Vec<Key> = self
-            .alarms
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, key)| *key)
-            .collect();
+        let due: Vec<Key> =
+            self.alarms.iter().take_while(|(at, _)| *at <= now).map(|(_, key)| *key).collect();
         for key in due {
             self.serve(key, now);
         }
     }
 
     fn serve_all(&mut self, now: Instant) {
-        let connected: Vec<Key> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| s.is_connected())
-            .map(|(k, _)| *k)
-            .collect();
+        let connected: Vec<Key> =
+            self.sessions.iter().filter(|(_, s)| s.is_connected()).map(|(k, _)| *k).collect();
         for key in connected {
             self.serve(key, now);
         }
@@ -205,14 +191,9 @@ impl Engine {
         }
         let wake = session.wake_at(now);
         if session.is_connected() && !was_connected {
-            let from = session
-                .remote_address()
-                .map_or_else(String::new, |a| a.ip().to_string());
+            let from = session.remote_address().map_or_else(String::new, |a| a.ip().to_string());
             self.count();
-            log::info!(
-                "viewer joined from {from}, {} watching",
-                self.totals.borrow().connected
-            );
+            log::info!("viewer joined from {from}, {} watching", self.totals.borrow().connected);
         }
         self.set_alarm(key, wake);
     }
@@ -236,9 +217,7 @@ impl Engine {
         self.count_for_relays(Instant::now());
         self.count();
         let connected = self.totals.borrow().connected;
-        let from = session
-            .remote_address()
-            .map_or_else(String::new, |a| a.ip().to_string());
+        let from = session.remote_address().map_or_else(String::new, |a| a.ip().to_string());
         match end {
             End::NeverConnected => log::debug!("an offer never connected and was forgotten"),
             End::ClosedByViewer => log::info!("viewer at {from} left, {connected} watching"),
@@ -261,12 +240,7 @@ impl Engine {
     fn read(&mut self, now: Instant) {
         for _ in 0..MAX_READS {
             let mut touched = Vec::new();
-            let Self {
-                outside,
-                sessions,
-                owners,
-                ..
-            } = self;
+            let Self { outside, sessions, owners, .. } = self;
             let result = outside.receive(now, |source, destination, datagram| {
                 let Some(key) = owners.of(source, datagram) else {
                     return;
@@ -311,12 +285,7 @@ impl Engine {
                 self.count_for_relays(now);
                 self.answer_waiting(now);
             }
-            Command::Patch {
-                id,
-                etag,
-                fragment,
-                reply,
-            } => {
+            Command::Patch { id, etag, fragment, reply } => {
                 let result = self.patch(&id, &etag, &fragment, now);
                 if let Some(key) = self.by_id.get(&id).copied() {
                     self.serve(key, now);
@@ -335,12 +304,7 @@ impl Engine {
                 keys.iter().for_each(|key| self.close(*key, now));
                 let _ = reply.send(());
             }
-            Command::Steer {
-                id,
-                active,
-                direction,
-                reply,
-            } => {
+            Command::Steer { id, active, direction, reply } => {
                 let report = self.by_id.get(&id).copied().and_then(|key| {
                     self.sessions.get_mut(&key)?.steer(active, direction);
                     self.serve(key, now);
@@ -353,10 +317,8 @@ impl Engine {
                     Some(id) => self.by_id.get(&id).copied().into_iter().collect(),
                     None => self.sessions.keys().copied().collect(),
                 };
-                let mut reports: Vec<SessionReport> = keys
-                    .into_iter()
-                    .filter_map(|key| self.report(key, now))
-                    .collect();
+                let mut reports: Vec<SessionReport> =
+                    keys.into_iter().filter_map(|key| self.report(key, now)).collect();
                 reports.sort_by(|a, b| b.age.total_cmp(&a.age));
                 let _ = reply.send(reports);
             }
@@ -366,8 +328,7 @@ impl Engine {
     }
 
     fn count_for_relays(&mut self, now: Instant) {
-        self.outside
-            .set_sessions(self.sessions.len() + self.waiting.len(), now);
+        self.outside.set_sessions(self.sessions.len() + self.waiting.len(), now);
     }
 
     fn report(&self, key: Key, now: Instant) -> Option<SessionReport> {
@@ -395,11 +356,7 @@ impl Engine {
             return Err(OfferError::NoSource("the source has ended".into()));
         }
         let connected = self.sessions.values().filter(|s| s.is_connected()).count();
-        let most = if self.settings.live_broadcast {
-            self.settings.max_viewers
-        } else {
-            1
-        };
+        let most = if self.settings.live_broadcast { self.settings.max_viewers } else { 1 };
         if connected >= most {
             return Err(OfferError::Full { most });
         }
@@ -427,16 +384,11 @@ impl Engine {
 
     fn stream_profile(&self) -> Option<ProfileLevel> {
         let picture = self.hub.newest_key_picture(Layer::Main)?;
-        let sps = picture
-            .unit
-            .nals()
-            .find(|nal| NalType::of(nal) == NalType::Sps)?;
+        let sps = picture.unit.nals().find(|nal| NalType::of(nal) == NalType::Sps)?;
         match *sps {
-            [_, profile_idc, constraints, level_idc, ..] => Some(ProfileLevel {
-                profile_idc,
-                constraints,
-                level_idc,
-            }),
+            [_, profile_idc, constraints, level_idc, ..] => {
+                Some(ProfileLevel { profile_idc, constraints, level_idc })
+            }
             _ => None,
         }
     }
@@ -453,10 +405,7 @@ impl Engine {
         let random = |n: usize| random_hex(n).map_err(OfferError::Internal);
         let number = |hex: String| u32::from_str_radix(&hex, 16).unwrap_or_default();
         let id = random(16)?;
-        let local = Credentials {
-            ufrag: random(8)?,
-            pwd: random(16)?,
-        };
+        let local = Credentials { ufrag: random(8)?, pwd: random(16)? };
         let ssrc = number(random(4)?).max(1);
         let parameters = StreamParameters {
             payload,
@@ -494,11 +443,7 @@ impl Engine {
         );
         let key = self.next_key;
         self.next_key += 1;
-        let answer = Answer {
-            id: id.clone(),
-            etag: session.etag(),
-            sdp,
-        };
+        let answer = Answer { id: id.clone(), etag: session.etag(), sdp };
         let wake = session.wake_at(now);
         self.by_id.insert(id, key);
         self.owners.name(local, key);
@@ -528,10 +473,7 @@ impl Engine {
         let key = *self.by_id.get(id).ok_or(PatchError::NoSuchSession)?;
         let candidates = self.outside.candidates(IpAddr::from([127, 0, 0, 1]));
         self.outside.permit(&fragment.candidates, now);
-        let session = self
-            .sessions
-            .get_mut(&key)
-            .ok_or(PatchError::NoSuchSession)?;
+        let session = self.sessions.get_mut(&key).ok_or(PatchError::NoSuchSession)?;
         let new = match &fragment.credentials {
             Some(credentials) if credentials != session.remote() => Some(credentials.clone()),
             _ => None,
@@ -546,20 +488,14 @@ impl Engine {
             Some(_) if etag != "*" && etag != session.etag() => Err(PatchError::StaleEtag),
             Some(remote) => {
                 let random = |n: usize| random_hex(n).map_err(PatchError::Internal);
-                let local = Credentials {
-                    ufrag: random(8)?,
-                    pwd: random(16)?,
-                };
+                let local = Credentials { ufrag: random(8)?, pwd: random(16)? };
                 session
                     .restart(remote, fragment, local.clone(), now)
                     .map_err(PatchError::Internal)?;
                 self.owners.name(local, key);
                 let sdp =
                     answer::fragment(session.mid_and_protocol(), session.local(), &candidates);
-                Ok(Patched::Restarted {
-                    etag: session.etag(),
-                    fragment: sdp,
-                })
+                Ok(Patched::Restarted { etag: session.etag(), fragment: sdp })
             }
         }
     }

@@ -79,20 +79,12 @@ struct ListeningInstance(Box<dyn DtlsInstance>);
 
 impl DtlsInstance for ListeningInstance {
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
-        let role = if self.0.is_active() {
-            DtlsRole::Client
-        } else {
-            DtlsRole::Server
-        };
+        let role = if self.0.is_active() { DtlsRole::Client } else { DtlsRole::Server };
         let output = self.0.poll_output(buf);
         if let DtlsOutput::KeyingMaterial(material, profile) = &output {
             let bytes: &[u8] = material.as_ref();
             let material = bytes.to_vec();
-            HEARD.set(Some(Keys {
-                profile: *profile,
-                material,
-                role,
-            }));
+            HEARD.set(Some(Keys { profile: *profile, material, role }));
         }
         output
     }

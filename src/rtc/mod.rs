@@ -121,10 +121,8 @@ impl Rtc {
             .map_err(|e| other(&e))?;
         let wire = {
             let _inside = runtime.enter();
-            Wire::bind(settings.udp_port, settings.ipv6).map_err(|source| StartError::Bind {
-                port: settings.udp_port,
-                source,
-            })?
+            Wire::bind(settings.udp_port, settings.ipv6)
+                .map_err(|source| StartError::Bind { port: settings.udp_port, source })?
         };
         let port = wire.port();
         let (commands, receiver) = mpsc::channel(QUEUE);
@@ -134,12 +132,7 @@ impl Rtc {
             .name("rtc".into())
             .spawn(move || runtime.block_on(engine.run()))
             .map_err(|e| other(&e))?;
-        Ok(Self {
-            commands,
-            totals,
-            port,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { commands, totals, port, thread: Mutex::new(Some(thread)) })
     }
 
     /// The UDP port viewers send to.
@@ -159,11 +152,7 @@ impl Rtc {
     /// # Errors
     /// See [`OfferError`].
     pub async fn offer(&self, sdp: String, from: IpAddr) -> Result<Answer, OfferError> {
-        let make = |reply| Command::Offer {
-            sdp,
-            from,
-            reply: OfferReply(reply),
-        };
+        let make = |reply| Command::Offer { sdp, from, reply: OfferReply(reply) };
         self.ask(make).await.unwrap_or(Err(OfferError::Stopping))
     }
 
@@ -177,20 +166,13 @@ impl Rtc {
         etag: String,
         fragment: sdp::Fragment,
     ) -> Result<Patched, PatchError> {
-        let make = |reply| Command::Patch {
-            id,
-            etag,
-            fragment,
-            reply,
-        };
+        let make = |reply| Command::Patch { id, etag, fragment, reply };
         self.ask(make).await.unwrap_or(Err(PatchError::Stopping))
     }
 
     /// Ends a session; false when there was none of that name.
     pub async fn close(&self, id: String) -> bool {
-        self.ask(|reply| Command::Close { id, reply })
-            .await
-            .unwrap_or(false)
+        self.ask(|reply| Command::Close { id, reply }).await.unwrap_or(false)
     }
 
     /// Ends all sessions.
@@ -205,14 +187,7 @@ impl Rtc {
         active: Option<bool>,
         direction: Option<sdp::Direction>,
     ) -> Option<SessionReport> {
-        self.ask(|reply| Command::Steer {
-            id,
-            active,
-            direction,
-            reply,
-        })
-        .await
-        .flatten()
+        self.ask(|reply| Command::Steer { id, active, direction, reply }).await.flatten()
     }
 
     /// Uses other STUN and TURN servers from now on.
@@ -222,19 +197,12 @@ impl Rtc {
 
     /// All sessions, the oldest first.
     pub async fn sessions(&self) -> Vec<SessionReport> {
-        self.ask(|reply| Command::Report { id: None, reply })
-            .await
-            .unwrap_or_default()
+        self.ask(|reply| Command::Report { id: None, reply }).await.unwrap_or_default()
     }
 
     /// One session.
     pub async fn session(&self, id: String) -> Option<SessionReport> {
-        let found = self
-            .ask(|reply| Command::Report {
-                id: Some(id),
-                reply,
-            })
-            .await;
+        let found = self.ask(|reply| Command::Report { id: Some(id), reply }).await;
         found?.into_iter().next()
     }
 
@@ -247,11 +215,7 @@ impl Rtc {
     /// Tells every viewer goodbye and ends the thread, within about a second.
     pub async fn stop(&self) {
         let _ = self.commands.send(Command::Stop).await;
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else {
             return;
         };

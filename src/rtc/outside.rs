@@ -177,11 +177,7 @@ impl Outside {
         let Self { wire, servers, .. } = self;
         let mut served = false;
         let more = wire.receive(|received| {
-            let Received {
-                source,
-                destination,
-                datagrams,
-            } = received;
+            let Received { source, destination, datagrams } = received;
             for datagram in datagrams {
                 match servers.handle(now, source, datagram) {
                     Handled::NotMine => each(source, destination, datagram),
@@ -210,12 +206,9 @@ impl Outside {
         }
         self.wrapped.clear();
         let (now, wrapped) = (Instant::now(), &mut self.wrapped);
-        let sent = self
-            .servers
-            .send(now, source, destination, bytes, segment, wrapped);
+        let sent = self.servers.send(now, source, destination, bytes, segment, wrapped);
         if let Some(envelope) = sent {
-            self.wire
-                .send(None, envelope.to, &self.wrapped, envelope.segment_size);
+            self.wire.send(None, envelope.to, &self.wrapped, envelope.segment_size);
         }
         if self.wake <= now {
             self.serve(now);

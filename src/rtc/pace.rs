@@ -83,10 +83,8 @@ mod tests {
     #[test]
     fn a_viewer_that_asks_all_the_time_is_heard_ever_more_rarely() {
         let mut requests = KeyRequests::default();
-        let heard: Vec<u64> = (0..60_000)
-            .step_by(20)
-            .filter(|ms| requests.allow(at(*ms)))
-            .collect();
+        let heard: Vec<u64> =
+            (0..60_000).step_by(20).filter(|ms| requests.allow(at(*ms))).collect();
         assert_eq!(heard[..4], [0, 500, 1500, 3500]);
         assert!(heard.len() < 14, "{heard:?}");
     }

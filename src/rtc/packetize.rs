@@ -60,11 +60,7 @@ impl Cut {
 
 fn cut_nal(nal: &Bytes, chunks: &mut Vec<Chunk>) {
     if nal.len() <= MAX_PAYLOAD {
-        chunks.push(Chunk {
-            head: [0; 2],
-            head_len: 0,
-            body: nal.clone(),
-        });
+        chunks.push(Chunk { head: [0; 2], head_len: 0, body: nal.clone() });
         return;
     }
     let header = nal[0];
@@ -109,9 +105,8 @@ mod tests {
     #[test]
     fn whatever_the_size_a_receiver_gets_the_nal_unit_back() {
         for len in (1..3000).chain([10_000, 65_535, 400_001]) {
-            let nal: Vec<u8> = (0..len)
-                .map(|i| if i == 0 { 0x65 } else { (i * 7) as u8 })
-                .collect();
+            let nal: Vec<u8> =
+                (0..len).map(|i| if i == 0 { 0x65 } else { (i * 7) as u8 }).collect();
             let mut chunks = Vec::new();
             cut_nal(&nal.clone().into(), &mut chunks);
             assert_eq!(reassemble(&chunks), [nal], "{len} bytes");
@@ -126,10 +121,7 @@ mod tests {
             cut_nal(&vec![0x41; len].into(), &mut chunks);
             let sizes: Vec<usize> = chunks.iter().map(Chunk::len).collect();
             let (last, rest) = sizes.split_last().unwrap();
-            assert!(
-                rest.iter().all(|s| s == &rest[0]) && *last <= rest[0],
-                "{sizes:?}"
-            );
+            assert!(rest.iter().all(|s| s == &rest[0]) && *last <= rest[0], "{sizes:?}");
             assert!(rest[0] - last < sizes.len(), "{sizes:?}");
         }
     }

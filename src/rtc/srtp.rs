@@ -72,26 +72,20 @@ impl Sealer {
             SrtpProfile::AEAD_AES_128_GCM => (16, 12),
             SrtpProfile::AEAD_AES_256_GCM => (32, 12),
             _ => {
-                return Err(SrtpError(
-                    "the peers agreed on an unknown protection profile",
-                ));
+                return Err(SrtpError("the peers agreed on an unknown protection profile"));
             }
         };
         // client key, server key, client salt, server salt
         let first = usize::from(role == DtlsRole::Server);
         let at = |from: usize, len: usize| material.get(from..from + len);
-        let (Some(key), Some(salt)) = (
-            at(first * key_len, key_len),
-            at(2 * key_len + first * salt_len, salt_len),
-        ) else {
+        let (Some(key), Some(salt)) =
+            (at(first * key_len, key_len), at(2 * key_len + first * salt_len, salt_len))
+        else {
             return Err(SrtpError("the keying material is too short"));
         };
         let master = Master { key, salt };
         Ok(if salt_len == 12 {
-            Self::Gcm {
-                rtp: master.gcm(RTP_LABELS)?,
-                rtcp: master.gcm(RTCP_LABELS)?,
-            }
+            Self::Gcm { rtp: master.gcm(RTP_LABELS)?, rtcp: master.gcm(RTCP_LABELS)? }
         } else {
             Self::Ctr {
                 rtp: Box::new(master.ctr(RTP_LABELS)?),
@@ -175,12 +169,8 @@ impl GcmKey {
     fn seal(&self, mut iv: [u8; 12], aad: &[u8], text: &mut [u8]) -> Result<[u8; 16], SrtpError> {
         xor(&mut iv, &self.salt);
         let nonce = Nonce::assume_unique_for_key(iv);
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(nonce, Aad::from(aad), text)?;
-        tag.as_ref()
-            .try_into()
-            .map_err(|_| SrtpError("a tag of another length"))
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(aad), text)?;
+        tag.as_ref().try_into().map_err(|_| SrtpError("a tag of another length"))
     }
 }
 
@@ -213,20 +203,13 @@ struct Master<'a> {
 
 impl Master<'_> {
     fn gcm(&self, [cipher, _, salt]: [u8; 3]) -> Result<GcmKey, SrtpError> {
-        let algorithm = if self.key.len() == 16 {
-            &AES_128_GCM
-        } else {
-            &AES_256_GCM
-        };
+        let algorithm = if self.key.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
         let mut key = [0; 32];
         let key = &mut key[..self.key.len()];
         self.derive(cipher, key)?;
         let mut session_salt = [0; 12];
         self.derive(salt, &mut session_salt)?;
-        Ok(GcmKey {
-            key: LessSafeKey::new(UnboundKey::new(algorithm, key)?),
-            salt: session_salt,
-        })
+        Ok(GcmKey { key: LessSafeKey::new(UnboundKey::new(algorithm, key)?), salt: session_salt })
     }
 
     fn ctr(&self, [cipher, auth, salt]: [u8; 3]) -> Result<CtrKey, SrtpError> {
@@ -247,11 +230,7 @@ impl Master<'_> {
         let mut iv = [0; 16];
         iv[..self.salt.len()].copy_from_slice(self.salt);
         iv[7] ^= label;
-        let algorithm = if self.key.len() == 16 {
-            &AES_128
-        } else {
-            &AES_256
-        };
+        let algorithm = if self.key.len() == 16 { &AES_128 } else { &AES_256 };
         let key = EncryptingKey::ctr(UnboundCipherKey::new(algorithm, self.key)?)?;
         out.fill(0);
         key.less_safe_encrypt(out, EncryptionContext::Iv128(FixedLength::from(iv)))?;
@@ -288,10 +267,7 @@ mod tests {
         };
         assert_eq!(derive(0, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
         assert_eq!(derive(2, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
-        assert_eq!(
-            derive(1, 20),
-            hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4")
-        );
+        assert_eq!(derive(1, 20), hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
     }
 
     /// RFC 7714 §16.1.1, which gives session key and salt rather than master ones.
@@ -302,21 +278,15 @@ mod tests {
             key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).unwrap()),
             salt: hex("517569642070726f2071756f").try_into().unwrap(),
         };
-        let sealer = Sealer::Gcm {
-            rtp: make(),
-            rtcp: make(),
-        };
+        let sealer = Sealer::Gcm { rtp: make(), rtcp: make() };
         let header = hex("8040f17b 8041f8d3 5501a0b2");
         let text =
             hex("47616c6c696120657374206f6d6e697320646976697361 20696e207061727465732074726573");
         let mut packet = [header.clone(), text, vec![0; 16]].concat();
-        sealer
-            .seal_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b)
-            .unwrap();
-        let expected = hex(
-            "8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f
-             42a5f47a 51c7d19b 36de3adf 8833899d 7f27beb1 6a9152cf 765ee439 0cce",
-        );
+        sealer.seal_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b).unwrap();
+        let expected =
+            hex("8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f
+             42a5f47a 51c7d19b 36de3adf 8833899d 7f27beb1 6a9152cf 765ee439 0cce");
         assert_eq!(packet, expected);
     }
 
@@ -352,10 +322,7 @@ mod tests {
                 sealer.seal_rtp(&mut packet, 12, 1, 2).unwrap();
                 packet
             };
-            assert_ne!(
-                sealed(DtlsRole::Client)[12..],
-                sealed(DtlsRole::Server)[12..]
-            );
+            assert_ne!(sealed(DtlsRole::Client)[12..], sealed(DtlsRole::Server)[12..]);
             assert!(Sealer::new(profile, &material[..40], DtlsRole::Server).is_err());
         }
     }

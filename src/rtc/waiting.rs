@@ -40,13 +40,7 @@ impl Waiting {
         reply: OfferReply,
         now: Instant,
     ) {
-        self.0.push_back(Waited {
-            offer,
-            from,
-            viewer,
-            reply,
-            since: now,
-        });
+        self.0.push_back(Waited { offer, from, viewer, reply, since: now });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -79,9 +73,6 @@ impl Waiting {
         // The later of the two moments is looked at again when the earlier has come.
         let now = Instant::now();
         let first = self.0.front()?;
-        [GATHERING, PATIENCE]
-            .into_iter()
-            .map(|d| first.since + d)
-            .find(|at| *at > now)
+        [GATHERING, PATIENCE].into_iter().map(|d| first.since + d).find(|at| *at > now)
     }
 }

@@ -41,10 +41,7 @@ impl Wire {
         let (socket, dual_stack) = match ipv6.then(|| bind_dual_stack(port)) {
             Some(Ok(socket)) => (socket, true),
             Some(Err(e)) if e.kind() == io::ErrorKind::AddrInUse => return Err(e),
-            _ => (
-                bind_any(Domain::IPV4, SocketAddr::from(([0, 0, 0, 0], port)))?,
-                false,
-            ),
+            _ => (bind_any(Domain::IPV4, SocketAddr::from(([0, 0, 0, 0], port)))?, false),
         };
         socket.set_nonblocking(true)?;
         let socket = UdpSocket::from_std(socket.into())?;
@@ -54,14 +51,7 @@ impl Wire {
         let _ = state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER);
         let port = socket.local_addr()?.port();
         let buffers = vec![vec![0; RECEIVE_BUFFER]; BATCH.min(8)];
-        Ok(Self {
-            socket,
-            state,
-            dual_stack,
-            port,
-            buffers,
-            dropped: 0,
-        })
+        Ok(Self { socket, state, dual_stack, port, buffers, dropped: 0 })
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -80,20 +70,14 @@ impl Wire {
     /// Reads what has come and hands it to `each`; false when nothing had.
     pub(super) fn receive(&mut self, mut each: impl FnMut(Received<'_>)) -> io::Result<bool> {
         let mut metas = [RecvMeta::default(); BATCH];
-        let Self {
-            socket,
-            state,
-            buffers,
-            port,
-            ..
-        } = self;
+        let Self { socket, state, buffers, port, .. } = self;
         let count = {
             let mut slices: Vec<io::IoSliceMut<'_>> =
                 buffers.iter_mut().map(|b| io::IoSliceMut::new(b)).collect();
             let metas = &mut metas[..slices.len()];
-            match socket.try_io(Interest::READABLE, || {
-                state.recv((&*socket).into(), &mut slices, metas)
-            }) {
+            match socket
+                .try_io(Interest::READABLE, || state.recv((&*socket).into(), &mut slices, metas))
+            {
                 Ok(count) => count,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(e),
@@ -150,10 +134,7 @@ impl Wire {
 }
 
 fn bind_dual_stack(port: u16) -> io::Result<Socket> {
-    bind_any(
-        Domain::IPV6,
-        SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
-    )
+    bind_any(Domain::IPV6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
 }
 
 fn bind_any(domain: Domain, address: SocketAddr) -> io::Result<Socket> {

@@ -113,18 +113,12 @@ mod tests {
     use super::*;
 
     fn names(files: &Files) -> Vec<String> {
-        files
-            .keys()
-            .map(|(area, name)| format!("{}/{}", area.dir(), name.as_str()))
-            .collect()
+        files.keys().map(|(area, name)| format!("{}/{}", area.dir(), name.as_str())).collect()
     }
 
     #[test]
     fn plain_and_compressed_archives_give_their_files() {
-        let plain = tar(&[
-            ("./templates/index.html", "index"),
-            ("static/css/a.css", "css"),
-        ]);
+        let plain = tar(&[("./templates/index.html", "index"), ("static/css/a.css", "css")]);
         for archive in [plain.clone(), gzip(&plain)] {
             let files = unpack(&archive).unwrap();
             assert_eq!(names(&files), ["templates/index.html", "static/css/a.css"]);
@@ -153,10 +147,7 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_size(1);
         builder.append_data(&mut header, &name, &b"x"[..]).unwrap();
-        assert_eq!(
-            names(&unpack(&builder.into_inner().unwrap()).unwrap()),
-            [name]
-        );
+        assert_eq!(names(&unpack(&builder.into_inner().unwrap()).unwrap()), [name]);
     }
 
     #[test]
@@ -173,10 +164,7 @@ mod tests {
         ] {
             let archive = tar(&[("templates/index.html", "good"), (name, "evil")]);
             let error = unpack(&archive).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::UnsafeName(_)),
-                "{name:?}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::UnsafeName(_)), "{name:?}: {error}");
         }
     }
 
@@ -194,10 +182,7 @@ mod tests {
             let mut archive = tar_entry("templates/x.html", kind, b"");
             archive.extend(tar(&[("templates/index.html", "good")]));
             let error = unpack(&archive).unwrap_err();
-            assert!(
-                matches!(error, ArchiveError::NotAFile(_)),
-                "{kind:?}: {error}"
-            );
+            assert!(matches!(error, ArchiveError::NotAFile(_)), "{kind:?}: {error}");
         }
     }
 
@@ -206,11 +191,7 @@ mod tests {
         let block = vec![0; 1 << 20];
         let mut bomb = Vec::new();
         for index in 0..33 {
-            bomb.extend(tar_entry(
-                &format!("static/{index}"),
-                EntryType::Regular,
-                &block,
-            ));
+            bomb.extend(tar_entry(&format!("static/{index}"), EntryType::Regular, &block));
         }
         let bomb = gzip(&bomb);
         assert!(bomb.len() < 1 << 20, "the test means a small archive");
@@ -231,18 +212,12 @@ mod tests {
         let archive: Vec<u8> = (0..=MAX_ENTRIES)
             .flat_map(|index| tar_entry(&format!("static/{index}"), EntryType::Regular, b""))
             .collect();
-        assert!(matches!(
-            unpack(&archive),
-            Err(ArchiveError::TooManyEntries)
-        ));
+        assert!(matches!(unpack(&archive), Err(ArchiveError::TooManyEntries)));
     }
 
     #[test]
     fn an_archive_cut_anywhere_is_refused_or_gives_whole_files_only() {
-        let whole = tar(&[
-            ("static/a", &"a".repeat(700)),
-            ("static/b", &"b".repeat(700)),
-        ]);
+        let whole = tar(&[("static/a", &"a".repeat(700)), ("static/b", &"b".repeat(700))]);
         for archive in [whole.clone(), gzip(&whole)] {
             for length in 0..archive.len() {
                 for content in unpack(&archive[..length]).unwrap_or_default().values() {
@@ -257,9 +232,6 @@ mod tests {
         assert!(matches!(unpack(b""), Err(ArchiveError::Empty)));
         assert!(unpack(&[b'x'; 4096]).is_err());
         assert!(unpack(GZIP_MAGIC).is_err());
-        assert!(matches!(
-            unpack(&tar(&[("README", "x")])),
-            Err(ArchiveError::Empty)
-        ));
+        assert!(matches!(unpack(&tar(&[("README", "x")])), Err(ArchiveError::Empty)));
     }
 }

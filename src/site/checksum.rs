@@ -69,14 +69,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in [
-            "",
-            "abc",
-            &ABC[1..],
-            &format!("{ABC}0"),
-            &ABC.replace('f', "g"),
-            &"é".repeat(32),
-        ] {
+        for text in
+            ["", "abc", &ABC[1..], &format!("{ABC}0"), &ABC.replace('f', "g"), &"é".repeat(32)]
+        {
             assert_eq!(text.parse::<Checksum>(), Err(NotAChecksum), "{text:?}");
         }
     }

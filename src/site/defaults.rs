@@ -73,9 +73,7 @@ pub(super) const DEFAULTS: [DefaultFile; 7] = [
 /// The default file of that name, if it is one.
 pub(super) fn find(area: Area, name: &str) -> Option<&'static DefaultFile> {
     const FILES: &[DefaultFile] = &DEFAULTS;
-    FILES
-        .iter()
-        .find(|file| file.area == area && file.name == name)
+    FILES.iter().find(|file| file.area == area && file.name == name)
 }
 
 /// The embedded template of that name, if there is one.

@@ -64,10 +64,7 @@ pub(super) struct Downloader<'a> {
 
 impl Default for Downloader<'_> {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            pause: &thread::sleep,
-        }
+        Self { timeout: Duration::from_secs(10), pause: &thread::sleep }
     }
 }
 
@@ -117,9 +114,7 @@ impl Downloader<'_> {
         // Named outright: without a provider the client would panic, and the process-wide
         // default is not this room's to set.
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .build();
+        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
         Agent::config_builder()
             .timeout_global(Some(self.timeout))
             .max_redirects(MAX_REDIRECTS)

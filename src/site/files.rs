@@ -31,12 +31,7 @@ impl StaticFile {
 
     fn new(name: &str, bytes: Bytes, last_modified: Option<SystemTime>) -> Self {
         let etag = Checksum::of(&bytes).entity_tag();
-        Self {
-            bytes,
-            mime: mime(name),
-            etag,
-            last_modified,
-        }
+        Self { bytes, mime: mime(name), etag, last_modified }
     }
 }
 
@@ -82,10 +77,7 @@ impl Mount {
             dir: dir.to_owned(),
             source,
         })?;
-        Ok(Self {
-            prefix: prefix.to_owned(),
-            folder,
-        })
+        Ok(Self { prefix: prefix.to_owned(), folder })
     }
 
     /// The path under which it is served; begins with `/` and does not end with one.
@@ -166,10 +158,7 @@ mod tests {
             "/é",
         ] {
             let error = Mount::new(prefix, dir.path()).unwrap_err();
-            assert!(
-                matches!(error, SiteError::BadPrefix(_)),
-                "{prefix:?}: {error}"
-            );
+            assert!(matches!(error, SiteError::BadPrefix(_)), "{prefix:?}: {error}");
         }
     }
 

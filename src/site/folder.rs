@@ -95,9 +95,7 @@ mod tests {
     use super::*;
 
     fn read(folder: &Folder, name: &str) -> Result<Vec<u8>, Absent> {
-        folder
-            .read(&FileName::parse(name).unwrap(), 8)
-            .map(|f| f.bytes)
+        folder.read(&FileName::parse(name).unwrap(), 8).map(|f| f.bytes)
     }
 
     #[test]
@@ -116,14 +114,8 @@ mod tests {
         let folder = Folder::open(&root).unwrap();
         assert_eq!(read(&folder, "inner").unwrap(), b"here");
         assert!(matches!(read(&folder, "outer"), Err(Absent::Outside)));
-        assert!(matches!(
-            read(&folder, "etc/hostname"),
-            Err(Absent::Outside)
-        ));
-        assert!(matches!(
-            read(&folder, "veiled/secret"),
-            Err(Absent::Outside)
-        ));
+        assert!(matches!(read(&folder, "etc/hostname"), Err(Absent::Outside)));
+        assert!(matches!(read(&folder, "veiled/secret"), Err(Absent::Outside)));
         assert!(read(&folder, "loop").is_err());
     }
 
@@ -150,14 +142,8 @@ mod tests {
         assert!(matches!(read(&folder, "nine"), Err(Absent::TooLarge(8))));
         assert!(matches!(read(&folder, "sub"), Err(Absent::NotAFile)));
         assert!(matches!(read(&folder, "socket"), Err(Absent::NotAFile)));
-        assert!(matches!(
-            read(&folder, "eight/below"),
-            Err(Absent::NotFound)
-        ));
-        assert!(matches!(
-            read(&folder, &"n".repeat(300)),
-            Err(Absent::NotFound)
-        ));
+        assert!(matches!(read(&folder, "eight/below"), Err(Absent::NotFound)));
+        assert!(matches!(read(&folder, &"n".repeat(300)), Err(Absent::NotFound)));
         assert!(Folder::open(&dir.path().join("eight")).is_err());
     }
 }

@@ -131,9 +131,7 @@ impl Site {
         site.location = Some(store.root().to_owned());
         for file in DEFAULTS.iter().filter(|file| file.area == Area::Templates) {
             if let Err(fault) = site.engine.check(file.name) {
-                report.warn(format!(
-                    "{fault}; mend it, or delete it to get the default one back"
-                ));
+                report.warn(format!("{fault}; mend it, or delete it to get the default one back"));
             }
         }
         Ok((site, report))
@@ -177,8 +175,7 @@ impl Site {
     pub fn add_mount(&mut self, mount: Mount) -> Result<(), SiteError> {
         self.claim(mount.prefix())?;
         let name = mount.prefix().trim_start_matches('/');
-        self.engine
-            .add_route(name, &format!("{}/{{path}}", mount.prefix()))?;
+        self.engine.add_route(name, &format!("{}/{{path}}", mount.prefix()))?;
         self.mounts.push(mount);
         Ok(())
     }
@@ -193,20 +190,14 @@ impl Site {
         self.claim(path)?;
         self.engine
             .check(template)
-            .map_err(|source| SiteError::BadPage {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| SiteError::BadPage { path: path.to_owned(), source })?;
         self.pages.push(page);
         Ok(())
     }
 
     fn claim(&self, path: &str) -> Result<(), SiteError> {
-        let mut taken = self
-            .mounts
-            .iter()
-            .map(Mount::prefix)
-            .chain(self.pages.iter().map(Page::path));
+        let mut taken =
+            self.mounts.iter().map(Mount::prefix).chain(self.pages.iter().map(Page::path));
         if taken.any(|other| other == path) {
             return Err(SiteError::Duplicate(path.to_owned()));
         }
@@ -250,10 +241,7 @@ impl Site {
     }
 
     fn log_once(&self, fault: TemplateError) {
-        let mut last = self
-            .last_fault
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut last = self.last_fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.as_ref() != Some(&fault) {
             log::warn!("site: a plain page stands in: {fault}");
             *last = Some(fault);
@@ -266,10 +254,7 @@ impl Site {
     /// way out of the folder.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<StaticFile> {
-        let own = self
-            .static_folder
-            .as_ref()
-            .and_then(|folder| files::look_up(folder, name));
+        let own = self.static_folder.as_ref().and_then(|folder| files::look_up(folder, name));
         own.or_else(|| self.embedded.get(name).cloned())
     }
 }

@@ -14,9 +14,7 @@ impl Page {
     pub(super) fn new(path: &str, template: &str) -> Result<Self, SiteError> {
         let literal = |c: char| c.is_ascii_graphic() && !"?#%{}*\\\"<>".contains(c);
         // `/` alone is the index; a closing `/` is allowed and means another path.
-        let name = path
-            .strip_prefix('/')
-            .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+        let name = path.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
         let well_formed = path.chars().all(literal)
             && name.is_some_and(|name| {
                 (name.is_empty() && path == "/") || FileName::parse(name).is_ok()
@@ -24,10 +22,7 @@ impl Page {
         if !well_formed {
             return Err(SiteError::BadPagePath(path.to_owned()));
         }
-        Ok(Self {
-            path: path.to_owned(),
-            template: template.to_owned(),
-        })
+        Ok(Self { path: path.to_owned(), template: template.to_owned() })
     }
 
     /// The literal path; begins with `/`.
@@ -93,10 +88,7 @@ mod tests {
             "/a#b", "/{id}", "/*", "/a%2fb", "/a\\b", "/é", "/a\n", "/<x>",
         ] {
             let error = Page::new(path, "about.html").unwrap_err();
-            assert!(
-                matches!(error, SiteError::BadPagePath(_)),
-                "{path:?}: {error}"
-            );
+            assert!(matches!(error, SiteError::BadPagePath(_)), "{path:?}: {error}");
         }
     }
 }

@@ -20,11 +20,8 @@ pub(super) fn prepare(
     downloader: &Downloader<'_>,
 ) -> Result<(Store, Report), SiteError> {
     let store = Store::open(location)?;
-    let mut job = Job {
-        store: &store,
-        replace: settings.overwrite_default_files,
-        report: Report::default(),
-    };
+    let mut job =
+        Job { store: &store, replace: settings.overwrite_default_files, report: Report::default() };
     let complete = DEFAULTS.iter().all(|file| job.present(file));
     match &settings.download_url {
         Some(url) if !complete || settings.overwrite_default_files => {
@@ -94,9 +91,7 @@ impl Job<'_> {
         }
         match self.store.write(area, name, bytes) {
             Ok(()) => self.report.note(Action::Downloaded, shown),
-            Err(error) => self
-                .report
-                .warn(format!("{shown} cannot be written: {error}")),
+            Err(error) => self.report.warn(format!("{shown} cannot be written: {error}")),
         }
     }
 
@@ -115,8 +110,7 @@ impl Job<'_> {
         match self.store.write(file.area, &name, bytes) {
             Ok(()) => self.report.note(done, file),
             Err(error) => {
-                self.report
-                    .warn(format!("{file} cannot be written: {error}"));
+                self.report.warn(format!("{file} cannot be written: {error}"));
                 self.report.note(Action::Embedded, file);
             }
         }
@@ -137,11 +131,7 @@ impl Job<'_> {
              that are missing until a start at which the download succeeds"
         ));
         for file in &DEFAULTS {
-            let action = if self.present(file) {
-                Action::Kept
-            } else {
-                Action::Embedded
-            };
+            let action = if self.present(file) { Action::Kept } else { Action::Embedded };
             self.report.note(action, file);
         }
     }
@@ -149,10 +139,7 @@ impl Job<'_> {
     /// Tells the owner of a default file that is there but cannot be served.
     fn look_for_obstacles(&mut self) {
         for file in &DEFAULTS {
-            let found = self
-                .store
-                .folder(file.area)
-                .read(&file.file_name(), MAX_FILE_SIZE);
+            let found = self.store.folder(file.area).read(&file.file_name(), MAX_FILE_SIZE);
             if let Err(absent) = found
                 && self.present(file)
             {

@@ -29,14 +29,10 @@ impl Store {
         if fs::metadata(location).is_ok_and(|found| !found.is_dir()) {
             return Err(not_a_directory());
         }
-        fs::create_dir_all(location).map_err(|source| SiteError::CannotCreate {
-            location: location.to_owned(),
-            source,
-        })?;
-        let not_writable = |source| SiteError::NotWritable {
-            location: location.to_owned(),
-            source,
-        };
+        fs::create_dir_all(location)
+            .map_err(|source| SiteError::CannotCreate { location: location.to_owned(), source })?;
+        let not_writable =
+            |source| SiteError::NotWritable { location: location.to_owned(), source };
         let root = fs::canonicalize(location).map_err(not_writable)?;
         clear_staging(&root).map_err(not_writable)?;
         let probe = root.join(STAGING).join("probe");
@@ -46,10 +42,8 @@ impl Store {
             .map_err(not_writable)?;
         for folder in STATIC_FOLDERS {
             let folder = root.join(Area::Static.dir()).join(folder);
-            fs::create_dir_all(&folder).map_err(|source| SiteError::BadLayout {
-                folder: folder.clone(),
-                source,
-            })?;
+            fs::create_dir_all(&folder)
+                .map_err(|source| SiteError::BadLayout { folder: folder.clone(), source })?;
         }
         let open = |area: Area| {
             let folder = root.join(area.dir());
@@ -58,11 +52,7 @@ impl Store {
                 .map_err(|source| SiteError::BadLayout { folder, source })
         };
         let (templates, static_files) = (open(Area::Templates)?, open(Area::Static)?);
-        Ok(Self {
-            root,
-            templates,
-            static_files,
-        })
+        Ok(Self { root, templates, static_files })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -158,10 +148,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = |path: &Path| Store::open(path).err().unwrap();
         assert!(matches!(error(&file), SiteError::NotADirectory(_)));
-        assert!(matches!(
-            error(&file.join("below")),
-            SiteError::CannotCreate { .. }
-        ));
+        assert!(matches!(error(&file.join("below")), SiteError::CannotCreate { .. }));
         fs::write(dir.path().join("templates"), "").unwrap();
         let bad_layout = error(dir.path());
         assert!(
@@ -171,14 +158,8 @@ mod tests {
         );
         // The kernel's own tree refuses new files even to root.
         let read_only = error(Path::new("/proc/self"));
-        assert!(
-            matches!(read_only, SiteError::NotWritable { .. }),
-            "{read_only}"
-        );
-        assert!(
-            read_only.to_string().contains("remove the setting"),
-            "{read_only}"
-        );
+        assert!(matches!(read_only, SiteError::NotWritable { .. }), "{read_only}");
+        assert!(read_only.to_string().contains("remove the setting"), "{read_only}");
     }
 
     #[test]
@@ -198,20 +179,11 @@ mod tests {
     fn a_failed_write_leaves_the_old_file() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        store
-            .write(Area::Static, &name("css/a.css"), b"old")
-            .unwrap();
+        store.write(Area::Static, &name("css/a.css"), b"old").unwrap();
         // A folder where the staged file should be stands for any failure before the renaming.
         fs::create_dir_all(dir.path().join(STAGING).join("file")).unwrap();
-        assert!(
-            store
-                .write(Area::Static, &name("css/a.css"), b"new")
-                .is_err()
-        );
-        assert_eq!(
-            fs::read(dir.path().join("static/css/a.css")).unwrap(),
-            b"old"
-        );
+        assert!(store.write(Area::Static, &name("css/a.css"), b"new").is_err());
+        assert_eq!(fs::read(dir.path().join("static/css/a.css")).unwrap(), b"old");
     }
 
     #[test]
@@ -223,13 +195,8 @@ mod tests {
         fs::write(&other, "the user's").unwrap();
         symlink(&other, location.join("templates/index.html")).unwrap();
         assert!(store.holds(Area::Templates, "index.html"));
-        store
-            .write(Area::Templates, &name("index.html"), b"new")
-            .unwrap();
+        store.write(Area::Templates, &name("index.html"), b"new").unwrap();
         assert_eq!(fs::read(&other).unwrap(), b"the user's");
-        assert_eq!(
-            fs::read(location.join("templates/index.html")).unwrap(),
-            b"new"
-        );
+        assert_eq!(fs::read(location.join("templates/index.html")).unwrap(), b"new");
     }
 }

@@ -63,11 +63,7 @@ impl Engine {
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(RECURSION);
-        let mut engine = Self {
-            environment,
-            routes: Routes::default(),
-            source,
-        };
+        let mut engine = Self { environment, routes: Routes::default(), source };
         engine.publish_routes();
         engine
     }
@@ -81,18 +77,14 @@ impl Engine {
 
     fn publish_routes(&mut self) {
         let routes = self.routes.clone();
-        self.environment
-            .add_function("url_for", move |name: String, parameters: Kwargs| {
-                url_for(&routes, &name, &parameters)
-            });
+        self.environment.add_function("url_for", move |name: String, parameters: Kwargs| {
+            url_for(&routes, &name, &parameters)
+        });
     }
 
     /// Compiles the template without rendering it.
     pub(super) fn check(&self, name: &str) -> Result<(), TemplateError> {
-        self.current()
-            .get_template(name)
-            .map(drop)
-            .map_err(|error| describe(name, &error))
+        self.current().get_template(name).map(drop).map_err(|error| describe(name, &error))
     }
 
     pub(super) fn render(
@@ -104,18 +96,8 @@ impl Engine {
         let mut output = Output::default();
         environment
             .get_template(name)
-            .and_then(|template| {
-                template
-                    .render_captured_to(Serde(context), &mut output)
-                    .map(drop)
-            })
-            .map_err(|error| {
-                if output.full {
-                    too_large(name)
-                } else {
-                    describe(name, &error)
-                }
-            })?;
+            .and_then(|template| template.render_captured_to(Serde(context), &mut output).map(drop))
+            .map_err(|error| if output.full { too_large(name) } else { describe(name, &error) })?;
         String::from_utf8(output.bytes).map_err(|_| describe(name, &ErrorKind::WriteFailure.into()))
     }
 
@@ -151,10 +133,7 @@ impl Source {
 fn url_for(routes: &Routes, name: &str, parameters: &Kwargs) -> Result<Value, Error> {
     let mut given = BTreeMap::new();
     for parameter in parameters.args() {
-        given.insert(
-            parameter.to_owned(),
-            parameters.get::<Value>(parameter)?.to_string(),
-        );
+        given.insert(parameter.to_owned(), parameters.get::<Value>(parameter)?.to_string());
     }
     let url = routes.url_for(name, &given);
     // Encoded for HTML already; the engine's escaping would turn every '/' into an entity.
@@ -197,10 +176,7 @@ fn too_large(name: &str) -> TemplateError {
 /// the including template; the innermost is where the owner has to look.
 fn describe(name: &str, error: &Error) -> TemplateError {
     let mut innermost = error;
-    while let Some(inner) = innermost
-        .source()
-        .and_then(|source| source.downcast_ref::<Error>())
-    {
+    while let Some(inner) = innermost.source().and_then(|source| source.downcast_ref::<Error>()) {
         innermost = inner;
     }
     let kind = innermost.kind();

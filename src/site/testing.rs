@@ -94,12 +94,7 @@ impl Server {
             }
             drop(kept);
         });
-        Self {
-            url,
-            served,
-            stop,
-            thread: Some(thread),
-        }
+        Self { url, served, stop, thread: Some(thread) }
     }
 
     pub(super) fn url(&self) -> String {
@@ -115,10 +110,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        let address = self
-            .url
-            .trim_start_matches("http://")
-            .trim_end_matches("/site.tar.gz");
+        let address = self.url.trim_start_matches("http://").trim_end_matches("/site.tar.gz");
         drop(TcpStream::connect(address));
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();

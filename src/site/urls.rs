@@ -11,11 +11,7 @@ pub(super) struct Routes(BTreeMap<String, String>);
 impl Default for Routes {
     fn default() -> Self {
         let known = [("static", "/static/{path}"), ("index", "/")];
-        Self(
-            known
-                .map(|(name, pattern)| (name.to_owned(), pattern.to_owned()))
-                .into(),
-        )
+        Self(known.map(|(name, pattern)| (name.to_owned(), pattern.to_owned())).into())
     }
 }
 
@@ -49,13 +45,10 @@ impl Routes {
             // Starlette's mounts take `path='/css/x.css'` as well as `path='css/x.css'`.
             url = url.replace(&place, &encode(value.trim_start_matches('/')));
         }
-        match url
-            .split_once('{')
-            .and_then(|(_, rest)| rest.split_once('}'))
-        {
-            Some((missing, _)) => Err(format!(
-                "the route {name:?} needs the parameter {missing:?}"
-            )),
+        match url.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
+            Some((missing, _)) => {
+                Err(format!("the route {name:?} needs the parameter {missing:?}"))
+            }
             None => Ok(url),
         }
     }
@@ -83,10 +76,7 @@ mod tests {
     fn url_for(name: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
         let mut routes = Routes::default();
         routes.add("whep", "/whep/{camera}").unwrap();
-        let parameters = parameters
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect();
+        let parameters = parameters.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         routes.url_for(name, &parameters)
     }
 
@@ -94,44 +84,24 @@ mod tests {
     fn a_name_and_its_parameters_give_the_address() {
         assert_eq!(url_for("index", &[]).unwrap(), "/");
         for path in ["/css/custom.css", "css/custom.css"] {
-            assert_eq!(
-                url_for("static", &[("path", path)]).unwrap(),
-                "/static/css/custom.css"
-            );
+            assert_eq!(url_for("static", &[("path", path)]).unwrap(), "/static/css/custom.css");
         }
-        assert_eq!(
-            url_for("whep", &[("camera", "front")]).unwrap(),
-            "/whep/front"
-        );
+        assert_eq!(url_for("whep", &[("camera", "front")]).unwrap(), "/whep/front");
     }
 
     #[test]
     fn a_parameter_cannot_break_out_of_the_address() {
         let url = url_for("static", &[("path", "\"><script>{x}?a=1&b#c é%")]).unwrap();
-        assert_eq!(
-            url,
-            "/static/%22%3E%3Cscript%3E%7Bx%7D%3Fa=1%26b%23c%20%C3%A9%25"
-        );
+        assert_eq!(url, "/static/%22%3E%3Cscript%3E%7Bx%7D%3Fa=1%26b%23c%20%C3%A9%25");
         // Not an address with another host.
-        assert_eq!(
-            url_for("static", &[("path", "//host/x")]).unwrap(),
-            "/static/host/x"
-        );
+        assert_eq!(url_for("static", &[("path", "//host/x")]).unwrap(), "/static/host/x");
     }
 
     #[test]
     fn a_wrong_question_says_what_is_wrong() {
-        assert!(
-            url_for("nope", &[])
-                .unwrap_err()
-                .contains("index, static, whep")
-        );
+        assert!(url_for("nope", &[]).unwrap_err().contains("index, static, whep"));
         assert!(url_for("static", &[]).unwrap_err().contains("\"path\""));
-        assert!(
-            url_for("index", &[("path", "x")])
-                .unwrap_err()
-                .contains("no parameter")
-        );
+        assert!(url_for("index", &[("path", "x")]).unwrap_err().contains("no parameter"));
     }
 
     #[test]

@@ -28,21 +28,9 @@ struct Still {
     radius: f32,
 }
 
-const AMBER: Colour = Colour {
-    y: 168,
-    u: 60,
-    v: 165,
-};
-const TEAL: Colour = Colour {
-    y: 158,
-    u: 142,
-    v: 78,
-};
-const SILVER: Colour = Colour {
-    y: 170,
-    u: 133,
-    v: 124,
-};
+const AMBER: Colour = Colour { y: 168, u: 60, v: 165 };
+const TEAL: Colour = Colour { y: 158, u: 142, v: 78 };
+const SILVER: Colour = Colour { y: 170, u: 133, v: 124 };
 
 /// Once to and fro.
 const PERIOD_NANOS: u64 = 5_000_000_000;
@@ -67,12 +55,7 @@ impl Card {
     }
 
     fn new(title: &'static str, reason: String, accent: Colour) -> Self {
-        Self {
-            title,
-            reason,
-            accent,
-            still: None,
-        }
+        Self { title, reason, accent, still: None }
     }
 
     /// The card as it looks at `time`, stamped with it; I420 of `size`, odd sides rounded down.
@@ -131,9 +114,7 @@ impl Card {
         for mask in &lines {
             y = centred(picture, mask, y, line_color);
         }
-        let reach = (width as f32 * 0.09)
-            .max(radius)
-            .min(width as f32 / 2.0 - radius);
+        let reach = (width as f32 * 0.09).max(radius).min(width as f32 / 2.0 - radius);
         Still {
             size,
             planes: picture.planes_mut().map(|plane| plane.to_vec()),
@@ -152,17 +133,11 @@ impl Still {
         let y = self.centre.1;
         let (reach, radius) = (self.reach, self.radius);
         let path = Mask::rounded((reach * 2.0) as usize + 2, 2, 1.0).faded(60);
-        picture.blend(
-            &path,
-            ((self.centre.0 - reach) as i32, y as i32),
-            Colour::gray(170),
-        );
+        picture.blend(&path, ((self.centre.0 - reach) as i32, y as i32), Colour::gray(170));
 
         let side = (radius * 10.0) as usize | 1;
-        let (left, top) = (
-            (x - side as f32 / 2.0) as i32 & !1,
-            (y - side as f32 / 2.0) as i32 & !1,
-        );
+        let (left, top) =
+            ((x - side as f32 / 2.0) as i32 & !1, (y - side as f32 / 2.0) as i32 & !1);
         // The centre keeps its fraction of a pixel: the light glides instead of hopping.
         let (cx, cy) = (x - left as f32, y - top as f32 + 1.0);
         let light = Mask::from_fn(side, side, |px, py| {
@@ -179,11 +154,7 @@ impl Still {
 fn title_height(title: &str, short: u32, most: u32) -> u32 {
     let height = (short / 8).max(14);
     let width = Pen::new(height).width_of(title).max(1);
-    if width <= most {
-        height
-    } else {
-        (height * most / width).max(11)
-    }
+    if width <= most { height } else { (height * most / width).max(11) }
 }
 
 /// Blends `mask` into the middle of the picture at height `y`, and says where the next one goes.
@@ -224,25 +195,14 @@ mod tests {
     use super::*;
 
     fn bright(frame: &Frame) -> usize {
-        planes(frame)[0]
-            .iter()
-            .flatten()
-            .filter(|p| **p > 130)
-            .count()
+        planes(frame)[0].iter().flatten().filter(|p| **p > 130).count()
     }
 
     #[test]
     fn a_card_can_be_drawn_at_any_size() {
         let pool = FramePool::new();
         let mut random = fastrand::Rng::with_seed(1);
-        let sizes = [
-            (2, 2),
-            (16, 16),
-            (16, 1000),
-            (1000, 16),
-            (320, 240),
-            (17, 33),
-        ];
+        let sizes = [(2, 2), (16, 16), (16, 1000), (1000, 16), (320, 240), (17, 33)];
         let more = std::iter::repeat_with(|| (random.u32(2..400), random.u32(2..400))).take(30);
         for size in sizes.into_iter().chain(more) {
             for mut card in [
@@ -257,11 +217,7 @@ mod tests {
                 assert_eq!(frame.time(), MediaTime::from_nanos(7));
             }
         }
-        assert!(
-            Card::the_end()
-                .draw((1, 16), MediaTime::default(), &pool)
-                .is_err()
-        );
+        assert!(Card::the_end().draw((1, 16), MediaTime::default(), &pool).is_err());
     }
 
     #[test]
@@ -271,10 +227,8 @@ mod tests {
             let frame = card.draw((640, 360), MediaTime::default(), &pool).unwrap();
             bright(&frame)
         };
-        let (bare, with_reason) = (
-            draw(Card::no_signal("")),
-            draw(Card::no_signal("the camera was unplugged")),
-        );
+        let (bare, with_reason) =
+            (draw(Card::no_signal("")), draw(Card::no_signal("the camera was unplugged")));
         assert!(bare > 500, "{bare}");
         assert!(with_reason > bare + 300, "{with_reason} {bare}");
         assert!(draw(Card::the_end()) > 300);
@@ -293,10 +247,7 @@ mod tests {
             let changed = pixels.filter(|(a, b)| a != b).count();
             let all = (size.0 * size.1) as usize;
             assert!(changed > 0, "{size:?}: nothing moves");
-            assert!(
-                changed < all / 2,
-                "{size:?}: {changed} of {all} pixels change"
-            );
+            assert!(changed < all / 2, "{size:?}: {changed} of {all} pixels change");
             // The same moment again gives the same picture: nothing is left behind.
             let again = planes(&card.draw(size, start, &pool).unwrap());
             assert_eq!(first, again);

@@ -105,8 +105,7 @@ impl Chain {
     /// its size alone.
     #[must_use]
     pub fn output_size(&self, (width, height): (u32, u32)) -> (u32, u32) {
-        self.symmetry
-            .size(reduced((width & !1, height & !1), self.reduction))
+        self.symmetry.size(reduced((width & !1, height & !1), self.reduction))
     }
 
     /// How many bytes the chain has written into fresh memory so far; the user's own steps do
@@ -130,9 +129,7 @@ impl Transform for Chain {
         let mut draft = convert(frame, matrix, &self.pools.converted, &self.copies)?;
         let size = reduced(draft.size(), self.reduction);
         draft = self.resizer.apply(draft, size)?;
-        draft = self
-            .symmetry
-            .apply(draft, &self.pools.turned, &self.copies)?;
+        draft = self.symmetry.apply(draft, &self.pools.turned, &self.copies)?;
         let Some(overlay) = &mut self.overlay else {
             return Ok(draft.into_frame(time, sequence)?);
         };
@@ -172,10 +169,7 @@ mod tests {
     }
 
     fn overlay(text: &str) -> Option<OverlaySettings> {
-        Some(OverlaySettings {
-            text: text.to_owned(),
-            ..OverlaySettings::default()
-        })
+        Some(OverlaySettings { text: text.to_owned(), ..OverlaySettings::default() })
     }
 
     #[test]
@@ -219,20 +213,14 @@ mod tests {
                 overlay: random.bool().then(|| overlay("Garden")).flatten(),
                 time_zone: "Asia/Kolkata".to_owned(),
             };
-            let mut chain = Chain::new(settings.clone())
-                .unwrap()
-                .with_clock(Box::new(FixedClock));
+            let mut chain = Chain::new(settings.clone()).unwrap().with_clock(Box::new(FixedClock));
             let size = (random.u32(2..200), random.u32(2..200));
             for format in READABLE {
                 let spacing = (random.usize(0..30), random.usize(0..30));
                 let frame = frame_of(format, size, spacing, |_, x, y| (x ^ y) as u8);
                 let out = chain.apply(frame).unwrap();
                 let got = (out.width(), out.height());
-                assert_eq!(
-                    got,
-                    chain.output_size(size),
-                    "{settings:?} {size:?} {format}"
-                );
+                assert_eq!(got, chain.output_size(size), "{settings:?} {size:?} {format}");
                 assert!(got.0 % 2 == 0 && got.1 % 2 == 0);
                 assert_eq!(out.format(), PixelFormat::I420);
                 assert_eq!((out.time().as_nanos(), out.sequence()), (42, 7));
@@ -294,9 +282,8 @@ mod tests {
                 }
             }
         }
-        let mut chain = Chain::new(TransformSettings::default())
-            .unwrap()
-            .with_transform(Box::new(OnlyYuyv));
+        let mut chain =
+            Chain::new(TransformSettings::default()).unwrap().with_transform(Box::new(OnlyYuyv));
         assert!(chain.apply(picture(PixelFormat::Yuyv, (32, 32))).is_ok());
         assert!(chain.apply(picture(PixelFormat::Nv12, (32, 32))).is_err());
     }

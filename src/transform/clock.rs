@@ -19,9 +19,7 @@ pub struct SystemClock;
 impl WallClock for SystemClock {
     fn at(&self, time: MediaTime) -> SystemTime {
         let age = MediaTime::now().since(time);
-        SystemTime::now()
-            .checked_sub(age)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
@@ -50,9 +48,7 @@ mod tests {
     #[test]
     fn a_clock_that_stands_before_the_build_is_not_set() {
         assert!(!is_set(SystemTime::UNIX_EPOCH));
-        assert!(!is_set(
-            SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT - 1)
-        ));
+        assert!(!is_set(SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT - 1)));
         assert!(is_set(SystemTime::UNIX_EPOCH + Duration::from_secs(BUILT)));
     }
 

@@ -26,11 +26,7 @@ impl Matrix {
     /// BT.601 below 720 lines, BT.709 from 720 up: what players assume when nothing is signalled.
     #[must_use]
     pub const fn of_lines(lines: u32) -> Self {
-        if lines < 720 {
-            Self::Bt601
-        } else {
-            Self::Bt709
-        }
+        if lines < 720 { Self::Bt601 } else { Self::Bt709 }
     }
 
     fn standard(self) -> YuvStandardMatrix {
@@ -82,14 +78,7 @@ fn cropped_to_even(frame: Frame) -> Result<Frame, TransformError> {
         return Err(TransformError::Size { width, height });
     }
     let memory = frame.memory().clone();
-    Ok(Frame::new(
-        PixelFormat::I420,
-        size,
-        frame.layout(),
-        memory,
-        frame.time(),
-        frame.sequence(),
-    )?)
+    Ok(Frame::new(PixelFormat::I420, size, frame.layout(), memory, frame.time(), frame.sequence())?)
 }
 
 fn luma_rows(frame: &Frame, picture: &mut Picture) {
@@ -113,11 +102,7 @@ fn nv12(frame: &Frame, picture: &mut Picture) {
     let half = picture.size().0 as usize / 2;
     let [_, u, v] = picture.planes_mut();
     let rows = frame.plane(1).chunks(frame.stride(1));
-    for ((u, v), uv) in u
-        .chunks_exact_mut(half)
-        .zip(v.chunks_exact_mut(half))
-        .zip(rows)
-    {
+    for ((u, v), uv) in u.chunks_exact_mut(half).zip(v.chunks_exact_mut(half)).zip(rows) {
         for ((u, v), uv) in u.iter_mut().zip(v).zip(uv.chunks_exact(2)) {
             (*u, *v) = (uv[0], uv[1]);
         }
@@ -126,12 +111,8 @@ fn nv12(frame: &Frame, picture: &mut Picture) {
 
 fn yuyv(frame: &Frame, picture: &mut Picture) -> Result<(), TransformError> {
     in_whole_rows(frame, picture, 2, |to, from, stride| {
-        let from = YuvPackedImage {
-            yuy: from,
-            yuy_stride: stride,
-            width: to.width,
-            height: to.height,
-        };
+        let from =
+            YuvPackedImage { yuy: from, yuy_stride: stride, width: to.width, height: to.height };
         yuv::yuyv422_to_yuv420(to, &from)
     })
 }
@@ -271,21 +252,13 @@ mod tests {
             ([0.0, 255.0, 0.0], [145, 54, 34], [173, 42, 26]),
             ([0.0, 0.0, 255.0], [41, 240, 110], [32, 240, 118]),
         ];
-        for format in [
-            PixelFormat::Rgb,
-            PixelFormat::Bgr,
-            PixelFormat::Rgba,
-            PixelFormat::Bgra,
-        ] {
+        for format in [PixelFormat::Rgb, PixelFormat::Bgr, PixelFormat::Rgba, PixelFormat::Bgra] {
             for (rgb, bt601, bt709) in known {
                 for (matrix, wanted) in [(Matrix::Bt601, bt601), (Matrix::Bt709, bt709)] {
                     let frame = frame_showing(format, (6, 4), (1, 0), matrix, |_, _| rgb);
                     for (plane, wanted) in planes(&converted(frame, matrix)).iter().zip(wanted) {
                         for got in plane.iter().flatten() {
-                            assert!(
-                                got.abs_diff(wanted) <= 2,
-                                "{format} {rgb:?} {got}, {wanted}"
-                            );
+                            assert!(got.abs_diff(wanted) <= 2, "{format} {rgb:?} {got}, {wanted}");
                         }
                     }
                 }
@@ -316,12 +289,7 @@ mod tests {
     fn a_picture_a_pixel_wide_is_refused_with_its_size() {
         for format in READABLE {
             let frame = frame_of(format, (1, 8), (0, 0), |_, _, _| 0);
-            let outcome = convert(
-                frame,
-                Matrix::Bt601,
-                &FramePool::new(),
-                &CopyMeter::default(),
-            );
+            let outcome = convert(frame, Matrix::Bt601, &FramePool::new(), &CopyMeter::default());
             let message = outcome.err().unwrap().to_string();
             assert!(message.contains("0×8"), "{message}");
         }

@@ -51,20 +51,12 @@ impl Symmetry {
             Rotation::Half => (false, true, true),
             Rotation::Clockwise270 => (true, false, true),
         };
-        Self {
-            transpose,
-            mirror_x: mirror_x ^ hflip,
-            mirror_y: mirror_y ^ vflip,
-        }
+        Self { transpose, mirror_x: mirror_x ^ hflip, mirror_y: mirror_y ^ vflip }
     }
 
     /// The size of a `size` picture afterwards.
     pub(super) fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
-        if self.transpose {
-            (height, width)
-        } else {
-            (width, height)
-        }
+        if self.transpose { (height, width) } else { (width, height) }
     }
 
     /// Turns and mirrors a picture; one that stays as it is keeps its memory.
@@ -118,11 +110,7 @@ impl Symmetry {
             for y0 in (0..height).step_by(TILE) {
                 let rows = TILE.min(height - y0);
                 // Column x of the outcome is a row of the source, row y one of its columns.
-                let source_x = if self.mirror_y {
-                    height - y0 - rows
-                } else {
-                    y0
-                };
+                let source_x = if self.mirror_y { height - y0 - rows } else { y0 };
                 for (i, line) in tile.iter_mut().take(columns).enumerate() {
                     let x = x0 + i;
                     let source_y = if self.mirror_x { width - 1 - x } else { x };
@@ -168,20 +156,12 @@ mod tests {
     use super::*;
     use crate::media::{Frame, PixelFormat};
 
-    const ROTATIONS: [Rotation; 4] = [
-        Rotation::None,
-        Rotation::Clockwise90,
-        Rotation::Half,
-        Rotation::Clockwise270,
-    ];
+    const ROTATIONS: [Rotation; 4] =
+        [Rotation::None, Rotation::Clockwise90, Rotation::Half, Rotation::Clockwise270];
 
     fn apply(symmetry: Symmetry, frame: &Frame) -> Frame {
         symmetry
-            .apply(
-                Draft::Lent(frame.clone()),
-                &FramePool::new(),
-                &CopyMeter::default(),
-            )
+            .apply(Draft::Lent(frame.clone()), &FramePool::new(), &CopyMeter::default())
             .and_then(|draft| Ok(draft.into_frame(frame.time(), frame.sequence())?))
             .unwrap()
     }
@@ -192,43 +172,17 @@ mod tests {
     /// 4 5 6 7
     /// ```
     fn small() -> Frame {
-        frame_of(PixelFormat::I420, (4, 2), (3, 1), |p, x, y| {
-            (p * 100 + x + 4 * y) as u8
-        })
+        frame_of(PixelFormat::I420, (4, 2), (3, 1), |p, x, y| (p * 100 + x + 4 * y) as u8)
     }
 
     #[test]
     fn each_symmetry_puts_every_pixel_where_it_belongs() {
         type Luma = &'static [&'static [u8]];
         let expected: [(Rotation, bool, bool, Luma, [u8; 2]); 8] = [
-            (
-                Rotation::None,
-                false,
-                false,
-                &[&[0, 1, 2, 3], &[4, 5, 6, 7]],
-                [100, 101],
-            ),
-            (
-                Rotation::None,
-                true,
-                false,
-                &[&[3, 2, 1, 0], &[7, 6, 5, 4]],
-                [101, 100],
-            ),
-            (
-                Rotation::None,
-                false,
-                true,
-                &[&[4, 5, 6, 7], &[0, 1, 2, 3]],
-                [100, 101],
-            ),
-            (
-                Rotation::Half,
-                false,
-                false,
-                &[&[7, 6, 5, 4], &[3, 2, 1, 0]],
-                [101, 100],
-            ),
+            (Rotation::None, false, false, &[&[0, 1, 2, 3], &[4, 5, 6, 7]], [100, 101]),
+            (Rotation::None, true, false, &[&[3, 2, 1, 0], &[7, 6, 5, 4]], [101, 100]),
+            (Rotation::None, false, true, &[&[4, 5, 6, 7], &[0, 1, 2, 3]], [100, 101]),
+            (Rotation::Half, false, false, &[&[7, 6, 5, 4], &[3, 2, 1, 0]], [101, 100]),
             (
                 Rotation::Clockwise90,
                 false,
@@ -243,30 +197,14 @@ mod tests {
                 &[&[3, 7], &[2, 6], &[1, 5], &[0, 4]],
                 [101, 100],
             ),
-            (
-                Rotation::Clockwise90,
-                true,
-                false,
-                &[&[0, 4], &[1, 5], &[2, 6], &[3, 7]],
-                [100, 101],
-            ),
-            (
-                Rotation::Clockwise90,
-                false,
-                true,
-                &[&[7, 3], &[6, 2], &[5, 1], &[4, 0]],
-                [101, 100],
-            ),
+            (Rotation::Clockwise90, true, false, &[&[0, 4], &[1, 5], &[2, 6], &[3, 7]], [100, 101]),
+            (Rotation::Clockwise90, false, true, &[&[7, 3], &[6, 2], &[5, 1], &[4, 0]], [101, 100]),
         ];
         for (rotation, hflip, vflip, luma, chroma) in expected {
             let [y, u, v] = planes(&apply(Symmetry::new(rotation, hflip, vflip), &small()));
             assert_eq!(y, luma, "{rotation:?} {hflip} {vflip}");
             assert_eq!(u.concat(), chroma, "{rotation:?} {hflip} {vflip}");
-            assert_eq!(
-                v.concat(),
-                chroma.map(|c| c + 100),
-                "{rotation:?} {hflip} {vflip}"
-            );
+            assert_eq!(v.concat(), chroma.map(|c| c + 100), "{rotation:?} {hflip} {vflip}");
         }
     }
 
@@ -290,12 +228,9 @@ mod tests {
         for _ in 0..60 {
             let size = (random.u32(1..50) * 2, random.u32(1..50) * 2);
             let seed = random.usize(..);
-            let frame = frame_of(
-                PixelFormat::I420,
-                size,
-                (random.usize(0..20), 2),
-                |p, x, y| (seed ^ (x * 31 + y * 17 + p * 7).wrapping_mul(2_654_435_761)) as u8,
-            );
+            let frame = frame_of(PixelFormat::I420, size, (random.usize(0..20), 2), |p, x, y| {
+                (seed ^ (x * 31 + y * 17 + p * 7).wrapping_mul(2_654_435_761)) as u8
+            });
             let quarter = Symmetry::new(Rotation::Clockwise90, false, false);
             let three = Symmetry::new(Rotation::Clockwise270, false, false);
             let half = Symmetry::new(Rotation::Half, false, false);

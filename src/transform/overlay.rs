@@ -62,11 +62,7 @@ impl Overlay {
             let sample = Timestamp::UNIX_EPOCH.to_zoned(zone.clone());
             jiff::fmt::strtime::format(format, &sample).map_err(|e| refused(e.to_string()))?;
         }
-        Ok(Self {
-            settings,
-            zone,
-            shown: None,
-        })
+        Ok(Self { settings, zone, shown: None })
     }
 
     /// Whether there is anything to draw at all.
@@ -145,10 +141,7 @@ impl Shown {
         let margin = self.pen.line_height() as i32 / 2;
         let margin_x = margin.min((width - plate_width) / 2);
         let margin_y = margin.min((height - plate_height) / 2);
-        let (far_x, far_y) = (
-            width - plate_width - margin_x,
-            height - plate_height - margin_y,
-        );
+        let (far_x, far_y) = (width - plate_width - margin_x, height - plate_height - margin_y);
         let (x, y) = match corner {
             Corner::TopLeft => (margin_x, margin_y),
             Corner::TopRight => (far_x, margin_y),
@@ -179,12 +172,8 @@ mod tests {
     use super::*;
     use crate::media::FramePool;
 
-    const CORNERS: [Corner; 4] = [
-        Corner::TopLeft,
-        Corner::TopRight,
-        Corner::BottomLeft,
-        Corner::BottomRight,
-    ];
+    const CORNERS: [Corner; 4] =
+        [Corner::TopLeft, Corner::TopRight, Corner::BottomLeft, Corner::BottomRight];
 
     fn settings(text: &str, time_format: Option<&str>, corner: Corner) -> OverlaySettings {
         OverlaySettings {
@@ -208,25 +197,15 @@ mod tests {
 
     #[test]
     fn the_overlay_is_seen_in_its_corner_at_every_size() {
-        for size in [
-            (16, 16),
-            (18, 40),
-            (64, 16),
-            (160, 120),
-            (320, 240),
-            (720, 1280),
-            (1280, 720),
-        ] {
+        for size in [(16, 16), (18, 40), (64, 16), (160, 120), (320, 240), (720, 1280), (1280, 720)]
+        {
             for (i, corner) in CORNERS.into_iter().enumerate() {
                 let settings = settings("Garden", Some("%H:%M"), corner);
                 let mut overlay = Overlay::new(settings, TimeZone::UTC).unwrap();
                 let luma = drawn(&mut overlay, size, at(1_800_000_000));
                 let bright = luma.iter().flatten().filter(|p| **p > 180).count();
                 let dark = luma.iter().flatten().filter(|p| **p < 100).count();
-                assert!(
-                    bright > 0 && dark > bright,
-                    "{size:?} {corner:?}: {bright} {dark}"
-                );
+                assert!(bright > 0 && dark > bright, "{size:?} {corner:?}: {bright} {dark}");
                 if size.0 < 320 {
                     continue;
                 }
@@ -235,10 +214,7 @@ mod tests {
                     for (x, pixel) in row.iter().enumerate() {
                         let here =
                             (x >= width / 2) == (i % 2 == 1) && (y >= height / 2) == (i >= 2);
-                        assert!(
-                            here || *pixel == 128,
-                            "{size:?} {corner:?}: {x},{y} is {pixel}"
-                        );
+                        assert!(here || *pixel == 128, "{size:?} {corner:?}: {x},{y} is {pixel}");
                     }
                 }
             }
@@ -255,10 +231,7 @@ mod tests {
                 let mut overlay = Overlay::new(settings, TimeZone::UTC).unwrap();
                 let now = drawn(&mut overlay, size, at(1_800_000_000));
                 let later = drawn(&mut overlay, size, at(1_800_000_001));
-                assert!(
-                    size.0 < 100 || now != later,
-                    "the seconds cannot be seen at {size:?}"
-                );
+                assert!(size.0 < 100 || now != later, "the seconds cannot be seen at {size:?}");
             }
         }
     }

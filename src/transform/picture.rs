@@ -47,10 +47,7 @@ impl<'a> PlaneView<'a> {
     pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
         let Self { width, height, .. } = *self;
         // Not `chunks_exact`: the last row need not be padded to the stride.
-        self.bytes
-            .chunks(self.stride)
-            .take(height)
-            .map(move |row| &row[..width])
+        self.bytes.chunks(self.stride).take(height).map(move |row| &row[..width])
     }
 
     /// Row `i` from the top.
@@ -97,12 +94,7 @@ impl Picture {
     pub(crate) fn planes(&self) -> [PlaneView<'_>; 3] {
         let (y, chroma) = self.buffer.split_at(self.width * self.height);
         let (u, v) = chroma.split_at(chroma.len() / 2);
-        let view = |bytes, width, height| PlaneView {
-            bytes,
-            stride: width,
-            width,
-            height,
-        };
+        let view = |bytes, width, height| PlaneView { bytes, stride: width, width, height };
         let (half_width, half_height) = (self.width / 2, self.height / 2);
         [
             view(y, self.width, self.height),
@@ -121,13 +113,7 @@ impl Picture {
     /// The finished picture.
     pub(crate) fn into_frame(self, time: MediaTime, sequence: u64) -> Result<Frame, FrameError> {
         let size = self.size();
-        Frame::packed(
-            PixelFormat::I420,
-            size,
-            Arc::new(self.buffer),
-            time,
-            sequence,
-        )
+        Frame::packed(PixelFormat::I420, size, Arc::new(self.buffer), time, sequence)
     }
 }
 

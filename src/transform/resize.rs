@@ -24,11 +24,8 @@ pub(super) fn reduced((width, height): (u32, u32), percent: u8) -> (u32, u32) {
 pub fn fit_within((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32) {
     let (w, h) = (u64::from(width.max(1)), u64::from(height.max(1)));
     let (most_w, most_h) = (u64::from(bounds.0).min(w), u64::from(bounds.1).min(h));
-    let (w, h) = if most_w * h <= most_h * w {
-        (most_w, h * most_w / w)
-    } else {
-        (w * most_h / h, most_h)
-    };
+    let (w, h) =
+        if most_w * h <= most_h * w { (most_w, h * most_w / w) } else { (w * most_h / h, most_h) };
     // Both came down from a `u32`.
     let even = |side: u64| (side as u32 & !1).max(2);
     (even(w), even(h))
@@ -52,10 +49,7 @@ impl Resizer {
     }
 
     pub(super) fn counting(copies: CopyMeter) -> Self {
-        Self {
-            copies,
-            ..Self::default()
-        }
+        Self { copies, ..Self::default() }
     }
 
     /// `frame` as I420, exactly `size` pixels.
@@ -91,10 +85,9 @@ impl Resizer {
         for (i, (from, to)) in draft.planes().iter().zip(picture.planes_mut()).enumerate() {
             let shift = u32::from(i > 0);
             self.copies.add(to.len());
-            self.plane(from, to, (width >> shift, height >> shift), filter)
-                .map_err(|e| {
-                    TransformError::Other(format!("the picture cannot be resized: {e}"))
-                })?;
+            self.plane(from, to, (width >> shift, height >> shift), filter).map_err(|e| {
+                TransformError::Other(format!("the picture cannot be resized: {e}"))
+            })?;
         }
         Ok(Draft::Owned(picture))
     }
@@ -174,20 +167,14 @@ mod tests {
         for _ in 0..60 {
             let from = (random.u32(1..60) * 2, random.u32(1..60) * 2);
             let to = (random.u32(1..60) * 2, random.u32(1..60) * 2);
-            let frame = frame_of(
-                PixelFormat::I420,
-                from,
-                (random.usize(0..9), 5),
-                |p, _, _| [90, 30, 200][p],
-            );
+            let frame = frame_of(PixelFormat::I420, from, (random.usize(0..9), 5), |p, _, _| {
+                [90, 30, 200][p]
+            });
             let got = resizer.resize(frame, to).unwrap();
             assert_eq!((got.width(), got.height()), to);
             assert_eq!((got.time().as_nanos(), got.sequence()), (42, 7));
             for (plane, wanted) in planes(&got).iter().zip([90, 30, 200]) {
-                assert!(
-                    plane.iter().flatten().all(|p| *p == wanted),
-                    "{from:?} {to:?}"
-                );
+                assert!(plane.iter().flatten().all(|p| *p == wanted), "{from:?} {to:?}");
             }
         }
     }

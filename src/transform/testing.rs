@@ -39,15 +39,7 @@ pub(super) fn frame_of(
         }
     }
     let (time, sequence) = (MediaTime::from_nanos(42), 7);
-    Frame::new(
-        format,
-        (width, height),
-        &planes,
-        Arc::new(memory),
-        time,
-        sequence,
-    )
-    .unwrap()
+    Frame::new(format, (width, height), &planes, Arc::new(memory), time, sequence).unwrap()
 }
 
 /// A frame that shows `scene`, red, green and blue from 0 to 255 at every pixel, in any format.
@@ -100,10 +92,7 @@ fn to_ycbcr([r, g, b]: [f32; 3], matrix: Matrix) -> [f32; 3] {
 
 /// The rows of a plane without their padding.
 pub(super) fn rows(frame: &Frame, plane: usize) -> Vec<Vec<u8>> {
-    let (row, _) = frame
-        .format()
-        .plane_size(plane, frame.width(), frame.height())
-        .unwrap();
+    let (row, _) = frame.format().plane_size(plane, frame.width(), frame.height()).unwrap();
     let lines = frame.plane(plane).chunks(frame.stride(plane));
     lines.map(|line| line[..row].to_vec()).collect()
 }

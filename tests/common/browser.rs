@@ -54,12 +54,8 @@ impl Browser {
         let profile = tempfile::tempdir().expect("a folder");
         let (driver, address) = start_driver();
         let folder = format!("--user-data-dir={}", profile.path().display());
-        let all: Vec<&str> = ARGUMENTS
-            .iter()
-            .chain(arguments)
-            .copied()
-            .chain([folder.as_str()])
-            .collect();
+        let all: Vec<&str> =
+            ARGUMENTS.iter().chain(arguments).copied().chain([folder.as_str()]).collect();
         let capabilities = json!({ "goog:chromeOptions": { "args": all } });
         let Value::Object(capabilities) = capabilities else {
             unreachable!("written as an object")
@@ -76,13 +72,7 @@ impl Browser {
                     .connect(&address),
             )
             .expect("chromedriver starts Chromium");
-        Self {
-            client,
-            runtime,
-            driver,
-            _profile: profile,
-            _turn: turn,
-        }
+        Self { client, runtime, driver, _profile: profile, _turn: turn }
     }
 
     pub fn open(&self, url: &str) {
@@ -153,9 +143,7 @@ impl Browser {
         let body = format!("return Boolean({expression});");
         // Scripts fail while a page makes way for another.
         wait_for(what, || {
-            let result = self
-                .runtime
-                .block_on(self.client.execute(&body, Vec::new()));
+            let result = self.runtime.block_on(self.client.execute(&body, Vec::new()));
             result.is_ok_and(|value| value == Value::Bool(true))
         });
     }
@@ -163,10 +151,7 @@ impl Browser {
     fn find(&self, selector: &str) -> Element {
         let until = Instant::now() + PATIENCE;
         let result = self.runtime.block_on(
-            self.client
-                .wait()
-                .at_most(until - Instant::now())
-                .for_element(Locator::Css(selector)),
+            self.client.wait().at_most(until - Instant::now()).for_element(Locator::Css(selector)),
         );
         result.unwrap_or_else(|e| panic!("no {selector}: {e}"))
     }

@@ -47,11 +47,7 @@ impl Reply {
 
     /// What a problem says.
     pub fn detail(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let json = self.json();
         assert_eq!(json["status"], self.status);
         json["detail"].as_str().expect("a detail").to_owned()
@@ -67,10 +63,7 @@ pub fn ask(
     body: &str,
 ) -> Reply {
     let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-    {
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request += &format!("Host: {to}\r\n");
     }
     for (name, value) in headers {
@@ -95,9 +88,7 @@ pub fn raw(to: SocketAddr, bytes: &[u8]) -> String {
 
 pub fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).expect("connected");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a valid timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
     stream
 }
 

@@ -28,18 +28,11 @@ impl Coturn {
             let Some(child) = spawn(port, &directory) else {
                 std::fs::remove_dir_all(&directory).ok();
                 let missing = "turnserver is not installed (apt install coturn)";
-                assert!(
-                    std::env::var_os("CI").is_none(),
-                    "{missing}; CI must have it"
-                );
+                assert!(std::env::var_os("CI").is_none(), "{missing}; CI must have it");
                 eprintln!("skipped: {missing}");
                 return None;
             };
-            let mut server = Self {
-                child,
-                port,
-                directory,
-            };
+            let mut server = Self { child, port, directory };
             if server.is_ready() {
                 return Some(server);
             }
@@ -50,9 +43,7 @@ impl Coturn {
     /// Whether it answers a STUN request before it gives up its port.
     fn is_ready(&mut self) -> bool {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_millis(50)))
-            .unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let request = b"\x00\x01\x00\x00\x21\x12\xa4\x42picket-ready";
         let start = Instant::now();
         while start.elapsed() < DEADLINE && self.child.try_wait().unwrap().is_none() {

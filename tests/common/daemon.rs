@@ -37,10 +37,7 @@ impl Daemon {
     pub fn command_with(config: &Path, settings: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
         command.arg("--config").arg(config).args(["--log", "debug"]);
-        for setting in ["http.listen=127.0.0.1:0", "webrtc.udp_port=0"]
-            .iter()
-            .chain(settings)
-        {
+        for setting in ["http.listen=127.0.0.1:0", "webrtc.udp_port=0"].iter().chain(settings) {
             command.args(["--set", setting]);
         }
         command
@@ -73,12 +70,7 @@ impl Daemon {
         };
         // Keep the pipe open, or the daemon's next line would end it.
         std::thread::spawn(move || for _ in stdout.lines().map_while(Result::ok) {});
-        Self {
-            child,
-            http,
-            token: None,
-            log: Mutex::new(log),
-        }
+        Self { child, http, token: None, log: Mutex::new(log) }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -111,21 +103,12 @@ impl Daemon {
     pub fn connected(&self) -> usize {
         let sessions = self.get_json("/api/v1/sessions");
         let sessions = sessions.as_array().expect("a list");
-        sessions
-            .iter()
-            .filter(|s| s["connectionState"] == "connected")
-            .count()
+        sessions.iter().filter(|s| s["connectionState"] == "connected").count()
     }
 
     /// Waits until `done` is true of the sessions the daemon reports.
     pub fn wait_for_sessions(&self, what: &str, done: impl Fn(&[Value]) -> bool) {
-        wait_for(what, || {
-            done(
-                self.get_json("/api/v1/sessions")
-                    .as_array()
-                    .expect("a list"),
-            )
-        });
+        wait_for(what, || done(self.get_json("/api/v1/sessions").as_array().expect("a list")));
     }
 
     pub fn signal(&self, signal: &str) {
@@ -151,20 +134,12 @@ impl Daemon {
     /// A figure from `/proc/PID/status`, in kilobytes or a count.
     pub fn proc_status(&self, key: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("alive");
-        let line = text
-            .lines()
-            .find(|l| l.starts_with(key))
-            .expect("a known key");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|n| n.parse().ok())
-            .expect("a number")
+        let line = text.lines().find(|l| l.starts_with(key)).expect("a known key");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
     }
 
     pub fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
-            .expect("alive")
-            .count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("alive").count()
     }
 }
 

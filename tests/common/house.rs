@@ -49,10 +49,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             auth: Setting::Unset,
-            settings: Settings {
-                hostname: "porch".into(),
-                ..Settings::default()
-            },
+            settings: Settings { hostname: "porch".into(), ..Settings::default() },
             limits: Limits::default(),
             max_viewers: 4,
             source: Source::Pattern,
@@ -111,11 +108,8 @@ impl House {
             .build()
             .expect("a runtime");
         let hub = Hub::new();
-        let (live, receiver) = watch::channel(LiveSettings {
-            bitrate_bps: 500_000,
-            fps: Some(30.0),
-            overlay: None,
-        });
+        let (live, receiver) =
+            watch::channel(LiveSettings { bitrate_bps: 500_000, fps: Some(30.0), overlay: None });
         let pipeline = match plan.source {
             Source::Pattern => Some(Pipeline::start(parts(receiver), hub.clone()).expect("starts")),
             Source::Ended => {
@@ -199,11 +193,7 @@ fn parts(live: watch::Receiver<LiveSettings>) -> pipeline::Parts {
             Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>)
         }),
         fixed: FixedSettings {
-            constraints: Constraints {
-                width: Some(320),
-                height: Some(240),
-                fps: None,
-            },
+            constraints: Constraints { width: Some(320), height: Some(240), fps: None },
             keyframe_interval: Duration::from_secs(10),
             infinite_frames: true,
             keep_warm: false,

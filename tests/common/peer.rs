@@ -69,10 +69,7 @@ impl Seen {
     /// Packets there have been between the first and the last seen.
     pub fn expected(&self) -> u64 {
         let numbers = || self.log.iter().map(|a| a.number);
-        numbers()
-            .max()
-            .zip(numbers().min())
-            .map_or(0, |(max, min)| max - min + 1)
+        numbers().max().zip(numbers().min()).map_or(0, |(max, min)| max - min + 1)
     }
 
     /// The longest time between two pictures that could be shown: each when its last packet and
@@ -132,38 +129,19 @@ impl Offered {
         let mut api = rtc.sdp_api();
         let mid = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         let (offer, pending) = api.apply().expect("an offer");
-        Self {
-            sdp: offer.to_sdp_string(),
-            rtc,
-            pending,
-            mid,
-            socket,
-            local,
-        }
+        Self { sdp: offer.to_sdp_string(), rtc, pending, mid, socket, local }
     }
 
     /// Posts the offer to `/offer`.
     pub fn send(self, daemon: &Daemon) -> Peer {
         let answer = post_offer(daemon, &self.sdp);
-        self.accept(
-            answer["sdp"].as_str().expect("an answer"),
-            answer["session"].as_str(),
-        )
+        self.accept(answer["sdp"].as_str().expect("an answer"), answer["session"].as_str())
     }
 
     pub fn accept(self, answer: &str, session: Option<&str>) -> Peer {
-        let Self {
-            mut rtc,
-            pending,
-            mid,
-            socket,
-            local,
-            ..
-        } = self;
+        let Self { mut rtc, pending, mid, socket, local, .. } = self;
         let parsed = SdpAnswer::from_sdp_string(answer).expect("a readable answer");
-        rtc.sdp_api()
-            .accept_answer(pending, parsed)
-            .expect("an acceptable answer");
+        rtc.sdp_api().accept_answer(pending, parsed).expect("an acceptable answer");
         Peer {
             rtc,
             socket,
@@ -181,14 +159,8 @@ impl Offered {
 
 /// The payload type of the answer's video.
 fn video_pt(answer: &str) -> u8 {
-    let line = answer
-        .lines()
-        .find(|l| l.starts_with("m=video"))
-        .expect("video");
-    line.split(' ')
-        .nth(3)
-        .and_then(|pt| pt.parse().ok())
-        .expect("a payload type")
+    let line = answer.lines().find(|l| l.starts_with("m=video")).expect("video");
+    line.split(' ').nth(3).and_then(|pt| pt.parse().ok()).expect("a payload type")
 }
 
 pub fn post_offer(daemon: &Daemon, sdp: &str) -> Value {
@@ -218,11 +190,7 @@ impl Peer {
     pub fn run_until(&mut self, what: &str, done: impl Fn(&Seen) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !done(&self.seen) {
-            assert!(
-                Instant::now() < until,
-                "waited in vain: {what}; saw {:?}",
-                self.seen
-            );
+            assert!(Instant::now() < until, "waited in vain: {what}; saw {:?}", self.seen);
             self.step(Duration::from_millis(50));
         }
     }

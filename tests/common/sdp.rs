@@ -22,11 +22,7 @@ pub struct Section<'a> {
 
 impl<'a> Description<'a> {
     pub fn of(whole: &'a str) -> Self {
-        let mut description = Self {
-            whole,
-            session: Vec::new(),
-            sections: Vec::new(),
-        };
+        let mut description = Self { whole, session: Vec::new(), sections: Vec::new() };
         for line in whole.lines() {
             if let Some(m) = line.strip_prefix("m=") {
                 let words: Vec<&str> = m.split(' ').collect();
@@ -47,10 +43,7 @@ impl<'a> Description<'a> {
     }
 
     fn video(&self) -> &Section<'a> {
-        self.sections
-            .iter()
-            .find(|s| s.kind == "video")
-            .expect("a video section")
+        self.sections.iter().find(|s| s.kind == "video").expect("a video section")
     }
 }
 
@@ -85,154 +78,65 @@ pub fn lint(answer: &Description, offer: &Description, sps: ProfileLevel) -> Vec
         }
     };
     let lines: Vec<&str> = answer.whole.split_inclusive("\r\n").collect();
-    must(
-        lines
-            .iter()
-            .all(|l| l.ends_with("\r\n") && !l.trim_end().contains('\n')),
-        "lines: CRLF",
-    );
-    let order: Vec<&str> = answer
-        .session
-        .iter()
-        .filter_map(|l| l.get(..2))
-        .take(4)
-        .collect();
-    must(
-        order == ["v=", "o=", "s=", "t="],
-        "the session begins v, o, s, t (RFC 8866 §5)",
-    );
+    must(lines.iter().all(|l| l.ends_with("\r\n") && !l.trim_end().contains('\n')), "lines: CRLF");
+    let order: Vec<&str> = answer.session.iter().filter_map(|l| l.get(..2)).take(4).collect();
+    must(order == ["v=", "o=", "s=", "t="], "the session begins v, o, s, t (RFC 8866 §5)");
 
     let shape = |d: &Description| -> Vec<(String, String, String)> {
         let each = |s: &Section| (s.kind.into(), s.protocol.into(), s.one("mid").into());
         d.sections.iter().map(each).collect()
     };
-    must(
-        shape(answer) == shape(offer),
-        "m-lines mirror the offer's (RFC 3264 §6)",
-    );
+    must(shape(answer) == shape(offer), "m-lines mirror the offer's (RFC 3264 §6)");
     let (video, wanted) = (answer.video(), offer.video());
     for section in &answer.sections {
         let accepted = section.port != "0";
-        must(
-            accepted == (section.kind == "video"),
-            "the video and nothing else is accepted",
-        );
+        must(accepted == (section.kind == "video"), "the video and nothing else is accepted");
     }
     let bundle = format!("a=group:BUNDLE {}", video.one("mid"));
-    must(
-        answer.session.contains(&&bundle[..]),
-        "BUNDLE names what is accepted (RFC 9143 §7.3)",
-    );
+    must(answer.session.contains(&&bundle[..]), "BUNDLE names what is accepted (RFC 9143 §7.3)");
 
     must(video.has("sendonly"), "the video is sendonly");
-    must(
-        !["sendrecv", "recvonly", "inactive"]
-            .iter()
-            .any(|d| video.has(d)),
-        "one direction",
-    );
-    must(
-        video.has("rtcp-mux") && video.has("rtcp-mux-only"),
-        "RTCP is multiplexed (RFC 8858)",
-    );
+    must(!["sendrecv", "recvonly", "inactive"].iter().any(|d| video.has(d)), "one direction");
+    must(video.has("rtcp-mux") && video.has("rtcp-mux-only"), "RTCP is multiplexed (RFC 8858)");
     must(video.all("msid").len() == 1, "one msid");
-    must(
-        video.one("fingerprint").starts_with("sha-256 "),
-        "one SHA-256 fingerprint",
-    );
-    must(
-        video.one("setup") == "passive",
-        "the viewer begins DTLS (RFC 8842 §5.3)",
-    );
-    must(
-        video.one("ice-ufrag").len() >= 4 && video.one("ice-pwd").len() >= 22,
-        "ICE credentials",
-    );
-    must(
-        video.has("candidate") && video.has("end-of-candidates"),
-        "all candidates are there",
-    );
+    must(video.one("fingerprint").starts_with("sha-256 "), "one SHA-256 fingerprint");
+    must(video.one("setup") == "passive", "the viewer begins DTLS (RFC 8842 §5.3)");
+    must(video.one("ice-ufrag").len() >= 4 && video.one("ice-pwd").len() >= 22, "ICE credentials");
+    must(video.has("candidate") && video.has("end-of-candidates"), "all candidates are there");
 
     let distinct: HashSet<&&str> = video.attributes.iter().collect();
-    must(
-        distinct.len() == video.attributes.len(),
-        "nothing is said twice",
-    );
-    must(
-        video.formats.iter().all(|f| wanted.formats.contains(f)),
-        "only offered payload types",
-    );
+    must(distinct.len() == video.attributes.len(), "nothing is said twice");
+    must(video.formats.iter().all(|f| wanted.formats.contains(f)), "only offered payload types");
     for name in ["rtpmap", "fmtp", "rtcp-fb"] {
         let described = video.all(name);
         let of = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-        must(
-            described
-                .iter()
-                .all(|l| video.formats.contains(&&of(l)[..])),
-            "no stray formats",
-        );
+        must(described.iter().all(|l| video.formats.contains(&&of(l)[..])), "no stray formats");
         let offered: Vec<String> = wanted.all(name).iter().map(|l| l.to_lowercase()).collect();
-        let mirrored = name == "fmtp"
-            || described
-                .iter()
-                .all(|l| offered.contains(&l.to_lowercase()));
+        let mirrored =
+            name == "fmtp" || described.iter().all(|l| offered.contains(&l.to_lowercase()));
         must(mirrored, "rtpmap and rtcp-fb mirror the offer's");
     }
-    must(
-        video.all("rtpmap").len() == video.formats.len(),
-        "each format has an rtpmap",
-    );
-    let stated = |id: &str| {
-        wanted
-            .all("extmap")
-            .iter()
-            .any(|w| *w == id || same_extension(w, id))
-    };
-    must(
-        video.all("extmap").iter().all(|e| stated(e)),
-        "extension numbers are the offer's",
-    );
+    must(video.all("rtpmap").len() == video.formats.len(), "each format has an rtpmap");
+    let stated = |id: &str| wanted.all("extmap").iter().any(|w| *w == id || same_extension(w, id));
+    must(video.all("extmap").iter().all(|e| stated(e)), "extension numbers are the offer's");
 
     let fmtp = video.all("fmtp");
     let fmtp = fmtp.first().copied().unwrap_or_default();
     let parameter = |name: &str| {
         let (_, parameters) = fmtp.split_once(' ')?;
-        parameters
-            .split(';')
-            .find_map(|p| p.trim().strip_prefix(name)?.strip_prefix('='))
+        parameters.split(';').find_map(|p| p.trim().strip_prefix(name)?.strip_prefix('='))
     };
-    must(
-        parameter("packetization-mode") == Some("1"),
-        "packetization mode 1",
-    );
-    must(
-        !answer.whole.contains("sprop-parameter-sets"),
-        "parameter sets travel in the stream",
-    );
+    must(parameter("packetization-mode") == Some("1"), "packetization mode 1");
+    must(!answer.whole.contains("sprop-parameter-sets"), "parameter sets travel in the stream");
     let said = parameter("profile-level-id").and_then(ProfileLevel::parse);
-    must(
-        said.is_some_and(|p| p.decodes(sps)),
-        "the profile covers the stream",
-    );
-    must(
-        said.is_some_and(|p| p.level_idc == sps.level_idc),
-        "the level is the stream's",
-    );
+    must(said.is_some_and(|p| p.decodes(sps)), "the profile covers the stream");
+    must(said.is_some_and(|p| p.level_idc == sps.level_idc), "the level is the stream's");
 
     let rtx = video.formats.len() == 2;
-    must(
-        rtx == (video.all("ssrc-group").len() == 1),
-        "RTX and FID go together (RFC 5576 §4.2)",
-    );
-    let ssrcs: HashSet<&str> = video
-        .all("ssrc")
-        .iter()
-        .filter_map(|s| s.split(' ').next())
-        .collect();
-    must(
-        ssrcs.len() == if rtx { 2 } else { 1 },
-        "one SSRC, and one for RTX",
-    );
+    must(rtx == (video.all("ssrc-group").len() == 1), "RTX and FID go together (RFC 5576 §4.2)");
+    let ssrcs: HashSet<&str> =
+        video.all("ssrc").iter().filter_map(|s| s.split(' ').next()).collect();
+    must(ssrcs.len() == if rtx { 2 } else { 1 }, "one SSRC, and one for RTX");
     problems
 }
 
@@ -241,10 +145,7 @@ pub fn lint(answer: &Description, offer: &Description, sps: ProfileLevel) -> Vec
 fn same_extension(a: &str, b: &str) -> bool {
     let parts = |value: &str| {
         let mut words = value.split(' ');
-        let id = words
-            .next()
-            .and_then(|id| id.split('/').next())
-            .map(ToOwned::to_owned);
+        let id = words.next().and_then(|id| id.split('/').next()).map(ToOwned::to_owned);
         (id, words.next().map(ToOwned::to_owned))
     };
     parts(a) == parts(b)

@@ -200,9 +200,7 @@ impl<R: Read> NalScanner<R> {
         self.piece.drain(..self.looked);
         self.piece_at += self.looked as u64;
         self.looked = 0;
-        let more = (&mut self.file)
-            .take(PIECE as u64)
-            .read_to_end(&mut self.piece)?;
+        let more = (&mut self.file).take(PIECE as u64).read_to_end(&mut self.piece)?;
         Ok(more > 0)
     }
 }

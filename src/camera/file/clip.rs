@@ -73,11 +73,7 @@ impl<R: Read + Seek> Clip<R> {
     /// The same clip again.
     pub fn reopen(file: R, plan: Arc<Plan>) -> Self {
         let parameter_sets = Sets::of(&plan.index.parameter_sets);
-        Self {
-            file,
-            plan,
-            parameter_sets,
-        }
+        Self { file, plan, parameter_sets }
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -94,9 +90,7 @@ impl<R: Read + Seek> Clip<R> {
             // Those from the end of the clip are no longer in force.
             self.parameter_sets = Sets::of(&self.plan.index.parameter_sets);
         }
-        Ok(self
-            .parameter_sets
-            .complete(&bytes, self.plan.index.framing))
+        Ok(self.parameter_sets.complete(&bytes, self.plan.index.framing))
     }
 
     fn look_through(mut file: R, mut index: Index, fallback_fps: f64) -> Result<Self, ClipError> {

@@ -19,10 +19,7 @@ pub fn read_clip(data: &[u8]) -> Result<usize, String> {
 pub fn decode_clip(data: &[u8]) -> Result<usize, String> {
     let units = units(data, 30)?;
     let mut decoder = Decoder::new().map_err(|e| e.to_string())?;
-    let shown = units
-        .iter()
-        .filter(|unit| matches!(decoder.decode(unit), Ok(Some(_))))
-        .count();
+    let shown = units.iter().filter(|unit| matches!(decoder.decode(unit), Ok(Some(_)))).count();
     Ok(shown + decoder.flush().len())
 }
 

@@ -64,11 +64,8 @@ pub(super) struct Index {
 impl Index {
     /// Drops what lies past the end of the file, and refuses what cannot be true.
     pub fn check(&mut self, file_len: u64) -> Result<(), ClipError> {
-        let within = |s: &Sample| {
-            s.offset
-                .checked_add(u64::from(s.size))
-                .is_some_and(|end| end <= file_len)
-        };
+        let within =
+            |s: &Sample| s.offset.checked_add(u64::from(s.size)).is_some_and(|end| end <= file_len);
         // From the first missing picture on nothing can be decoded before the next key picture,
         // and a file cut short has none.
         let there = self.samples.iter().take_while(|s| within(s)).count();
@@ -123,10 +120,7 @@ impl Index {
             // Nobody said how long the last picture stays: as long as the others on average.
             period = period.saturating_add(period / (count as u64 - 1));
         }
-        Timeline {
-            period,
-            fps: count as f64 * 1e9 / period as f64,
-        }
+        Timeline { period, fps: count as f64 * 1e9 / period as f64 }
     }
 
     fn space_evenly(&mut self, fps: f64) {
@@ -225,12 +219,7 @@ mod tests {
             sample.offset = 0;
         }
         assert!(matches!(clip.check(50), Err(ClipError::Damaged(_))));
-        clip.samples = vec![Sample {
-            offset: 0,
-            size: u32::MAX,
-            sync: true,
-            pts: 0,
-        }];
+        clip.samples = vec![Sample { offset: 0, size: u32::MAX, sync: true, pts: 0 }];
         let huge = u64::from(u32::MAX);
         assert!(matches!(clip.check(huge), Err(ClipError::UnitTooLarge(0))));
     }

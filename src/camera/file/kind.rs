@@ -44,10 +44,8 @@ fn other_stream(head: &[u8]) -> Option<&'static str> {
 }
 
 fn name_of(head: &[u8]) -> &'static str {
-    let is_text = !head.is_empty()
-        && head
-            .iter()
-            .all(|b| !b.is_ascii_control() || b.is_ascii_whitespace());
+    let is_text =
+        !head.is_empty() && head.iter().all(|b| !b.is_ascii_control() || b.is_ascii_whitespace());
     match head {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => "a Matroska or WebM file",
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => "an AVI file",
@@ -80,10 +78,7 @@ mod tests {
             (b"\x1aE\xdf\xa3", Kind::Other("a Matroska or WebM file")),
             (b"RIFF\0\0\0\0AVI LIST", Kind::Other("an AVI file")),
             (b"[camera]\nsource", Kind::Other("text")),
-            (
-                b"\x7fELF\x02",
-                Kind::Other("no kind of video that is known here"),
-            ),
+            (b"\x7fELF\x02", Kind::Other("no kind of video that is known here")),
         ] {
             assert_eq!(kind_of(head), kind, "{head:?}");
         }

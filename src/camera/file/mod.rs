@@ -80,13 +80,7 @@ impl FileCamera {
     /// As [`FileCamera::new`], paced by another clock.
     #[must_use]
     pub fn with_clock(path: impl Into<PathBuf>, mode: FileMode, clock: Box<dyn Clock>) -> Self {
-        Self {
-            path: path.into(),
-            mode,
-            pacer: Pacer::new(clock),
-            known: None,
-            player: None,
-        }
+        Self { path: path.into(), mode, pacer: Pacer::new(clock), known: None, player: None }
     }
 
     fn open_clip(&mut self, wanted: &Constraints) -> Result<Clip<File>, CameraError> {
@@ -95,10 +89,7 @@ impl FileCamera {
         let version = Version {
             len: metadata.len(),
             modified: metadata.modified().ok(),
-            fallback_fps: wanted
-                .fps
-                .filter(|f| (0.1..=250.0).contains(f))
-                .unwrap_or(DEFAULT_FPS),
+            fallback_fps: wanted.fps.filter(|f| (0.1..=250.0).contains(f)).unwrap_or(DEFAULT_FPS),
         };
         if let Some((seen, plan)) = &self.known
             && *seen == version
@@ -159,10 +150,7 @@ impl FileCamera {
     }
 
     fn cannot_read(&self, source: std::io::Error) -> CameraError {
-        CameraError::Io {
-            what: format!("cannot read {}", self.path.display()),
-            source,
-        }
+        CameraError::Io { what: format!("cannot read {}", self.path.display()), source }
     }
 
     /// Why the clip cannot be played.
@@ -197,11 +185,7 @@ impl Camera for FileCamera {
         let player = Player::new(clip, delivery).map_err(|e| self.refusal(e))?;
         self.player = Some(player);
         self.pacer.restart(plan.line.fps);
-        Ok(Mode {
-            width: plan.sps.width,
-            height: plan.sps.height,
-            fps: plan.line.fps,
-        })
+        Ok(Mode { width: plan.sps.width, height: plan.sps.height, fps: plan.line.fps })
     }
 
     fn capture(&mut self) -> Result<Capture, CameraError> {

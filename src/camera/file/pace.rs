@@ -42,11 +42,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     pub fn new(clock: Box<dyn Clock>) -> Self {
-        Self {
-            clock,
-            origin: None,
-            patience: Duration::ZERO,
-        }
+        Self { clock, origin: None, patience: Duration::ZERO }
     }
 
     /// The next picture waited for is due at once.

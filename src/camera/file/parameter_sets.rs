@@ -152,9 +152,7 @@ mod tests {
     fn a_key_picture_gets_every_parameter_set_in_force() {
         let mut sets = Sets::default();
         let stream = |nals: &[&[u8]]| -> Vec<u8> {
-            nals.iter()
-                .flat_map(|n| [&START_CODE, *n].concat())
-                .collect()
+            nals.iter().flat_map(|n| [&START_CODE, *n].concat()).collect()
         };
         let sps: &[u8] = &[0x67, 66, 0xc0, 30, 0x80];
         let (pps0, pps1): (&[u8], &[u8]) = (&[0x68, 0x80], &[0x68, 0x40]);

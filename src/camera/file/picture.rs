@@ -212,9 +212,8 @@ impl OrderCount {
                 return self.last;
             }
         };
-        let PicOrderCntType::TypeZero {
-            log2_max_pic_order_cnt_lsb_minus4: log2,
-        } = sps.pic_order_cnt
+        let PicOrderCntType::TypeZero { log2_max_pic_order_cnt_lsb_minus4: log2 } =
+            sps.pic_order_cnt
         else {
             return lsb;
         };

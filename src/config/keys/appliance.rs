@@ -7,16 +7,8 @@ use crate::config::shape::{Maybe, Switch, Time, Unit, Unseen, Whole, Words};
 use crate::config::{Install, Level, Press, Schedule};
 
 pub(super) const SECTIONS: &[Section] = &[
-    Section {
-        name: "led",
-        scope: Scope::Image,
-        doc: "A lamp that shows when somebody watches.",
-    },
-    Section {
-        name: "button",
-        scope: Scope::Image,
-        doc: "A button on the housing.",
-    },
+    Section { name: "led", scope: Scope::Image, doc: "A lamp that shows when somebody watches." },
+    Section { name: "button", scope: Scope::Image, doc: "A button on the housing." },
     Section {
         name: "watchdog",
         scope: Scope::Image,
@@ -28,11 +20,7 @@ pub(super) const SECTIONS: &[Section] = &[
         doc: "Updates of the image. They are signed; one that fails falls back by itself to what \
               ran before.",
     },
-    Section {
-        name: "log",
-        scope: Scope::Everywhere,
-        doc: "The log.",
-    },
+    Section { name: "log", scope: Scope::Everywhere, doc: "The log." },
 ];
 
 const LEVELS: Words<Level> = Words(&[("high", Level::High), ("low", Level::Low)]);
@@ -46,12 +34,7 @@ pub(super) fn keys() -> Vec<Key> {
             "GPIO the lamp hangs on, by its BCM number. Unset: no lamp."
         )
         .example("17"),
-        key!(
-            "led.active",
-            led.active,
-            LEVELS,
-            "Level at which the lamp shines."
-        ),
+        key!("led.active", led.active, LEVELS, "Level at which the lamp shines."),
         key!(
             "button.pin",
             button.pin,
@@ -108,10 +91,7 @@ pub(super) fn keys() -> Vec<Key> {
         key!(
             "update.install",
             update.install,
-            Words(&[
-                ("manual", Install::Manual),
-                ("automatic", Install::Automatic)
-            ]),
+            Words(&[("manual", Install::Manual), ("automatic", Install::Automatic)]),
             "Who decides to install: the owner on the page, or the device itself when nobody \
              watches. Installing ends in a restart."
         ),

@@ -42,17 +42,10 @@ pub(super) const SECTIONS: &[Section] = &[
 ];
 
 pub(super) fn keys() -> Vec<Key> {
-    [
-        camera(),
-        overlay(),
-        stabilizer(),
-        controls(),
-        encoder(),
-        stream(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [camera(), overlay(), stabilizer(), controls(), encoder(), stream()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn camera() -> Vec<Key> {
@@ -74,14 +67,9 @@ fn camera() -> Vec<Key> {
         )
         .unit("pixels")
         .example("1280"),
-        key!(
-            "camera.height",
-            camera.height,
-            Maybe(Whole(32, 4096)),
-            "Height of the picture."
-        )
-        .unit("pixels")
-        .example("720"),
+        key!("camera.height", camera.height, Maybe(Whole(32, 4096)), "Height of the picture.")
+            .unit("pixels")
+            .example("720"),
         key!(
             "camera.fps",
             camera.fps,
@@ -105,18 +93,8 @@ fn camera() -> Vec<Key> {
              swap width and height."
         )
         .unit("degrees"),
-        key!(
-            "camera.hflip",
-            camera.hflip,
-            Switch,
-            "Mirrors left and right."
-        ),
-        key!(
-            "camera.vflip",
-            camera.vflip,
-            Switch,
-            "Mirrors top and bottom."
-        ),
+        key!("camera.hflip", camera.hflip, Switch, "Mirrors left and right."),
+        key!("camera.vflip", camera.vflip, Switch, "Mirrors top and bottom."),
         key!(
             "camera.frame_size_reduction",
             camera.frame_size_reduction,
@@ -150,14 +128,9 @@ fn camera() -> Vec<Key> {
 
 fn overlay() -> Vec<Key> {
     vec![
-        key!(
-            "camera.overlay.text",
-            camera.overlay.text,
-            Maybe(Text(80)),
-            "Words in the picture."
-        )
-        .live()
-        .example("\"Garden\""),
+        key!("camera.overlay.text", camera.overlay.text, Maybe(Text(80)), "Words in the picture.")
+            .live()
+            .example("\"Garden\""),
         key!(
             "camera.overlay.time",
             camera.overlay.time,

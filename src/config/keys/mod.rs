@@ -92,10 +92,8 @@ impl Key {
 
     /// Its default, in words for messages.
     pub(super) fn default_in_words(&self) -> String {
-        self.value(&Config::default()).map_or_else(
-            || "which is to leave it unset".to_owned(),
-            |value| value.to_string(),
-        )
+        self.value(&Config::default())
+            .map_or_else(|| "which is to leave it unset".to_owned(), |value| value.to_string())
     }
 
     /// Reads it into `config`, as far as it can be used.
@@ -296,10 +294,7 @@ fn auth_keys() -> Vec<Key> {
 
 /// Every section, in the order of the documentation.
 pub fn sections() -> impl Iterator<Item = &'static Section> {
-    network::SECTIONS
-        .iter()
-        .chain(media::SECTIONS)
-        .chain(appliance::SECTIONS)
+    network::SECTIONS.iter().chain(media::SECTIONS).chain(appliance::SECTIONS)
 }
 
 /// Every key, grouped by section in the same order.
@@ -328,9 +323,7 @@ pub(super) fn is_section(name: &str) -> bool {
 /// Whether this key, or one below this section, guards access.
 pub(super) fn guards(name: &str) -> bool {
     let within = |key: &Key| {
-        key.name
-            .strip_prefix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        key.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     keys().iter().any(|key| key.guard && within(key))
 }
@@ -340,16 +333,10 @@ impl serde::Serialize for Config {
     /// Secrets are hidden, what is unset is left out.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut root = toml::Table::new();
-        for (key, value) in keys()
-            .iter()
-            .filter_map(|key| Some((key, key.value(self)?)))
-        {
+        for (key, value) in keys().iter().filter_map(|key| Some((key, key.value(self)?))) {
             let (section, name) = key.split();
             let table = section.split('.').try_fold(&mut root, |table, part| {
-                table
-                    .entry(part)
-                    .or_insert_with(|| toml::Table::new().into())
-                    .as_table_mut()
+                table.entry(part).or_insert_with(|| toml::Table::new().into()).as_table_mut()
             });
             if let Some(table) = table {
                 table.insert(name.to_owned(), value);

@@ -15,21 +15,13 @@ pub(super) const SECTIONS: &[Section] = &[
               watch, and others get just the page on which the owner sets a password. A mistake \
               here locks sign-in until it is mended; it never opens it.",
     },
-    Section {
-        name: "device",
-        scope: Scope::Everywhere,
-        doc: "The device itself.",
-    },
+    Section { name: "device", scope: Scope::Everywhere, doc: "The device itself." },
     Section {
         name: "wifi",
         scope: Scope::Image,
         doc: "The wireless network to join. A cable needs nothing.",
     },
-    Section {
-        name: "network",
-        scope: Scope::Image,
-        doc: "The device's address.",
-    },
+    Section { name: "network", scope: Scope::Image, doc: "The device's address." },
     Section {
         name: "http",
         scope: Scope::Everywhere,
@@ -49,10 +41,7 @@ pub(super) const SECTIONS: &[Section] = &[
 ];
 
 pub(super) fn keys() -> Vec<Key> {
-    [device(), http(), webrtc(), site()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [device(), http(), webrtc(), site()].into_iter().flatten().collect()
 }
 
 fn device() -> Vec<Key> {
@@ -72,9 +61,7 @@ fn device() -> Vec<Key> {
         key!(
             "wifi.country",
             wifi.country,
-            Maybe(Parsed(
-                "the two capital letters of a country, such as \"DE\""
-            )),
+            Maybe(Parsed("the two capital letters of a country, such as \"DE\"")),
             "Where the device stands. It decides which channels are lawful; without it only those \
              allowed everywhere are used, and a network on another channel is not found."
         )
@@ -154,9 +141,7 @@ fn http() -> Vec<Key> {
         key!(
             "http.cors",
             http.cors,
-            List(Parsed(
-                "an exact origin such as \"https://cams.example\"; \"*\" is not allowed"
-            )),
+            List(Parsed("an exact origin such as \"https://cams.example\"; \"*\" is not allowed")),
             "Pages of other sites that may use the API. A page listed here can do whatever the \
              visitor who opens it may do."
         ),
@@ -170,9 +155,7 @@ fn http() -> Vec<Key> {
         key!(
             "http.pages",
             http.pages,
-            ByPath(Parsed(
-                "a template below `templates`, such as \"garden.html\""
-            )),
+            ByPath(Parsed("a template below `templates`, such as \"garden.html\"")),
             "Further pages, by path: `{ \"/garden\" = \"garden.html\" }`."
         ),
         key!(
@@ -219,12 +202,7 @@ fn webrtc() -> Vec<Key> {
              use the relay. A change holds for new viewers."
         )
         .live(),
-        key!(
-            "webrtc.ipv6",
-            webrtc.ipv6,
-            Switch,
-            "Whether viewers may come over IPv6."
-        ),
+        key!("webrtc.ipv6", webrtc.ipv6, Switch, "Whether viewers may come over IPv6."),
         key!(
             "webrtc.tcp",
             webrtc.tcp,
@@ -256,9 +234,7 @@ fn site() -> Vec<Key> {
         key!(
             "site.download_url",
             site.download_url,
-            Maybe(Unseen(
-                "a URL such as \"https://files.example/site.tar.gz\""
-            )),
+            Maybe(Unseen("a URL such as \"https://files.example/site.tar.gz\"")),
             "Where missing data-files are fetched, instead of the built-in ones. Needs \
              `download_sha256`. When the download fails, the built-in files are used."
         )

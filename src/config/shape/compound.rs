@@ -40,9 +40,7 @@ impl<T, S: Shape<T>> Shape<Auto<T>> for OrAuto<S> {
             return Some(Auto::Auto);
         }
         let fixed = self.0.read(value, &mut Vec::new());
-        fixed
-            .map(Auto::Fixed)
-            .or_else(|| Shape::<Auto<T>>::refuse(self, value, refusals))
+        fixed.map(Auto::Fixed).or_else(|| Shape::<Auto<T>>::refuse(self, value, refusals))
     }
     fn write(&self, value: &Auto<T>) -> Option<toml::Value> {
         match value {
@@ -57,30 +55,17 @@ pub(in crate::config) struct List<S>(pub S);
 
 impl<T, S: Shape<T>> Shape<Vec<T>> for List<S> {
     fn expects(&self) -> String {
-        format!(
-            "a list of up to {MOST_ENTRIES}, each entry {}",
-            self.0.expects()
-        )
+        format!("a list of up to {MOST_ENTRIES}, each entry {}", self.0.expects())
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Vec<T>> {
         let entries = value.get_ref().as_array();
         let Some(entries) = entries.filter(|entries| entries.len() <= MOST_ENTRIES) else {
             return Shape::<Vec<T>>::refuse(self, value, refusals);
         };
-        Some(
-            entries
-                .iter()
-                .filter_map(|entry| self.0.read(entry, refusals))
-                .collect(),
-        )
+        Some(entries.iter().filter_map(|entry| self.0.read(entry, refusals)).collect())
     }
     fn write(&self, value: &Vec<T>) -> Option<toml::Value> {
-        Some(toml::Value::Array(
-            value
-                .iter()
-                .filter_map(|entry| self.0.write(entry))
-                .collect(),
-        ))
+        Some(toml::Value::Array(value.iter().filter_map(|entry| self.0.write(entry)).collect()))
     }
 }
 

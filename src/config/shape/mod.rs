@@ -51,15 +51,8 @@ pub(super) trait Shape<T>: Send + Sync {
     where
         Self: Sized,
     {
-        let message = format!(
-            "expects {}, found {}",
-            self.expects(),
-            found(value.get_ref())
-        );
-        refusals.push(Refusal {
-            at: value.span(),
-            message,
-        });
+        let message = format!("expects {}, found {}", self.expects(), found(value.get_ref()));
+        refusals.push(Refusal { at: value.span(), message });
         None
     }
 }
@@ -131,10 +124,7 @@ impl Shape<bool> for Switch {
         "`true` or `false`".to_owned()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<bool> {
-        value
-            .get_ref()
-            .as_bool()
-            .or_else(|| self.refuse(value, refusals))
+        value.get_ref().as_bool().or_else(|| self.refuse(value, refusals))
     }
     fn write(&self, value: &bool) -> Option<toml::Value> {
         Some((*value).into())
@@ -228,9 +218,7 @@ impl<T: Copy + PartialEq + Send + Sync> Shape<T> for Words<T> {
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<T> {
         let text = value.get_ref().as_str();
         let known = self.0.iter().find(|(word, _)| Some(*word) == text);
-        known
-            .map(|(_, meaning)| *meaning)
-            .or_else(|| self.refuse(value, refusals))
+        known.map(|(_, meaning)| *meaning).or_else(|| self.refuse(value, refusals))
     }
     fn write(&self, value: &T) -> Option<toml::Value> {
         let known = self.0.iter().find(|(_, meaning)| meaning == value);
@@ -248,9 +236,7 @@ impl<T: Copy + PartialEq + Send + Sync> Shape<T> for Steps<T> {
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<T> {
         let number = int(value);
         let known = self.0.iter().find(|(step, _)| Some(*step) == number);
-        known
-            .map(|(_, meaning)| *meaning)
-            .or_else(|| self.refuse(value, refusals))
+        known.map(|(_, meaning)| *meaning).or_else(|| self.refuse(value, refusals))
     }
     fn write(&self, value: &T) -> Option<toml::Value> {
         let known = self.0.iter().find(|(_, meaning)| meaning == value);
@@ -262,11 +248,7 @@ impl<T: Copy + PartialEq + Send + Sync> Shape<T> for Steps<T> {
 fn either(choices: impl Iterator<Item = String>) -> String {
     let mut choices: Vec<_> = choices.collect();
     let last = choices.pop().unwrap_or_default();
-    if choices.is_empty() {
-        last
-    } else {
-        format!("{} or {last}", choices.join(", "))
-    }
+    if choices.is_empty() { last } else { format!("{} or {last}", choices.join(", ")) }
 }
 
 /// A string that a type can parse, and what that type expects.
@@ -300,8 +282,7 @@ impl Shape<String> for Text {
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<String> {
         let text = value.get_ref().as_str().filter(|text| self.accepts(text));
-        text.map(str::to_owned)
-            .or_else(|| self.refuse(value, refusals))
+        text.map(str::to_owned).or_else(|| self.refuse(value, refusals))
     }
     fn write(&self, value: &String) -> Option<toml::Value> {
         Some(value.as_str().into())
@@ -316,12 +297,8 @@ impl Shape<PathBuf> for Place {
         self.0.to_owned()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<PathBuf> {
-        let text = value
-            .get_ref()
-            .as_str()
-            .filter(|text| Text(4096).accepts(text));
-        text.map(PathBuf::from)
-            .or_else(|| self.refuse(value, refusals))
+        let text = value.get_ref().as_str().filter(|text| Text(4096).accepts(text));
+        text.map(PathBuf::from).or_else(|| self.refuse(value, refusals))
     }
     fn write(&self, value: &PathBuf) -> Option<toml::Value> {
         Some(value.display().to_string().into())

@@ -36,17 +36,10 @@ impl Shape<Roi> for Region {
         "`[x, y, width, height]`, each a share from 0 to 1, within the picture".to_owned()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Roi> {
-        let numbers: Option<Vec<f64>> = value
-            .get_ref()
-            .as_array()
-            .and_then(|list| list.iter().map(real).collect());
+        let numbers: Option<Vec<f64>> =
+            value.get_ref().as_array().and_then(|list| list.iter().map(real).collect());
         let roi = match numbers.as_deref() {
-            Some(&[x, y, width, height]) => Some(Roi {
-                x,
-                y,
-                width,
-                height,
-            }),
+            Some(&[x, y, width, height]) => Some(Roi { x, y, width, height }),
             _ => None,
         };
         let inside = |from: f64, length: f64| from >= 0.0 && length > 0.0 && from + length <= 1.0;
@@ -54,12 +47,7 @@ impl Shape<Roi> for Region {
             .or_else(|| self.refuse(value, refusals))
     }
     fn write(&self, roi: &Roi) -> Option<toml::Value> {
-        Some(
-            [roi.x, roi.y, roi.width, roi.height]
-                .map(number)
-                .to_vec()
-                .into(),
-        )
+        Some([roi.x, roi.y, roi.width, roi.height].map(number).to_vec().into())
     }
 }
 
@@ -86,9 +74,7 @@ impl Shape<Tls> for TlsTable {
     fn write(&self, tls: &Tls) -> Option<toml::Value> {
         let name = |path: &std::path::Path| toml::Value::from(path.display().to_string());
         let fields = [("cert", name(&tls.cert)), ("key", name(&tls.key))];
-        Some(toml::Value::Table(
-            fields.map(|(k, v)| (k.to_owned(), v)).into_iter().collect(),
-        ))
+        Some(toml::Value::Table(fields.map(|(k, v)| (k.to_owned(), v)).into_iter().collect()))
     }
 }
 
@@ -118,12 +104,8 @@ impl Shape<IceServer> for IceServerTable {
         } else {
             vec![Self::URL.read(urls, refusals)?]
         };
-        let username = fields
-            .get("username")
-            .map(|v| Self::USERNAME.read(v, refusals));
-        let credential = fields
-            .get("credential")
-            .map(|v| Self::CREDENTIAL.read(v, refusals));
+        let username = fields.get("username").map(|v| Self::USERNAME.read(v, refusals));
+        let credential = fields.get("credential").map(|v| Self::CREDENTIAL.read(v, refusals));
         let server = IceServer {
             urls,
             username: username.flatten().flatten(),
@@ -144,9 +126,7 @@ impl Shape<IceServer> for IceServerTable {
             ("username", Self::USERNAME.write(&server.username)),
             ("credential", Self::CREDENTIAL.write(&server.credential)),
         ];
-        let fields = fields
-            .into_iter()
-            .filter_map(|(name, field)| Some((name.to_owned(), field?)));
+        let fields = fields.into_iter().filter_map(|(name, field)| Some((name.to_owned(), field?)));
         Some(toml::Value::Table(fields.collect()))
     }
 }
@@ -170,10 +150,7 @@ impl Shape<Source> for SourceName {
             Some((scheme, _)) => {
                 let found = super::quoted(&format!("{scheme}:…"));
                 let message = format!("expects {}, found {found}", self.expects());
-                refusals.push(Refusal {
-                    at: value.span(),
-                    message,
-                });
+                refusals.push(Refusal { at: value.span(), message });
                 None
             }
             None => self.refuse(value, refusals),
@@ -197,15 +174,10 @@ impl Shape<Secret> for Hidden {
         if length.is_some_and(|length| (self.0..=self.1).contains(&length)) {
             return text.map(Secret::new);
         }
-        let found = length.map_or_else(
-            || kind(value.get_ref()).to_owned(),
-            |length| format!("one of {length}"),
-        );
+        let found = length
+            .map_or_else(|| kind(value.get_ref()).to_owned(), |length| format!("one of {length}"));
         let message = format!("expects {}, found {found}", self.expects());
-        refusals.push(Refusal {
-            at: value.span(),
-            message,
-        });
+        refusals.push(Refusal { at: value.span(), message });
         None
     }
     fn write(&self, _: &Secret) -> Option<toml::Value> {
@@ -229,10 +201,7 @@ impl<T: FromStr + Display> Shape<T> for Unseen {
                 other => other,
             };
             let message = format!("expects {}, found {found}", self.0);
-            refusals.push(Refusal {
-                at: value.span(),
-                message,
-            });
+            refusals.push(Refusal { at: value.span(), message });
         }
         parsed
     }

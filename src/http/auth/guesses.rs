@@ -82,12 +82,7 @@ impl Guesses {
 
     /// Whether it is the turn of `source`, which is queued. Taking the turn ends the queueing.
     pub(super) fn turn(&mut self, source: IpAddr, now: Instant) -> Result<Turn, TooMany> {
-        let Some(since) = self
-            .waiting
-            .iter()
-            .find(|w| w.source == source)
-            .map(|w| w.since)
-        else {
+        let Some(since) = self.waiting.iter().find(|w| w.source == source).map(|w| w.since) else {
             return Err(TooMany(REFILL));
         };
         let ready_at = self.ready_at(now);
@@ -118,34 +113,22 @@ impl Guesses {
     /// When the next attempt is there.
     fn ready_at(&self, now: Instant) -> Instant {
         let full = self.full_at.unwrap_or(now);
-        full.checked_sub(REFILL * (BURST - 1))
-            .unwrap_or(now)
-            .max(now)
+        full.checked_sub(REFILL * (BURST - 1)).unwrap_or(now).max(now)
     }
 
     /// Of those who wait, who has asked least; of equals, who has waited longest.
     fn first(&self, now: Instant) -> Option<IpAddr> {
         let asked = |source: &IpAddr| {
             let asked = self.sources.get(source).map(|s| s.asked.as_slice());
-            asked
-                .unwrap_or_default()
-                .iter()
-                .filter(|at| now < **at + MEMORY)
-                .count()
+            asked.unwrap_or_default().iter().filter(|at| now < **at + MEMORY).count()
         };
-        let first = self
-            .waiting
-            .iter()
-            .min_by_key(|w| (asked(&w.source), w.since));
+        let first = self.waiting.iter().min_by_key(|w| (asked(&w.source), w.since));
         first.map(|w| w.source)
     }
 
     fn remember(&mut self, source: IpAddr, now: Instant) {
         if self.sources.len() >= MAX_SOURCES && !self.sources.contains_key(&source) {
-            let longest = self
-                .sources
-                .iter()
-                .min_by_key(|(_, s)| s.asked.last().copied());
+            let longest = self.sources.iter().min_by_key(|(_, s)| s.asked.last().copied());
             if let Some(longest) = longest.map(|(source, _)| *source) {
                 self.sources.remove(&longest);
             }
@@ -178,21 +161,12 @@ mod tests {
     fn an_address_has_ten_attempts_a_minute() {
         let (mut guesses, start) = (Guesses::default(), Instant::now());
         for i in 0..10 {
-            assert_eq!(
-                attempt(&mut guesses, address(1), start + SECOND * 2 * i),
-                Ok(Turn::Now)
-            );
+            assert_eq!(attempt(&mut guesses, address(1), start + SECOND * 2 * i), Ok(Turn::Now));
         }
         let refused = attempt(&mut guesses, address(1), start + SECOND * 20);
         assert_eq!(refused, Err(TooMany(SECOND * 40)));
-        assert_eq!(
-            attempt(&mut guesses, address(2), start + SECOND * 20),
-            Ok(Turn::Now)
-        );
-        assert_eq!(
-            attempt(&mut guesses, address(1), start + SECOND * 60),
-            Ok(Turn::Now)
-        );
+        assert_eq!(attempt(&mut guesses, address(2), start + SECOND * 20), Ok(Turn::Now));
+        assert_eq!(attempt(&mut guesses, address(1), start + SECOND * 60), Ok(Turn::Now));
     }
 
     #[test]
@@ -241,14 +215,8 @@ mod tests {
         for n in 0..BURST {
             assert_eq!(attempt(&mut guesses, address(n), start), Ok(Turn::Now));
         }
-        assert!(matches!(
-            attempt(&mut guesses, address(50), start),
-            Ok(Turn::In(_))
-        ));
-        assert!(matches!(
-            attempt(&mut guesses, address(51), start),
-            Ok(Turn::In(_))
-        ));
+        assert!(matches!(attempt(&mut guesses, address(50), start), Ok(Turn::In(_))));
+        assert!(matches!(attempt(&mut guesses, address(51), start), Ok(Turn::In(_))));
         guesses.leave(address(50));
         let later = start + REFILL;
         assert_eq!(guesses.turn(address(51), later), Ok(Turn::Now));

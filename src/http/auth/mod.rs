@@ -61,10 +61,7 @@ struct State {
 #[derive(Clone, PartialEq, Eq)]
 enum Policy {
     Unset,
-    Set {
-        password: Option<Password>,
-        tokens: Vec<Digest>,
-    },
+    Set { password: Option<Password>, tokens: Vec<Digest> },
     Locked,
 }
 
@@ -200,9 +197,7 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
         }
         (Standing::Stranger, _) => {
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "sign in, or show a token");
-            Err(problem
-                .with(WWW_AUTHENTICATE, "Bearer")
-                .remedy(Remedy::SignIn))
+            Err(problem.with(WWW_AUTHENTICATE, "Bearer").remedy(Remedy::SignIn))
         }
         (Standing::MaySetUp, _) => {
             let detail = "no password has been set yet; open this address in a browser to set one";
@@ -226,10 +221,7 @@ fn too_many(TooMany(wait): TooMany) -> Problem {
 
 /// The value of our cookie (RFC 6265 §4.2).
 fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|v| v.to_str().ok());
+    let lines = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
     lines
         .flat_map(|line| line.split(';'))
         .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
@@ -238,7 +230,5 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 /// The bearer token (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

@@ -51,17 +51,12 @@ impl Sessions {
         if self.0.len() >= MAX_SESSIONS {
             self.0.remove(0);
         }
-        self.0.push(Session {
-            digest: Digest::of(&cookie),
-            until: now + LIFETIME,
-        });
+        self.0.push(Session { digest: Digest::of(&cookie), until: now + LIFETIME });
         Some(cookie)
     }
 
     pub(super) fn is_open(&self, cookie: &str, now: Instant) -> bool {
-        self.0
-            .iter()
-            .any(|s| now < s.until && s.digest.is_of(cookie))
+        self.0.iter().any(|s| now < s.until && s.digest.is_of(cookie))
     }
 
     pub(super) fn close(&mut self, cookie: &str) {
@@ -92,9 +87,7 @@ mod tests {
     #[test]
     fn the_sixty_fifth_browser_signs_the_first_one_out() {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
-        let cookies: Vec<_> = (0..=MAX_SESSIONS)
-            .map(|_| sessions.open(now).unwrap())
-            .collect();
+        let cookies: Vec<_> = (0..=MAX_SESSIONS).map(|_| sessions.open(now).unwrap()).collect();
         assert!(!sessions.is_open(&cookies[0], now));
         assert!(cookies[1..].iter().all(|c| sessions.is_open(c, now)));
     }

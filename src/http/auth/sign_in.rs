@@ -55,10 +55,7 @@ pub(in crate::http) async fn page() -> Response {
 
 /// `GET /login.css`.
 pub(in crate::http) async fn style() -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/css; charset=utf-8"),
-        (CACHE_CONTROL, "max-age=3600"),
-    ];
+    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=3600")];
     (headers, builtin::STYLE).into_response()
 }
 
@@ -83,10 +80,7 @@ pub(in crate::http) async fn sign_in(
     auth.turn(peer.source()).await.map_err(too_many)?;
     let known = auth.check(password.clone(), entry.password).await?;
     if !known {
-        log::info!(
-            "somebody at {} tried to sign in with a wrong password",
-            peer.source()
-        );
+        log::info!("somebody at {} tried to sign in with a wrong password", peer.source());
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "that is not the password");
         return Err(problem.remedy(Remedy::SignIn));
     }
@@ -145,8 +139,7 @@ pub(in crate::http) async fn set_up(
         }));
         Ok::<_, Problem>(())
     });
-    kept.await
-        .map_err(|_| Problem::internal("setting the password crashed"))??;
+    kept.await.map_err(|_| Problem::internal("setting the password crashed"))??;
     log::info!("the owner set a password from {}", peer.source());
     let cookie = auth.state().sessions.open(auth.now());
     signed_in(cookie, peer.scheme, &headers, None)
@@ -163,9 +156,7 @@ impl Auth {
                 Password::Hash(hash) => hash.verify(&candidate),
             }
         });
-        checked
-            .await
-            .map_err(|_| Problem::internal("checking the password crashed"))
+        checked.await.map_err(|_| Problem::internal("checking the password crashed"))
     }
 
     fn expect_unset(&self) -> Result<(), Problem> {
@@ -237,14 +228,9 @@ mod tests {
         for next in ["/", "/about?x=1", "/a//b"] {
             assert!(is_local(next), "{next}");
         }
-        for next in [
-            "",
-            "//evil.example",
-            "/\\evil.example",
-            "https://evil.example",
-            "/a\r\nb",
-            "/ü",
-        ] {
+        for next in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/ü"]
+        {
             assert!(!is_local(next), "{next}");
         }
     }

@@ -42,16 +42,9 @@ mod tests {
     #[test]
     fn what_a_stranger_sends_is_text_and_nothing_more() {
         let evil = "\"><script>alert(1)</script>";
-        for Html(page) in [
-            sign_in(evil, evil),
-            set_up(evil),
-            notice(evil, evil, Some(evil)),
-        ] {
+        for Html(page) in [sign_in(evil, evil), set_up(evil), notice(evil, evil, Some(evil))] {
             assert!(page.contains("&lt;script&gt;"), "{page}");
-            assert!(
-                !page.contains("<script") && !page.contains("\"&gt;"),
-                "{page}"
-            );
+            assert!(!page.contains("<script") && !page.contains("\"&gt;"), "{page}");
         }
     }
 }

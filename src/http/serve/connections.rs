@@ -60,21 +60,13 @@ pub(in crate::http) struct Place {
 
 impl Connections {
     pub(super) fn new(room: Room) -> Self {
-        Self(Arc::new(Mutex::new(Table {
-            room,
-            next: 0,
-            entries: HashMap::new(),
-        })))
+        Self(Arc::new(Mutex::new(Table { room, next: 0, entries: HashMap::new() })))
     }
 
     /// A place for a newcomer, at the expense of another if need be; `None` when all are at work.
     pub(super) fn admit(&self, source: IpAddr, now: Instant) -> Option<Place> {
         let mut table = self.table();
-        let from_there = table
-            .entries
-            .values()
-            .filter(|e| e.source == source)
-            .count();
+        let from_there = table.entries.values().filter(|e| e.source == source).count();
         // This machine's own programs, a proxy among them, are many clients behind one address.
         if !source.is_loopback() && from_there >= table.room.per_address {
             table.close_one(|e| e.source == source).then_some(())?;
@@ -83,18 +75,10 @@ impl Connections {
         }
         let number = table.next;
         table.next += 1;
-        let entry = Entry {
-            source,
-            phase: Phase::Waiting,
-            since: now,
-            task: None,
-        };
+        let entry = Entry { source, phase: Phase::Waiting, since: now, task: None };
         table.entries.insert(number, entry);
         drop(table);
-        Some(Place {
-            connections: self.clone(),
-            number,
-        })
+        Some(Place { connections: self.clone(), number })
     }
 
     /// Takes it that the system has no room for more than there are now, and makes some to spare.
@@ -165,10 +149,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const ROOM: Room = Room {
-        in_all: 4,
-        per_address: 2,
-    };
+    const ROOM: Room = Room { in_all: 4, per_address: 2 };
 
     fn address(n: u8) -> IpAddr {
         [192, 0, 2, n].into()
@@ -196,15 +177,9 @@ mod tests {
     #[test]
     fn who_is_at_work_is_not_closed_and_who_reads_its_answer_only_last() {
         let (connections, now) = (Connections::new(ROOM), Instant::now());
-        let places: Vec<Place> = (0..4)
-            .map(|n| connections.admit(address(n), now).unwrap())
-            .collect();
-        let phases = [
-            Phase::Handling,
-            Phase::Sending,
-            Phase::Receiving,
-            Phase::Waiting,
-        ];
+        let places: Vec<Place> =
+            (0..4).map(|n| connections.admit(address(n), now).unwrap()).collect();
+        let phases = [Phase::Handling, Phase::Sending, Phase::Receiving, Phase::Waiting];
         for (place, phase) in places.iter().zip(phases) {
             place.enter(phase);
         }
@@ -238,14 +213,9 @@ mod tests {
 
     #[test]
     fn where_the_system_has_less_room_the_bound_follows() {
-        let room = Room {
-            in_all: 1000,
-            per_address: 1000,
-        };
+        let room = Room { in_all: 1000, per_address: 1000 };
         let (connections, now) = (Connections::new(room), Instant::now());
-        let mut places: Vec<_> = (0..100)
-            .map(|_| connections.admit(address(1), now))
-            .collect();
+        let mut places: Vec<_> = (0..100).map(|_| connections.admit(address(1), now)).collect();
         assert_eq!(connections.shrink(), 100 - SPARE);
         places.push(connections.admit(address(2), now));
         let open = places.iter().flatten().filter(|p| p.is_open()).count();

@@ -169,11 +169,7 @@ impl Server {
             running,
         };
         let task = tokio::spawn(host.run(listener));
-        Ok(Self {
-            address,
-            stop,
-            task,
-        })
+        Ok(Self { address, stop, task })
     }
 
     /// Where it listens.
@@ -233,33 +229,21 @@ impl Host {
         }
         drop(listener);
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.limits.goodbye, all)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.limits.goodbye, all).await.is_err() {
             log::debug!("some http requests were not finished in time");
         }
     }
 
     fn welcome(&self, stream: TcpStream, address: SocketAddr, tasks: &mut JoinSet<()>) {
-        let peer = Peer {
-            address,
-            scheme: Scheme::Http,
-        };
+        let peer = Peer { address, scheme: Scheme::Http };
         let Some(place) = self.connections.admit(peer.source(), Instant::now()) else {
             log::debug!("no room for a connection from {address}");
             return;
         };
         let place = Arc::new(place);
         let (limits, running) = (self.limits, self.running.clone());
-        let serving = serve(
-            stream,
-            peer,
-            Arc::clone(&place),
-            self.service.clone(),
-            limits,
-            running,
-        );
+        let serving =
+            serve(stream, peer, Arc::clone(&place), self.service.clone(), limits, running);
         place.occupied_by(tasks.spawn(serving));
     }
 
@@ -362,10 +346,7 @@ impl Visit {
             response.headers_mut().remove(CONTENT_LENGTH);
         }
         self.place.enter(Phase::Sending);
-        Ok(response.map(|body| Sent {
-            body,
-            place: Arc::clone(&self.place),
-        }))
+        Ok(response.map(|body| Sent { body, place: Arc::clone(&self.place) }))
     }
 }
 

@@ -18,11 +18,7 @@ pub(super) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub(super) fn new(inner: S, limit: Duration) -> Self {
-        Self {
-            inner,
-            limit,
-            stalled: None,
-        }
+        Self { inner, limit, stalled: None }
     }
 
     /// Lets a write go on, or ends one that waits for too long.
@@ -36,9 +32,8 @@ impl<S> Patient<S> {
             return write;
         }
         let limit = self.limit;
-        let timer = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        let timer =
+            self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
         match timer.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,

@@ -20,10 +20,7 @@ pub(super) struct Strict<S> {
 
 impl<S> Strict<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self {
-            inner,
-            watch: Watch::default(),
-        }
+        Self { inner, watch: Watch::default() }
     }
 }
 
@@ -221,15 +218,11 @@ mod tests {
 
     #[test]
     fn plain_requests_pass_one_after_the_other() {
-        assert!(passes(
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        ));
+        assert!(passes("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert!(passes(
             "\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.1\r\nX:\r\n\r\n"
         ));
-        assert!(passes(
-            "POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
-        ));
+        assert!(passes("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"));
     }
 
     #[test]

@@ -37,13 +37,7 @@ pub(in crate::rtc) fn write(offer: &Offer, local: &Local<'_>) -> String {
             video(&mut sdp, section, local);
         } else {
             // RFC 3264 §6: a declined stream keeps its place, with port 0.
-            let MediaSection {
-                kind,
-                protocol,
-                formats,
-                mid,
-                ..
-            } = section;
+            let MediaSection { kind, protocol, formats, mid, .. } = section;
             let _ = write!(
                 sdp,
                 "m={kind} 0 {protocol} {formats}\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=inactive\r\n"
@@ -54,19 +48,8 @@ pub(in crate::rtc) fn write(offer: &Offer, local: &Local<'_>) -> String {
 }
 
 fn video(sdp: &mut String, section: &MediaSection, local: &Local<'_>) {
-    let Payload {
-        pt,
-        rtx,
-        profile_level,
-        level_asymmetry,
-        feedback,
-    } = local.payload;
-    let MediaSection {
-        protocol,
-        mid,
-        extensions,
-        ..
-    } = section;
+    let Payload { pt, rtx, profile_level, level_asymmetry, feedback } = local.payload;
+    let MediaSection { protocol, mid, extensions, .. } = section;
     let _ = write!(sdp, "m=video 9 {protocol} {pt}");
     if let Some(rtx) = rtx {
         let _ = write!(sdp, " {rtx}");
@@ -78,10 +61,9 @@ fn video(sdp: &mut String, section: &MediaSection, local: &Local<'_>) {
         "a=fingerprint:{}\r\na=setup:{}\r\na=mid:{mid}\r\n",
         local.fingerprint, local.setup
     );
-    for (id, uri) in [
-        (extensions.abs_send_time, ABS_SEND_TIME),
-        (extensions.playout_delay, PLAYOUT_DELAY),
-    ] {
+    for (id, uri) in
+        [(extensions.abs_send_time, ABS_SEND_TIME), (extensions.playout_delay, PLAYOUT_DELAY)]
+    {
         if let Some(id) = id {
             let _ = write!(sdp, "a=extmap:{id} {uri}\r\n");
         }
@@ -94,39 +76,25 @@ fn video(sdp: &mut String, section: &MediaSection, local: &Local<'_>) {
     if *level_asymmetry {
         sdp.push_str("level-asymmetry-allowed=1;");
     }
-    let _ = write!(
-        sdp,
-        "packetization-mode=1;profile-level-id={profile_level}\r\n"
-    );
+    let _ = write!(sdp, "packetization-mode=1;profile-level-id={profile_level}\r\n");
     for (wanted, name) in [
         (feedback.nack, "nack"),
         (feedback.pli, "nack pli"),
         (feedback.fir, "ccm fir"),
-        (
-            feedback.remb && extensions.abs_send_time.is_some(),
-            "goog-remb",
-        ),
+        (feedback.remb && extensions.abs_send_time.is_some(), "goog-remb"),
     ] {
         if wanted {
             let _ = write!(sdp, "a=rtcp-fb:{pt} {name}\r\n");
         }
     }
-    let Local {
-        ssrc,
-        rtx_ssrc,
-        cname,
-        ..
-    } = local;
+    let Local { ssrc, rtx_ssrc, cname, .. } = local;
     if let Some(rtx) = rtx {
         let _ = write!(
             sdp,
             "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={pt}\r\na=ssrc-group:FID {ssrc} {rtx_ssrc}\r\n"
         );
     }
-    let _ = write!(
-        sdp,
-        "a=ssrc:{ssrc} cname:{cname}\r\na=ssrc:{ssrc} msid:picket video\r\n"
-    );
+    let _ = write!(sdp, "a=ssrc:{ssrc} cname:{cname}\r\na=ssrc:{ssrc} msid:picket video\r\n");
     if rtx.is_some() {
         let _ = write!(
             sdp,
@@ -156,8 +124,5 @@ fn transport(sdp: &mut String, credentials: &Credentials, candidates: &[Candidat
         let _ = write!(sdp, "a={line}\r\n");
     }
     let Credentials { ufrag, pwd } = credentials;
-    let _ = write!(
-        sdp,
-        "a=end-of-candidates\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n"
-    );
+    let _ = write!(sdp, "a=end-of-candidates\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
 }

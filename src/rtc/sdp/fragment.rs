@@ -45,10 +45,7 @@ impl Fragment {
                 return Err(SdpError::new(last, problem));
             }
         };
-        Ok(Self {
-            credentials,
-            candidates,
-        })
+        Ok(Self { credentials, candidates })
     }
 }
 
@@ -68,11 +65,8 @@ mod tests {
              a=candidate:5 1 udp 1 2001:db8::1 50003 typ host\r\na=end-of-candidates\r\n",
         )
         .unwrap();
-        let addresses: Vec<String> = fragment
-            .candidates
-            .iter()
-            .map(|c| c.addr().to_string())
-            .collect();
+        let addresses: Vec<String> =
+            fragment.candidates.iter().map(|c| c.addr().to_string()).collect();
         assert_eq!(addresses, ["192.0.2.7:50000", "[2001:db8::1]:50003"]);
         assert_eq!(fragment.credentials.unwrap().ufrag, "abcd");
     }
@@ -80,10 +74,7 @@ mod tests {
     #[test]
     fn half_a_pair_of_credentials_is_an_error() {
         let error = Fragment::parse("a=ice-ufrag:abcd\r\n").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "line 1: a=ice-ufrag and a=ice-pwd must come together"
-        );
+        assert_eq!(error.to_string(), "line 1: a=ice-ufrag and a=ice-pwd must come together");
         assert!(Fragment::parse("hello").is_err());
     }
 }

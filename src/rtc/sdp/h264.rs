@@ -80,10 +80,7 @@ impl RemoteCodec {
             .filter_map(|f| f.parse().ok())
             .filter(|pt| *pt < 128)
             .take(128)
-            .map(|pt| Self {
-                pt,
-                ..Self::default()
-            })
+            .map(|pt| Self { pt, ..Self::default() })
             .collect()
     }
 
@@ -113,10 +110,7 @@ impl RemoteCodec {
 
     fn parameters(&mut self, text: &str) {
         for parameter in text.split(';') {
-            let (name, value) = parameter
-                .trim()
-                .split_once('=')
-                .unwrap_or((parameter.trim(), ""));
+            let (name, value) = parameter.trim().split_once('=').unwrap_or((parameter.trim(), ""));
             match name.to_ascii_lowercase().as_str() {
                 "apt" => self.apt = value.parse().ok(),
                 "packetization-mode" => self.mode_1 = value == "1",
@@ -133,11 +127,9 @@ impl RemoteCodec {
     fn offered(&self) -> Option<ProfileLevel> {
         match self.profile_level {
             OfferedProfile::Said(profile_level) => Some(profile_level),
-            OfferedProfile::Unsaid => Some(ProfileLevel {
-                profile_idc: 66,
-                constraints: 0,
-                level_idc: 10,
-            }),
+            OfferedProfile::Unsaid => {
+                Some(ProfileLevel { profile_idc: 66, constraints: 0, level_idc: 10 })
+            }
             OfferedProfile::Garbage => None,
         }
     }
@@ -158,17 +150,13 @@ impl Payload {
         let rank = |c: &&RemoteCodec| {
             let offered = c.offered()?;
             let said = matches!(c.profile_level, OfferedProfile::Said(_));
-            offered
-                .decodes(stream)
-                .then(|| match (stream.decodes(offered), said) {
-                    (true, _) => 0,
-                    (false, true) => 1,
-                    (false, false) => 2,
-                })
+            offered.decodes(stream).then(|| match (stream.decodes(offered), said) {
+                (true, _) => 0,
+                (false, true) => 1,
+                (false, false) => 2,
+            })
         };
-        let best = mode_1()
-            .filter_map(|c| rank(&c).map(|r| (r, c)))
-            .min_by_key(|(r, _)| *r);
+        let best = mode_1().filter_map(|c| rank(&c).map(|r| (r, c))).min_by_key(|(r, _)| *r);
         let Some((_, codec)) = best else {
             let list = |c: &RemoteCodec| match c.profile_level {
                 OfferedProfile::Said(p) => format!("{} {p}", p.profile_name()),
@@ -188,18 +176,12 @@ impl Payload {
             (false, OfferedProfile::Said(p)) => stream.level_idc.min(p.level_idc),
             _ => stream.level_idc,
         };
-        let rtx = codecs
-            .iter()
-            .find(|c| c.is_rtx && c.apt == Some(codec.pt))
-            .map(|c| c.pt);
+        let rtx = codecs.iter().find(|c| c.is_rtx && c.apt == Some(codec.pt)).map(|c| c.pt);
         Ok(Self {
             pt: codec.pt,
             rtx,
             // The profile must be the offered one to the bit; ours is that or part of it.
-            profile_level: ProfileLevel {
-                level_idc,
-                ..offered
-            },
+            profile_level: ProfileLevel { level_idc, ..offered },
             level_asymmetry: codec.level_asymmetry,
             feedback: codec.feedback,
         })
@@ -215,9 +197,7 @@ mod tests {
 
     /// Chooses among H.264 payload types 100, 101, … with the given format parameters.
     fn choose(parameters: &[&str], stream: &str) -> Result<Payload, Refusal> {
-        let formats: Vec<String> = (100..100 + parameters.len())
-            .map(|n| n.to_string())
-            .collect();
+        let formats: Vec<String> = (100..100 + parameters.len()).map(|n| n.to_string()).collect();
         let mut codecs = RemoteCodec::list(&formats.join(" "));
         for (pt, parameters) in formats.iter().zip(parameters) {
             RemoteCodec::attribute(&mut codecs, "rtpmap", &format!("{pt} H264/90000"));
@@ -227,10 +207,7 @@ mod tests {
     }
 
     fn answered(parameters: &str) -> String {
-        choose(&[parameters], CONSTRAINED_BASELINE)
-            .unwrap()
-            .profile_level
-            .to_string()
+        choose(&[parameters], CONSTRAINED_BASELINE).unwrap().profile_level.to_string()
     }
 
     #[test]
@@ -245,14 +222,8 @@ mod tests {
 
     #[test]
     fn without_level_asymmetry_no_level_above_the_offer_is_promised() {
-        assert_eq!(
-            answered("packetization-mode=1;profile-level-id=42e015"),
-            "42e015"
-        );
-        assert_eq!(
-            answered("packetization-mode=1; profile-level-id=42E034"),
-            "42e01f"
-        );
+        assert_eq!(answered("packetization-mode=1;profile-level-id=42e015"), "42e015");
+        assert_eq!(answered("packetization-mode=1; profile-level-id=42E034"), "42e01f");
     }
 
     #[test]
@@ -280,15 +251,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_by_name() {
-        assert_eq!(
-            choose(&[], CONSTRAINED_BASELINE).unwrap_err(),
-            Refusal::NoH264
-        );
+        assert_eq!(choose(&[], CONSTRAINED_BASELINE).unwrap_err(), Refusal::NoH264);
         let mode_0 = "profile-level-id=42e01f";
-        assert_eq!(
-            choose(&[mode_0], CONSTRAINED_BASELINE).unwrap_err(),
-            Refusal::NoMode1
-        );
+        assert_eq!(choose(&[mode_0], CONSTRAINED_BASELINE).unwrap_err(), Refusal::NoMode1);
         let refusal =
             choose(&["packetization-mode=1;profile-level-id=42e01f"], "640028").unwrap_err();
         assert_eq!(
@@ -315,12 +280,7 @@ mod tests {
         }
         let payload = Payload::choose(&codecs, ProfileLevel::constrained_baseline(31)).unwrap();
         assert_eq!((payload.pt, payload.rtx), (98, Some(99)));
-        let feedback = Feedback {
-            nack: true,
-            pli: true,
-            fir: false,
-            remb: false,
-        };
+        let feedback = Feedback { nack: true, pli: true, fir: false, remb: false };
         assert_eq!(payload.feedback, feedback);
     }
 }

@@ -29,10 +29,7 @@ pub struct SdpError {
 
 impl SdpError {
     fn new(line: usize, problem: impl Into<String>) -> Self {
-        Self {
-            line,
-            problem: problem.into(),
-        }
+        Self { line, problem: problem.into() }
     }
 }
 

@@ -86,14 +86,9 @@ impl Direction {
     /// The direction called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [
-            Self::SendRecv,
-            Self::SendOnly,
-            Self::RecvOnly,
-            Self::Inactive,
-        ]
-        .into_iter()
-        .find(|d| d.name() == name)
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
+            .into_iter()
+            .find(|d| d.name() == name)
     }
 }
 
@@ -153,10 +148,7 @@ impl Reader {
         match kind {
             'v' => {
                 if value != "0" {
-                    return Err(SdpError::new(
-                        line,
-                        "only version 0 of SDP exists: expected v=0",
-                    ));
+                    return Err(SdpError::new(line, "only version 0 of SDP exists: expected v=0"));
                 }
                 self.seen_version = true;
             }
@@ -172,10 +164,7 @@ impl Reader {
 
     fn media_line(&mut self, line: usize, value: &str) -> Result<(), SdpError> {
         if self.sections.len() == MAX_SECTIONS {
-            return Err(SdpError::new(
-                line,
-                format!("more than {MAX_SECTIONS} m-lines"),
-            ));
+            return Err(SdpError::new(line, format!("more than {MAX_SECTIONS} m-lines")));
         }
         let bad = || SdpError::new(line, "expected m=<media> <port> <protocol> <formats>");
         let mut words = value.splitn(4, ' ');
@@ -184,12 +173,7 @@ impl Reader {
         else {
             return Err(bad());
         };
-        let port: u16 = port
-            .split('/')
-            .next()
-            .unwrap_or("")
-            .parse()
-            .map_err(|_| bad())?;
+        let port: u16 = port.split('/').next().unwrap_or("").parse().map_err(|_| bad())?;
         let token = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic());
         if ![kind, protocol].into_iter().all(token) || !formats.split(' ').all(token) {
             return Err(bad());
@@ -225,11 +209,8 @@ impl Reader {
             }
             "group" => {
                 if let Some(mids) = value.strip_prefix("BUNDLE") {
-                    self.bundle = mids
-                        .split_whitespace()
-                        .take(MAX_SECTIONS)
-                        .map(Into::into)
-                        .collect();
+                    self.bundle =
+                        mids.split_whitespace().take(MAX_SECTIONS).map(Into::into).collect();
                 }
             }
             _ => {
@@ -257,9 +238,7 @@ impl Reader {
             _ => return Ok(()),
         };
         let well_formed = digits.split(':').count() == bytes
-            && digits
-                .split(':')
-                .all(|b| b.len() == 2 && b.bytes().all(|c| c.is_ascii_hexdigit()));
+            && digits.split(':').all(|b| b.len() == 2 && b.bytes().all(|c| c.is_ascii_hexdigit()));
         if !well_formed {
             return Err(SdpError::new(
                 line,
@@ -309,10 +288,7 @@ impl Reader {
             return Err(SdpError::new(at, "a=ice-ufrag or a=ice-pwd is missing"));
         }
         let fingerprint = self.fingerprint.ok_or_else(|| {
-            SdpError::new(
-                at,
-                "a=fingerprint is missing, or uses no hash of sha-256 and sha-1",
-            )
+            SdpError::new(at, "a=fingerprint is missing, or uses no hash of sha-256 and sha-1")
         })?;
         Ok(Offer {
             video,
@@ -370,9 +346,6 @@ fn read_setup(line: usize, value: &str) -> Result<Setup, SdpError> {
         "actpass" => Ok(Setup::ActPass),
         "active" => Ok(Setup::Active),
         "passive" => Ok(Setup::Passive),
-        _ => Err(SdpError::new(
-            line,
-            "a=setup must be actpass, active or passive",
-        )),
+        _ => Err(SdpError::new(line, "a=setup must be actpass, active or passive")),
     }
 }

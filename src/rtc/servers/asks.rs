@@ -122,11 +122,9 @@ impl Asks {
         }
         let in_flight = self.in_flight.swap_remove(at);
         match verdict {
-            Verdict::Refused {
-                code: 401 | 438,
-                challenge: Some(challenge),
-                ..
-            } if in_flight.challenges < MAX_CHALLENGES && self.accept(&challenge, &in_flight) => {
+            Verdict::Refused { code: 401 | 438, challenge: Some(challenge), .. }
+                if in_flight.challenges < MAX_CHALLENGES && self.accept(&challenge, &in_flight) =>
+            {
                 self.ask_again(now, in_flight.ask, in_flight.challenges + 1);
                 Some(Answer::AskedAgain)
             }

@@ -28,12 +28,7 @@ pub(super) struct Binding {
 
 impl Binding {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            server: None,
-            mapped: None,
-            transaction: None,
-            next: now,
-        }
+        Self { server: None, mapped: None, transaction: None, next: now }
     }
 
     pub(super) fn server(&self) -> Option<SocketAddr> {
@@ -99,20 +94,15 @@ impl Binding {
         reply: &Reply<'_>,
         out: &mut Outbox,
     ) -> Option<Result<(), Problem>> {
-        self.transaction
-            .take_if(|t| t.id == reply.id() && reply.answers(Ask::Binding))?;
+        self.transaction.take_if(|t| t.id == reply.id() && reply.answers(Ask::Binding))?;
         let (outcome, pause) = match reply.verdict() {
-            Verdict::Granted {
-                mapped: Some(mapped),
-                ..
-            } => {
+            Verdict::Granted { mapped: Some(mapped), .. } => {
                 self.learn(mapped, out);
                 (Ok(()), REFRESH_EVERY)
             }
-            Verdict::Granted { .. } => (
-                Err(Problem::Nonsense("it does not say what our address is")),
-                PAUSE_AFTER_REFUSAL,
-            ),
+            Verdict::Granted { .. } => {
+                (Err(Problem::Nonsense("it does not say what our address is")), PAUSE_AFTER_REFUSAL)
+            }
             Verdict::Refused { code, reason, .. } => {
                 (Err(Problem::Refused { code, reason }), PAUSE_AFTER_REFUSAL)
             }

@@ -108,10 +108,7 @@ impl Fake {
         let key = LongTermKeyCredentials::new(USERNAME.into(), self.password.into(), REALM.into());
         let key = MessageIntegrityCredentials::from(key);
         let nonce = request.attribute::<Nonce>().ok();
-        let code = if nonce
-            .as_ref()
-            .is_none_or(|_| request.validate_integrity(&key).is_err())
-        {
+        let code = if nonce.as_ref().is_none_or(|_| request.validate_integrity(&key).is_err()) {
             401
         } else if nonce.is_some_and(|nonce| !self.fresh_nonces.contains(nonce.nonce())) {
             438

@@ -62,8 +62,7 @@ impl Scene {
         let relay = self.fake.relay;
         let mut out = Vec::new();
         let segments = [0; 5000];
-        self.servers
-            .send(self.now, relay, peer(), &segments, 1000, &mut out);
+        self.servers.send(self.now, relay, peer(), &segments, 1000, &mut out);
     }
 
     fn poll(&mut self) {
@@ -211,9 +210,7 @@ mod tests {
     #[test]
     fn the_last_scene_has_a_channel() {
         let mut scene = Scene::new(STAGES - 1);
-        let handled = scene
-            .servers
-            .handle(scene.now, server(), &[0x40, 0, 0, 1, 7]);
+        let handled = scene.servers.handle(scene.now, server(), &[0x40, 0, 0, 1, 7]);
         assert!(matches!(handled, Handled::Relayed { data: [7], .. }));
     }
 }

@@ -36,10 +36,7 @@ enum Phase {
 
 impl Lease {
     pub(super) fn wanted(now: Instant) -> Self {
-        Self {
-            phase: Phase::Wanted,
-            used: now,
-        }
+        Self { phase: Phase::Wanted, used: now }
     }
 
     /// The end of the term, if there is one.
@@ -83,9 +80,7 @@ impl Lease {
     }
 
     pub(super) fn asked(&mut self) {
-        self.phase = Phase::Asked {
-            held_until: self.end(),
-        };
+        self.phase = Phase::Asked { held_until: self.end() };
     }
 
     pub(super) fn granted(&mut self, until: Instant) {
@@ -94,9 +89,7 @@ impl Lease {
 
     /// The server said no, or nothing.
     pub(super) fn refused(&mut self, now: Instant) {
-        self.phase = Phase::Refused {
-            until: now + PAUSE_AFTER_REFUSAL,
-        };
+        self.phase = Phase::Refused { until: now + PAUSE_AFTER_REFUSAL };
     }
 
     /// The allocation it belonged to is gone.

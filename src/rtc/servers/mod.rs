@@ -125,11 +125,7 @@ pub enum Handled<'a> {
     /// An answer to one of our requests. [`Servers::poll`] has more to say.
     Consumed,
     /// `peer` sent this to our `relay`.
-    Relayed {
-        relay: SocketAddr,
-        peer: SocketAddr,
-        data: &'a [u8],
-    },
+    Relayed { relay: SocketAddr, peer: SocketAddr, data: &'a [u8] },
 }
 
 impl Servers {
@@ -146,12 +142,7 @@ impl Servers {
                 Err(error) => log::warn!("an ICE server is left out: {error}"),
             }
         }
-        Self {
-            servers,
-            demand: Demand::IdleUntil(now),
-            out: Outbox::default(),
-            wake: now,
-        }
+        Self { servers, demand: Demand::IdleUntil(now), out: Outbox::default(), wake: now }
     }
 
     /// Names to look up now, each handed out once; the answers go to [`Servers::resolved`]. Ask

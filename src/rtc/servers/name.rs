@@ -48,10 +48,7 @@ impl Name {
             Host::Name(_) => Self {
                 addresses: Vec::new(),
                 moves: 0,
-                lookup: Lookup::Due {
-                    at: now,
-                    pause: FIRST_PAUSE,
-                },
+                lookup: Lookup::Due { at: now, pause: FIRST_PAUSE },
             },
         }
     }
@@ -100,10 +97,7 @@ impl Name {
             Lookup::Needless => return,
         };
         if addresses.is_empty() {
-            self.lookup = Lookup::Due {
-                at: now + pause,
-                pause: (pause * 2).min(LAST_PAUSE),
-            };
+            self.lookup = Lookup::Due { at: now + pause, pause: (pause * 2).min(LAST_PAUSE) };
             return;
         }
         let mut addresses: Vec<_> = addresses.into_iter().map(super::canonical).collect();
@@ -114,10 +108,7 @@ impl Name {
             self.addresses = addresses;
             self.moves = 0;
         }
-        self.lookup = Lookup::Due {
-            at: now + LOOK_UP_EVERY,
-            pause: FIRST_PAUSE,
-        };
+        self.lookup = Lookup::Due { at: now + LOOK_UP_EVERY, pause: FIRST_PAUSE };
     }
 }
 

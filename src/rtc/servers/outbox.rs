@@ -57,20 +57,12 @@ impl Outbox {
 
     pub(super) fn gained(&mut self, kind: Kind, address: SocketAddr, server: SocketAddr) {
         log::info!("{kind} {address}, from {server}");
-        self.0.push_back(Poll::Gained(Candidate {
-            kind,
-            address,
-            server,
-        }));
+        self.0.push_back(Poll::Gained(Candidate { kind, address, server }));
     }
 
     pub(super) fn lost(&mut self, kind: Kind, address: SocketAddr, server: SocketAddr) {
         log::info!("{kind} {address} is gone");
-        self.0.push_back(Poll::Lost(Candidate {
-            kind,
-            address,
-            server,
-        }));
+        self.0.push_back(Poll::Lost(Candidate { kind, address, server }));
     }
 
     pub(super) fn pop(&mut self) -> Option<Poll> {

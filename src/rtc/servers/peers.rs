@@ -103,10 +103,7 @@ impl Peers {
         let room = self.flows.len() < MAX_FLOWS;
         let flow = match self.flows.get_mut(&peer) {
             Some(flow) => flow,
-            None if room => self.flows.entry(peer).or_insert(Flow::Small {
-                bytes: 0,
-                used: now,
-            }),
+            None if room => self.flows.entry(peer).or_insert(Flow::Small { bytes: 0, used: now }),
             None => return Route::Indication,
         };
         match flow {
@@ -181,10 +178,7 @@ impl Peers {
         flows.find_map(|(peer, flow)| match flow {
             Flow::Channel { number, lease } if due(lease) => {
                 lease.asked();
-                Some(Ask::Bind {
-                    number: *number,
-                    peer: *peer,
-                })
+                Some(Ask::Bind { number: *number, peer: *peer })
             }
             _ => None,
         })
@@ -252,9 +246,5 @@ impl Peers {
 }
 
 fn after(number: u16) -> u16 {
-    if number < *CHANNEL_NUMBERS.end() {
-        number + 1
-    } else {
-        *CHANNEL_NUMBERS.start()
-    }
+    if number < *CHANNEL_NUMBERS.end() { number + 1 } else { *CHANNEL_NUMBERS.start() }
 }

@@ -62,12 +62,7 @@ impl Server {
                 now,
             ))),
         };
-        Some(Self {
-            name: Name::new(&url, now),
-            url,
-            client,
-            problem: None,
-        })
+        Some(Self { name: Name::new(&url, now), url, client, problem: None })
     }
 
     pub(super) fn turn(&mut self) -> Option<&mut Turn> {

@@ -36,12 +36,7 @@ pub(super) enum Step {
 impl Transaction {
     /// A request to be sent at once.
     pub(super) fn new(id: u128, bytes: Vec<u8>, now: Instant) -> Self {
-        Self {
-            id,
-            bytes,
-            sent: 0,
-            due: now,
-        }
+        Self { id, bytes, sent: 0, due: now }
     }
 
     /// When [`Transaction::poll`] has something to do.
@@ -58,11 +53,7 @@ impl Transaction {
         if self.sent == SENDS {
             return Step::GiveUp;
         }
-        let wait = if self.sent + 1 == SENDS {
-            RTO * LAST_WAIT
-        } else {
-            RTO * (1 << self.sent)
-        };
+        let wait = if self.sent + 1 == SENDS { RTO * LAST_WAIT } else { RTO * (1 << self.sent) };
         self.sent += 1;
         self.due = now + wait;
         Step::Send(self.bytes.clone())
@@ -96,9 +87,6 @@ mod tests {
         assert!(matches!(transaction.poll(start), Step::Send(_)));
         let late = start + Duration::from_secs(20);
         assert!(matches!(transaction.poll(late), Step::Send(_)));
-        assert_eq!(
-            transaction.poll(late),
-            Step::Wait(late + Duration::from_secs(1))
-        );
+        assert_eq!(transaction.poll(late), Step::Wait(late + Duration::from_secs(1)));
     }
 }

@@ -225,10 +225,7 @@ impl Turn {
     /// Renews what is about to end.
     fn maintain(&mut self, now: Instant, allocation: Allocation) {
         if allocation.refresh <= now {
-            self.state = State::Up(Allocation {
-                refresh: now + REFRESH_EVERY,
-                ..allocation
-            });
+            self.state = State::Up(Allocation { refresh: now + REFRESH_EVERY, ..allocation });
             self.peers.sweep(now);
             if !self.asks.is_under_way(REFRESH) {
                 self.asks.ask(now, REFRESH);
@@ -287,14 +284,7 @@ impl Turn {
             Answer::Decided(ask, Verdict::Refused { code, reason, .. }) => {
                 self.refused(now, ask, code, reason, out)
             }
-            Answer::Decided(
-                ask,
-                Verdict::Granted {
-                    mapped,
-                    relayed,
-                    lifetime,
-                },
-            ) => match ask {
+            Answer::Decided(ask, Verdict::Granted { mapped, relayed, lifetime }) => match ask {
                 Ask::Allocate(_) => self.allocated(now, mapped, relayed, lifetime, out),
                 Ask::Refresh(_) => {
                     self.refreshed(now, lifetime);

@@ -126,9 +126,7 @@ impl ServerUrl {
             }
             None => url.to_owned(),
         };
-        let (scheme, rest) = url
-            .split_once(':')
-            .ok_or_else(|| UrlError::Scheme(shown()))?;
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| UrlError::Scheme(shown()))?;
         let (service, secure) = match scheme.to_ascii_lowercase().as_str() {
             "stun" => (Service::Stun, None),
             "stuns" => (Service::Stun, Some(Transport::Tls)),
@@ -192,9 +190,7 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 impl Host {
     fn parse(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {
-            return Some(Self::Address(IpAddr::V6(
-                inner.strip_suffix(']')?.parse().ok()?,
-            )));
+            return Some(Self::Address(IpAddr::V6(inner.strip_suffix(']')?.parse().ok()?)));
         }
         if let Ok(address) = text.parse() {
             return Some(Self::Address(IpAddr::V4(address)));
@@ -247,10 +243,7 @@ mod tests {
             ("stuns:example.org", "stuns:example.org:5349"),
             ("turn:192.0.2.1", "turn:192.0.2.1:3478"),
             ("turn:[2001:db8::1]", "turn:[2001:db8::1]:3478"),
-            (
-                "turn:[2001:db8::1]:99?transport=udp",
-                "turn:[2001:db8::1]:99",
-            ),
+            ("turn:[2001:db8::1]:99?transport=udp", "turn:[2001:db8::1]:99"),
             ("turn:a.b?transport=TCP", "turn:a.b:3478?transport=tcp"),
             ("turns:a.b?transport=tcp", "turns:a.b:5349"),
         ] {

@@ -66,9 +66,7 @@ impl Session {
         self.stats.jitter = Some(f64::from(block.jitter) / 90_000.0);
         if block.last_sr_time != 0 {
             let now = (ntp(wall_clock()) >> 16) as u32;
-            let ticks = now
-                .wrapping_sub(block.last_sr_time)
-                .wrapping_sub(block.last_sr_delay);
+            let ticks = now.wrapping_sub(block.last_sr_time).wrapping_sub(block.last_sr_delay);
             // A viewer's arithmetic may be off by a little either way; a minute is nonsense.
             if ticks < 60 << 16 {
                 self.stats.round_trip_time = Some(f64::from(ticks) / 65_536.0);

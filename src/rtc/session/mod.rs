@@ -135,18 +135,8 @@ impl Session {
         setting: Setting<'_>,
         now: Instant,
     ) -> Result<Self, String> {
-        let Setting {
-            id,
-            config,
-            local,
-            candidates,
-            parameters,
-            viewer,
-        } = setting;
-        let creds = IceCreds {
-            ufrag: local.ufrag.clone(),
-            pass: local.pwd.clone(),
-        };
+        let Setting { id, config, local, candidates, parameters, viewer } = setting;
+        let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
         let mut rtc = config
             .set_local_ice_credentials(creds)
             .set_stats_interval(Some(LOOK_EVERY))
@@ -211,10 +201,7 @@ impl Session {
             self.fingerprint
         );
         let offer = SdpOffer::from_sdp_string(&text).map_err(|e| e.to_string())?;
-        self.rtc
-            .sdp_api()
-            .accept_offer(offer)
-            .map_err(|e| e.to_string())?;
+        self.rtc.sdp_api().accept_offer(offer).map_err(|e| e.to_string())?;
         for candidate in candidates {
             self.rtc.add_remote_candidate(candidate.clone());
         }
@@ -336,10 +323,7 @@ impl Session {
         now: Instant,
     ) -> Result<(), String> {
         self.describe(&remote, Setup::ActPass, &fragment.candidates)?;
-        let creds = IceCreds {
-            ufrag: local.ufrag.clone(),
-            pass: local.pwd.clone(),
-        };
+        let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
         self.rtc.direct_api().set_local_ice_credentials(creds);
         self.remote = remote;
         self.local = local;
@@ -487,9 +471,7 @@ impl Session {
         }
         self.next_report = Some(now + REPORT_EVERY);
         if let Some(egress) = &mut self.egress
-            && egress
-                .sender_report(MediaTime::now(), wall_clock(), &mut self.batch)
-                .is_err()
+            && egress.sender_report(MediaTime::now(), wall_clock(), &mut self.batch).is_err()
         {
             self.phase = Phase::Ended(End::Failed);
         }
@@ -516,11 +498,7 @@ impl Session {
                 },
             };
             let end = self.pacer.take(&cut, done, now);
-            if end > done
-                && egress
-                    .picture(&cut, done..end, time, &mut self.batch)
-                    .is_err()
-            {
+            if end > done && egress.picture(&cut, done..end, time, &mut self.batch).is_err() {
                 self.phase = Phase::Ended(End::Failed);
                 return;
             }
@@ -564,7 +542,5 @@ impl Session {
 }
 
 fn wall_clock() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -37,11 +37,7 @@ impl Session {
             transceivers: vec![TransceiverReport {
                 mid: self.mid.clone(),
                 direction: self.direction.name(),
-                current_direction: if self.sending() {
-                    "sendonly"
-                } else {
-                    "inactive"
-                },
+                current_direction: if self.sending() { "sendonly" } else { "inactive" },
                 stopped: self.ended().is_some(),
                 sender: SenderReport {
                     track: TrackReport {
@@ -55,11 +51,7 @@ impl Session {
                         rid: self.viewer.layer().rid(),
                         active: self.active,
                         ssrc: self.parameters.ssrc,
-                        rtx_ssrc: self
-                            .parameters
-                            .payload
-                            .rtx
-                            .map(|_| self.parameters.rtx_ssrc),
+                        rtx_ssrc: self.parameters.payload.rtx.map(|_| self.parameters.rtx_ssrc),
                     }],
                     mime_type: "video/H264",
                     payload_type: self.parameters.payload.pt,

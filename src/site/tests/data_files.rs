@@ -23,11 +23,7 @@ fn without_a_data_location_the_embedded_site_is_served() {
     let (site, report) = Site::open(&SiteSettings::default()).unwrap();
     assert_eq!(report, Report::default());
     assert_eq!(site.location(), None);
-    assert!(
-        site.render("index.html", &())
-            .unwrap()
-            .contains("/static/js/custom.js")
-    );
+    assert!(site.render("index.html", &()).unwrap().contains("/static/js/custom.js"));
     for file in DEFAULTS.iter().filter(|file| file.area == Area::Static) {
         assert_eq!(site.file(file.name).unwrap().bytes, file.bytes);
     }
@@ -60,23 +56,14 @@ fn overwriting_replaces_the_default_files_and_no_other() {
         fs::write(dir.path().join(mine), "mine").unwrap();
     }
     fs::write(dir.path().join("templates/index.html"), "edited").unwrap();
-    let settings = SiteSettings {
-        overwrite_default_files: true,
-        ..at(dir.path())
-    };
+    let settings = SiteSettings { overwrite_default_files: true, ..at(dir.path()) };
     let (_, report) = Site::open(&settings).unwrap();
     assert_eq!(with(&report, Action::Overwritten), ["templates/index.html"]);
-    assert_eq!(
-        with(&report, Action::Kept).len(),
-        6,
-        "equal files are not written again"
-    );
+    assert_eq!(with(&report, Action::Kept).len(), 6, "equal files are not written again");
     let now = snapshot(dir.path());
     assert_eq!(now.len(), 10);
     for (path, content) in now {
-        let expected = original
-            .get(&path)
-            .map_or(b"mine".as_slice(), Vec::as_slice);
+        let expected = original.get(&path).map_or(b"mine".as_slice(), Vec::as_slice);
         assert_eq!(content, expected, "{}", path.display());
     }
 }
@@ -88,14 +75,8 @@ fn an_unusable_data_location_is_an_error_that_says_what_to_do() {
     fs::write(&file, "").unwrap();
     for location in [file.clone(), file.join("below")] {
         let error = Site::open(&at(&location)).err().unwrap().to_string();
-        assert!(
-            error.contains("site.data_location") && error.contains("file"),
-            "{error}"
-        );
-        assert!(
-            error.contains("remove the setting to use the built-in pages"),
-            "{error}"
-        );
+        assert!(error.contains("site.data_location") && error.contains("file"), "{error}");
+        assert!(error.contains("remove the setting to use the built-in pages"), "{error}");
     }
 }
 
@@ -123,24 +104,10 @@ fn what_stands_in_the_way_of_a_default_file_is_told_and_served_around() {
     symlink("../../../private", location.join("static/css/custom.css")).unwrap();
     let (site, report) = Site::open(&at(&location)).unwrap();
     assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
-    assert!(
-        report.warnings[0].contains("static/css/custom.css"),
-        "{:?}",
-        report.warnings
-    );
-    assert!(
-        report.warnings[1].contains("templates/index.html"),
-        "{:?}",
-        report.warnings
-    );
-    assert_eq!(
-        site.render("index.html", &()),
-        Site::embedded().render("index.html", &())
-    );
-    assert_eq!(
-        site.file("css/custom.css"),
-        Site::embedded().file("css/custom.css")
-    );
+    assert!(report.warnings[0].contains("static/css/custom.css"), "{:?}", report.warnings);
+    assert!(report.warnings[1].contains("templates/index.html"), "{:?}", report.warnings);
+    assert_eq!(site.render("index.html", &()), Site::embedded().render("index.html", &()));
+    assert_eq!(site.file("css/custom.css"), Site::embedded().file("css/custom.css"));
     assert_eq!(fs::read(dir.path().join("private")).unwrap(), b"private");
 }
 
@@ -150,10 +117,7 @@ fn a_default_file_that_vanishes_is_served_from_the_embedded_copy() {
     let (site, _) = Site::open(&at(dir.path())).unwrap();
     fs::remove_dir_all(dir.path()).unwrap();
     assert!(site.render("index.html", &()).is_ok());
-    assert_eq!(
-        site.file("js/custom.js"),
-        Site::embedded().file("js/custom.js")
-    );
+    assert_eq!(site.file("js/custom.js"), Site::embedded().file("js/custom.js"));
 }
 
 #[test]
@@ -165,8 +129,5 @@ fn a_broken_page_is_told_at_the_start() {
     let [warning] = &report.warnings[..] else {
         panic!("expected one warning, not {:?}", report.warnings);
     };
-    assert!(
-        warning.starts_with("templates/500.html line 2: "),
-        "{warning}"
-    );
+    assert!(warning.starts_with("templates/500.html line 2: "), "{warning}");
 }

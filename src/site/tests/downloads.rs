@@ -9,14 +9,8 @@ use super::*;
 
 fn theme() -> Vec<u8> {
     gzip(&tar(&[
-        (
-            "templates/base.html",
-            "<b>{% block content %}{% endblock %}</b>",
-        ),
-        (
-            "templates/index.html",
-            "{% extends 'base.html' %}{% block content %}theme{% endblock %}",
-        ),
+        ("templates/base.html", "<b>{% block content %}{% endblock %}</b>"),
+        ("templates/index.html", "{% extends 'base.html' %}{% block content %}theme{% endblock %}"),
         ("templates/404.html", "theme 404"),
         ("templates/500.html", "theme 500"),
         ("templates/about.html", "theme about"),
@@ -43,10 +37,7 @@ fn expect_embedded(settings: &SiteSettings, downloader: &Downloader<'_>, reason:
     };
     assert!(warning.contains(reason), "{warning}");
     assert_eq!(with(&report, Action::Embedded).len(), 7);
-    assert_eq!(
-        site.render("index.html", &()),
-        Site::embedded().render("index.html", &())
-    );
+    assert_eq!(site.render("index.html", &()), Site::embedded().render("index.html", &()));
     for file in DEFAULTS {
         let path = site.location().unwrap().join(file.to_string());
         assert!(!path.exists(), "{file} was written");
@@ -65,11 +56,7 @@ fn a_verified_archive_becomes_the_site() {
     assert_eq!(site.file("img/logo.png").unwrap().bytes, "theme logo");
 
     Site::open_with(&settings, &impatient()).unwrap();
-    assert_eq!(
-        server.served(),
-        1,
-        "a complete site is not downloaded again"
-    );
+    assert_eq!(server.served(), 1, "a complete site is not downloaded again");
 }
 
 #[test]
@@ -88,21 +75,12 @@ fn files_that_are_found_stay_and_gaps_in_the_archive_are_filled() {
     let server = Server::start(vec![Reply::ok(&archive)]);
     let settings = from(&server, &archive, dir.path());
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert_eq!(
-        with(&report, Action::Kept),
-        ["templates/about.html", "templates/index.html"]
-    );
-    assert_eq!(
-        with(&report, Action::Downloaded),
-        ["static/x.txt", "templates/404.html"]
-    );
+    assert_eq!(with(&report, Action::Kept), ["templates/about.html", "templates/index.html"]);
+    assert_eq!(with(&report, Action::Downloaded), ["static/x.txt", "templates/404.html"]);
     assert_eq!(with(&report, Action::Written).len(), 5);
     assert_eq!(site.render("index.html", &()).unwrap(), "mine");
 
-    let settings = SiteSettings {
-        overwrite_default_files: true,
-        ..settings
-    };
+    let settings = SiteSettings { overwrite_default_files: true, ..settings };
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
     assert_eq!(with(&report, Action::Overwritten), ["templates/index.html"]);
     assert_eq!(site.render("index.html", &()).unwrap(), "theme");
@@ -123,10 +101,7 @@ fn a_wrong_checksum_falls_back_without_another_attempt() {
 fn without_a_checksum_nothing_is_asked_of_the_server() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(vec![Reply::ok(&theme())]);
-    for (sum, reason) in [
-        (None, "download_sha256 is missing"),
-        (Some("123"), "64 hexadecimal"),
-    ] {
+    for (sum, reason) in [(None, "download_sha256 is missing"), (Some("123"), "64 hexadecimal")] {
         let settings = SiteSettings {
             download_sha256: sum.map(str::to_owned),
             ..from(&server, &theme(), dir.path())
@@ -138,16 +113,10 @@ fn without_a_checksum_nothing_is_asked_of_the_server() {
 
 #[test]
 fn a_download_without_a_place_for_it_is_told() {
-    let settings = SiteSettings {
-        download_url: Some("http://127.0.0.1/".into()),
-        ..SiteSettings::default()
-    };
+    let settings =
+        SiteSettings { download_url: Some("http://127.0.0.1/".into()), ..SiteSettings::default() };
     let (_, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert!(
-        report.warnings[0].contains("site.data_location"),
-        "{:?}",
-        report.warnings
-    );
+    assert!(report.warnings[0].contains("site.data_location"), "{:?}", report.warnings);
 }
 
 #[test]
@@ -161,10 +130,7 @@ fn failures_on_the_way_are_tried_again_after_longer_and_longer_pauses() {
         Reply::ok(&theme()),
     ]);
     let pauses = RefCell::new(Vec::new());
-    let downloader = Downloader {
-        pause: &|time| pauses.borrow_mut().push(time),
-        ..impatient()
-    };
+    let downloader = Downloader { pause: &|time| pauses.borrow_mut().push(time), ..impatient() };
     let settings = from(&server, &theme(), dir.path());
     let (site, _) = Site::open_with(&settings, &downloader).unwrap();
     assert_eq!(site.render("index.html", &()).unwrap(), "<b>theme</b>");
@@ -184,11 +150,7 @@ fn a_server_that_goes_on_failing_is_given_up() {
 fn a_refusal_is_final() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(vec![Reply::status("404 Not Found")]);
-    expect_embedded(
-        &from(&server, &theme(), dir.path()),
-        &impatient(),
-        "status 404",
-    );
+    expect_embedded(&from(&server, &theme(), dir.path()), &impatient(), "status 404");
     assert_eq!(server.served(), 1);
 }
 
@@ -198,10 +160,7 @@ fn a_server_that_stalls_is_left_at_the_timeout() {
     for stall in [Vec::new(), b"HTTP/1.1 200".to_vec(), half] {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::start(vec![Reply::Stall(stall)]);
-        let downloader = Downloader {
-            timeout: Duration::from_millis(100),
-            ..impatient()
-        };
+        let downloader = Downloader { timeout: Duration::from_millis(100), ..impatient() };
         let settings = from(&server, &theme(), dir.path());
         expect_embedded(&settings, &downloader, "took longer than 100ms");
     }
@@ -213,18 +172,10 @@ fn a_body_that_is_cut_is_not_taken_for_the_archive() {
     let body = &theme()[..200];
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n".to_vec();
     let declared = Server::start(vec![Reply::Raw([&head, body].concat())]);
-    expect_embedded(
-        &from(&declared, &theme(), dir.path()),
-        &impatient(),
-        "transfer failed",
-    );
+    expect_embedded(&from(&declared, &theme(), dir.path()), &impatient(), "transfer failed");
     let undeclared = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
     let undeclared = Server::start(vec![Reply::Raw([&undeclared, body].concat())]);
-    expect_embedded(
-        &from(&undeclared, &theme(), dir.path()),
-        &impatient(),
-        "SHA-256 is",
-    );
+    expect_embedded(&from(&undeclared, &theme(), dir.path()), &impatient(), "SHA-256 is");
 }
 
 #[test]
@@ -232,11 +183,7 @@ fn a_body_that_is_too_large_is_cut_off() {
     let dir = tempfile::tempdir().unwrap();
     let huge = vec![0; (8 << 20) + 1];
     let server = Server::start(vec![Reply::ok(&huge)]);
-    expect_embedded(
-        &from(&server, &huge, dir.path()),
-        &impatient(),
-        "larger than 8 MiB",
-    );
+    expect_embedded(&from(&server, &huge, dir.path()), &impatient(), "larger than 8 MiB");
     assert_eq!(server.served(), 1);
 }
 
@@ -260,11 +207,7 @@ fn five_redirects_are_followed_and_no_more() {
 fn a_redirect_to_another_kind_of_address_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(vec![Reply::redirect("file:///etc/passwd")]);
-    expect_embedded(
-        &from(&server, &theme(), dir.path()),
-        &impatient(),
-        "not downloaded",
-    );
+    expect_embedded(&from(&server, &theme(), dir.path()), &impatient(), "not downloaded");
 }
 
 #[test]
@@ -297,11 +240,7 @@ fn an_address_that_cannot_be_used_is_told() {
             download_sha256: Some(Checksum::of(b"").to_string()),
             ..at(dir.path())
         };
-        expect_embedded(
-            &settings,
-            &impatient(),
-            "not a usable http:// or https:// address",
-        );
+        expect_embedded(&settings, &impatient(), "not a usable http:// or https:// address");
     }
 }
 
@@ -329,10 +268,8 @@ fn a_hostile_archive_writes_nothing_anywhere() {
 fn a_failed_download_replaces_nothing_even_when_told_to_overwrite() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(vec![Reply::ok(&theme()), Reply::status("404 Not Found")]);
-    let settings = SiteSettings {
-        overwrite_default_files: true,
-        ..from(&server, &theme(), dir.path())
-    };
+    let settings =
+        SiteSettings { overwrite_default_files: true, ..from(&server, &theme(), dir.path()) };
     Site::open_with(&settings, &impatient()).unwrap();
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
     assert_eq!(with(&report, Action::Kept).len(), 7);

@@ -14,18 +14,12 @@ use super::*;
 
 /// Settings for a data location.
 fn at(location: &Path) -> SiteSettings {
-    SiteSettings {
-        data_location: Some(location.to_owned()),
-        ..SiteSettings::default()
-    }
+    SiteSettings { data_location: Some(location.to_owned()), ..SiteSettings::default() }
 }
 
 /// Downloads without pauses.
 fn impatient() -> Downloader<'static> {
-    Downloader {
-        timeout: Duration::from_secs(10),
-        pause: &|_| (),
-    }
+    Downloader { timeout: Duration::from_secs(10), pause: &|_| () }
 }
 
 /// The names of the files with which `action` was done.

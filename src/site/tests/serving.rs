@@ -56,25 +56,13 @@ fn no_spelling_of_a_name_leaves_the_folder() {
         "./..",
         "//..",
     ];
-    const BETWEEN: &[&str] = &[
-        "/", "", "//", "\\", "/./", "%2f", "%5c", "css/", "\0", "way/",
-    ];
-    const END: &[&str] = &[
-        "secret.txt",
-        ".secret",
-        ".private/secret.txt",
-        "etc/passwd",
-        "",
-    ];
+    const BETWEEN: &[&str] = &["/", "", "//", "\\", "/./", "%2f", "%5c", "css/", "\0", "way/"];
+    const END: &[&str] = &["secret.txt", ".secret", ".private/secret.txt", "etc/passwd", ""];
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("deep/site");
     let (site, _) = Site::open(&at(&root)).unwrap();
-    for place in [
-        dir.path().to_owned(),
-        dir.path().join("deep"),
-        root.clone(),
-        root.join("static"),
-    ] {
+    for place in [dir.path().to_owned(), dir.path().join("deep"), root.clone(), root.join("static")]
+    {
         fs::write(place.join(".secret"), SECRET).unwrap();
         fs::create_dir_all(place.join(".private")).unwrap();
         fs::write(place.join(".private/secret.txt"), SECRET).unwrap();
@@ -104,11 +92,7 @@ fn no_spelling_of_a_name_leaves_the_folder() {
         }
     }
     fs::write(root.join("static/secret.txt"), "open").unwrap();
-    assert_eq!(
-        site.file("secret.txt").unwrap().bytes,
-        "open",
-        "the test can find files at all"
-    );
+    assert_eq!(site.file("secret.txt").unwrap().bytes, "open", "the test can find files at all");
 }
 
 #[test]
@@ -128,10 +112,7 @@ fn a_file_comes_with_all_that_an_answer_needs() {
     let favicon = embedded.file("img/favicon-32x32.png").unwrap();
     assert_eq!((favicon.mime, favicon.last_modified), ("image/png", None));
     let written = site.file("img/favicon-32x32.png").unwrap();
-    assert_eq!(
-        favicon.etag, written.etag,
-        "the tag tells contents apart, not places"
-    );
+    assert_eq!(favicon.etag, written.etag, "the tag tells contents apart, not places");
 }
 
 #[test]
@@ -152,25 +133,16 @@ fn a_mount_serves_its_folder_and_has_a_name_in_templates() {
     fs::create_dir(&media).unwrap();
     fs::write(media.join("day.mp4"), "video").unwrap();
     let (mut site, _) = Site::open(&at(&dir.path().join("site"))).unwrap();
-    site.add_mount(Mount::new("/recordings", &media).unwrap())
-        .unwrap();
-    let [mount] = site.mounts() else {
-        panic!("one mount")
-    };
+    site.add_mount(Mount::new("/recordings", &media).unwrap()).unwrap();
+    let [mount] = site.mounts() else { panic!("one mount") };
     assert_eq!(mount.prefix(), "/recordings");
     assert_eq!(mount.file("day.mp4").unwrap().mime, "video/mp4");
     let page = dir.path().join("site/templates/list.html");
     fs::write(page, "{{ url_for('recordings', path='day.mp4') }}").unwrap();
-    assert_eq!(
-        site.render("list.html", &()).unwrap(),
-        "/recordings/day.mp4"
-    );
+    assert_eq!(site.render("list.html", &()).unwrap(), "/recordings/day.mp4");
 
     let again = Mount::new("/recordings", &media).unwrap();
-    assert!(matches!(
-        site.add_mount(again),
-        Err(SiteError::Duplicate(_))
-    ));
+    assert!(matches!(site.add_mount(again), Err(SiteError::Duplicate(_))));
 }
 
 #[test]
@@ -181,9 +153,7 @@ fn a_page_needs_a_path_of_its_own_and_a_working_template() {
     fs::write(templates.join("about.html"), "about").unwrap();
     fs::write(templates.join("broken.html"), "\n{% if %}").unwrap();
     site.add_page("/about", "about.html").unwrap();
-    let [page] = site.pages() else {
-        panic!("one page")
-    };
+    let [page] = site.pages() else { panic!("one page") };
     assert_eq!((page.path(), page.template()), ("/about", "about.html"));
 
     let mut error = |path, template| site.add_page(path, template).unwrap_err().to_string();

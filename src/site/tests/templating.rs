@@ -30,33 +30,20 @@ fn a_users_page_extends_the_base_page_and_finds_its_files() {
          <img src=\"{{ url_for('static', path='/img/me.png') }}\">{{ who }}{% endblock %}",
     )]);
     let page = site.render("about.html", &json!({ "who": "Ada" })).unwrap();
-    assert!(
-        page.contains("<img src=\"/static/img/me.png\">Ada"),
-        "{page}"
-    );
+    assert!(page.contains("<img src=\"/static/img/me.png\">Ada"), "{page}");
     assert!(page.contains("href=\"/static/css/custom.css\""), "{page}");
 }
 
 #[test]
 fn values_are_escaped_for_html_whatever_the_templates_name() {
-    let (_dir, site) = site(&[
-        ("a.html", "{{ x }}"),
-        ("a.txt", "{{ x }}"),
-        ("a", "{{ x|safe }}"),
-    ]);
+    let (_dir, site) = site(&[("a.html", "{{ x }}"), ("a.txt", "{{ x }}"), ("a", "{{ x|safe }}")]);
     let context = json!({ "x": "<script>\"'&" });
     for name in ["a.html", "a.txt"] {
-        assert_eq!(
-            site.render(name, &context).unwrap(),
-            "&lt;script&gt;&quot;&#x27;&amp;"
-        );
+        assert_eq!(site.render(name, &context).unwrap(), "&lt;script&gt;&quot;&#x27;&amp;");
     }
     assert_eq!(site.render("a", &context).unwrap(), "<script>\"'&");
     let not_found = site.error_page(ErrorPage::NotFound, &json!({ "path": "/<script>" }));
-    assert!(
-        !not_found.contains("<script>") && not_found.contains("script"),
-        "{not_found}"
-    );
+    assert!(!not_found.contains("<script>") && not_found.contains("script"), "{not_found}");
 }
 
 #[test]
@@ -75,54 +62,28 @@ fn an_edit_shows_at_the_next_rendering() {
     fs::write(dir.path().join("templates/b.html"), "owt").unwrap();
     assert_eq!(site.render("a.html", &()).unwrap(), "one owt");
     fs::remove_file(dir.path().join("templates/a.html")).unwrap();
-    assert_eq!(
-        site.render("a.html", &()).unwrap_err().fault,
-        TemplateFault::Missing
-    );
+    assert_eq!(site.render("a.html", &()).unwrap_err().fault, TemplateFault::Missing);
 }
 
 #[test]
 fn a_fault_names_its_template_and_line() {
     let syntax = fault(&[("a.html", "\n\n{% if %}")], "a.html");
-    assert_eq!(
-        (syntax.fault, syntax.line),
-        (TemplateFault::Syntax, Some(3))
-    );
-    assert!(
-        syntax.to_string().starts_with("templates/a.html line 3: "),
-        "{syntax}"
-    );
+    assert_eq!((syntax.fault, syntax.line), (TemplateFault::Syntax, Some(3)));
+    assert!(syntax.to_string().starts_with("templates/a.html line 3: "), "{syntax}");
 
     let failed = fault(&[("a.html", "\n{{ 1 / 0 }}")], "a.html");
-    assert_eq!(
-        (failed.fault, failed.line),
-        (TemplateFault::Failed, Some(2))
-    );
+    assert_eq!((failed.fault, failed.line), (TemplateFault::Failed, Some(2)));
 
     let route = fault(&[("a.html", "\n{{ url_for('nope') }}")], "a.html");
     assert_eq!(route.line, Some(2));
-    assert!(
-        route.message.contains("no route is named \"nope\""),
-        "{route}"
-    );
+    assert!(route.message.contains("no route is named \"nope\""), "{route}");
 
-    let included = fault(
-        &[
-            ("a.html", "{% include 'b.html' %}"),
-            ("b.html", "\n\n\n{{ x.y.z }}"),
-        ],
-        "a.html",
-    );
-    assert_eq!(
-        (included.template.as_str(), included.line),
-        ("b.html", Some(4))
-    );
+    let included =
+        fault(&[("a.html", "{% include 'b.html' %}"), ("b.html", "\n\n\n{{ x.y.z }}")], "a.html");
+    assert_eq!((included.template.as_str(), included.line), ("b.html", Some(4)));
 
     let absent = fault(&[("a.html", "\n{% extends 'gone.html' %}")], "a.html");
-    assert_eq!(
-        (absent.fault, absent.line),
-        (TemplateFault::Missing, Some(2))
-    );
+    assert_eq!((absent.fault, absent.line), (TemplateFault::Missing, Some(2)));
     assert!(absent.to_string().contains("gone.html"), "{absent}");
 }
 
@@ -130,19 +91,8 @@ fn a_fault_names_its_template_and_line() {
 fn a_template_is_found_only_in_its_folder() {
     let (dir, site) = site(&[("a.html", "{% include '../secret.html' %}")]);
     fs::write(dir.path().join("secret.html"), "secret").unwrap();
-    for name in [
-        "../secret.html",
-        "/etc/passwd",
-        "gone.html",
-        "",
-        ".hidden.html",
-        "a.html",
-    ] {
-        assert_eq!(
-            site.render(name, &()).unwrap_err().fault,
-            TemplateFault::Missing,
-            "{name:?}"
-        );
+    for name in ["../secret.html", "/etc/passwd", "gone.html", "", ".hidden.html", "a.html"] {
+        assert_eq!(site.render(name, &()).unwrap_err().fault, TemplateFault::Missing, "{name:?}");
     }
 }
 
@@ -190,10 +140,7 @@ fn on_a_small_stack(text: &str) -> TemplateError {
 #[test]
 fn a_page_that_grows_too_large_is_stopped() {
     let text = "{% set s = 'x' * 9999 %}{% for a in range(9999) %}{{ s }}{% endfor %}";
-    assert_eq!(
-        fault(&[("a.html", text)], "a.html").fault,
-        TemplateFault::TooLarge
-    );
+    assert_eq!(fault(&[("a.html", text)], "a.html").fault, TemplateFault::TooLarge);
 }
 
 #[test]
@@ -202,10 +149,7 @@ fn a_broken_error_page_gives_way_to_a_plain_one() {
     let not_found = site.error_page(ErrorPage::NotFound, &());
     assert!(not_found.contains("<h1>404 Not Found</h1>"), "{not_found}");
     let server_error = site.error_page(ErrorPage::ServerError, &());
-    assert!(
-        server_error.contains("<h1>500 Internal Server Error</h1>"),
-        "{server_error}"
-    );
+    assert!(server_error.contains("<h1>500 Internal Server Error</h1>"), "{server_error}");
     fs::write(dir.path().join("templates/404.html"), "mended").unwrap();
     assert_eq!(site.error_page(ErrorPage::NotFound, &()), "mended");
 }
@@ -215,10 +159,7 @@ fn the_default_pages_render_without_any_values() {
     let site = Site::embedded();
     for page in ["base.html", "index.html", "404.html", "500.html"] {
         let html = site.render(page, &()).unwrap();
-        assert!(
-            html.starts_with("<!doctype html>") && html.contains("</html>"),
-            "{page}: {html}"
-        );
+        assert!(html.starts_with("<!doctype html>") && html.contains("</html>"), "{page}: {html}");
     }
 }
 

@@ -31,11 +31,7 @@ pub(crate) struct Mask {
 impl Mask {
     /// A mask that covers nothing.
     pub(crate) fn empty(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            coverage: vec![0; width * height],
-        }
+        Self { width, height, coverage: vec![0; width * height] }
     }
 
     /// A mask whose coverage, 0.0 to 1.0, is `cover(x, y)` at the pixel's centre.
@@ -44,11 +40,7 @@ impl Mask {
             .flat_map(|y| (0..width).map(move |x| (x as f32 + 0.5, y as f32 + 0.5)))
             .map(|(x, y)| (cover(x, y) * 255.0 + 0.5) as u8)
             .collect();
-        Self {
-            width,
-            height,
-            coverage,
-        }
+        Self { width, height, coverage }
     }
 
     /// A rectangle with round corners.
@@ -174,11 +166,7 @@ struct Overlap {
 
 /// `mask` pixels laid on `ground` pixels from `at` on, or `None` when they do not meet.
 fn overlap(ground: usize, mask: usize, at: i32) -> Option<Overlap> {
-    let from = if at < 0 {
-        at.unsigned_abs() as usize
-    } else {
-        0
-    };
+    let from = if at < 0 { at.unsigned_abs() as usize } else { 0 };
     let to = usize::try_from(at).unwrap_or(0);
     let len = mask.checked_sub(from)?.min(ground.checked_sub(to)?);
     (len > 0).then_some(Overlap { from, to, len })
@@ -207,36 +195,8 @@ mod tests {
     fn a_mask_may_hang_over_every_edge() {
         let mask = Mask::rounded(7, 5, 2.0);
         let mut picture = gray_picture((16, 12));
-        for x in [
-            -100,
-            -8,
-            -7,
-            -6,
-            -1,
-            0,
-            3,
-            12,
-            15,
-            16,
-            100,
-            i32::MIN,
-            i32::MAX,
-        ] {
-            for y in [
-                -100,
-                -6,
-                -5,
-                -4,
-                -1,
-                0,
-                3,
-                8,
-                11,
-                12,
-                100,
-                i32::MIN,
-                i32::MAX,
-            ] {
+        for x in [-100, -8, -7, -6, -1, 0, 3, 12, 15, 16, 100, i32::MIN, i32::MAX] {
+            for y in [-100, -6, -5, -4, -1, 0, 3, 8, 11, 12, 100, i32::MIN, i32::MAX] {
                 picture.blend(&mask, (x, y), Colour::WHITE);
             }
         }
@@ -245,11 +205,7 @@ mod tests {
 
     #[test]
     fn chroma_is_painted_where_luma_is() {
-        let red = Colour {
-            y: 81,
-            u: 90,
-            v: 240,
-        };
+        let red = Colour { y: 81, u: 90, v: 240 };
         let mut picture = gray_picture((16, 16));
         picture.blend(&Mask::from_fn(4, 4, |_, _| 1.0), (6, 8), red);
         let [y, u, v] = picture.planes();

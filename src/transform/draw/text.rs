@@ -39,10 +39,7 @@ impl Pen {
     /// capitals take about half of that. Odd heights are rounded up, so that lines set one below
     /// the other keep their distance (see [`Picture::blend`](crate::transform::Picture::blend)).
     pub(crate) fn new(line_height: u32) -> Self {
-        Self {
-            line_height: line_height.next_multiple_of(2).max(2),
-            glyphs: HashMap::new(),
-        }
+        Self { line_height: line_height.next_multiple_of(2).max(2), glyphs: HashMap::new() }
     }
 
     pub(crate) fn line_height(&self) -> u32 {
@@ -141,9 +138,7 @@ impl Pen {
     }
 
     fn advance(&self, text: &str) -> f32 {
-        text.chars()
-            .map(|c| self.scaled_advance(FONT.glyph_id(c)))
-            .sum()
+        text.chars().map(|c| self.scaled_advance(FONT.glyph_id(c))).sum()
     }
 
     fn scaled_advance(&self, id: GlyphId) -> f32 {
@@ -162,20 +157,12 @@ impl Pen {
             let baseline = FONT.as_scaled(scale).ascent();
             let at = point(f32::from(position) / POSITIONS, baseline.round());
             let Some(outline) = FONT.outline_glyph(id.with_scale_and_position(scale, at)) else {
-                return Glyph {
-                    mask: Mask::empty(0, 0),
-                    left: 0,
-                    top: 0,
-                };
+                return Glyph { mask: Mask::empty(0, 0), left: 0, top: 0 };
             };
             let bounds = outline.px_bounds();
             let mut mask = Mask::empty(bounds.width() as usize, bounds.height() as usize);
             outline.draw(|x, y, cover| mask.set(x as usize, y as usize, cover));
-            Glyph {
-                mask,
-                left: bounds.min.x as i32,
-                top: bounds.min.y as i32,
-            }
+            Glyph { mask, left: bounds.min.x as i32, top: bounds.min.y as i32 }
         })
     }
 }
@@ -214,24 +201,15 @@ mod tests {
         }
         let mut pen = Pen::new(24);
         assert!(covers_something(&pen.line("北", 100)));
-        assert_eq!(
-            pen.line("北", 100).coverage(),
-            pen.line("😀", 100).coverage()
-        );
+        assert_eq!(pen.line("北", 100).coverage(), pen.line("😀", 100).coverage());
     }
 
     #[test]
     fn a_line_is_never_wider_than_it_may_be() {
         let mut pen = Pen::new(18);
         for most in [0, 1, 2, 5, 12, 40, 200, 2000] {
-            for text in [
-                "",
-                " ",
-                "W",
-                "iiiiiiiii",
-                "A reasonably long line of text",
-                "😀😀😀😀",
-            ] {
+            for text in ["", " ", "W", "iiiiiiiii", "A reasonably long line of text", "😀😀😀😀"]
+            {
                 let line = pen.line(text, most);
                 assert!(line.width() <= most as usize, "{text:?} {most}");
                 assert_eq!(line.height(), 18);
@@ -254,10 +232,7 @@ mod tests {
         let lines = pen.broken(text, 150, 10);
         assert!(lines.len() > 2, "{lines:?}");
         assert_eq!(lines.join(" "), text);
-        assert!(
-            lines.iter().all(|line| pen.width_of(line) <= 150),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| pen.width_of(line) <= 150), "{lines:?}");
     }
 
     #[test]
@@ -276,13 +251,8 @@ mod tests {
         let long = "a\u{301}😀\u{202e}".repeat(3000);
         let controls: String = (0..0x300).filter_map(char::from_u32).collect();
         let mut pen = Pen::new(16);
-        for text in [
-            long.as_str(),
-            controls.as_str(),
-            "\u{202e}\u{feff}\u{200d}",
-            "\0\0",
-            "\r\n\t",
-        ] {
+        for text in [long.as_str(), controls.as_str(), "\u{202e}\u{feff}\u{200d}", "\0\0", "\r\n\t"]
+        {
             assert!(pen.line(text, 300).width() <= 300);
             assert!(pen.wrap(text, 100, 3).len() <= 3);
         }

@@ -26,9 +26,8 @@ pub(super) fn boxes(bytes: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let (kind, header_len, size) = header(rest)?;
-        let end = size.map_or(rest.len(), |s| {
-            usize::try_from(s).map_or(rest.len(), |s| s.min(rest.len()))
-        });
+        let end = size
+            .map_or(rest.len(), |s| usize::try_from(s).map_or(rest.len(), |s| s.min(rest.len())));
         let body = rest.get(header_len..end)?;
         rest = &rest[end..];
         Some((kind, body))

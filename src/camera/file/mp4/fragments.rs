@@ -88,29 +88,18 @@ fn header(traf: &[u8], mut defaults: FragmentDefaults) -> Option<Header> {
     let mut tfhd = Fields(find(traf, b"tfhd")?);
     let (_, flags) = tfhd.version_and_flags()?;
     let track_id = tfhd.u32()?;
-    let base = if flags & 0x1 != 0 {
-        Some(tfhd.u64()?)
-    } else {
-        None
-    };
+    let base = if flags & 0x1 != 0 { Some(tfhd.u64()?) } else { None };
     if flags & 0x2 != 0 {
         let _description = tfhd.u32()?;
     }
-    for (bit, value) in [
-        (0x8, &mut defaults.duration),
-        (0x10, &mut defaults.size),
-        (0x20, &mut defaults.flags),
-    ] {
+    for (bit, value) in
+        [(0x8, &mut defaults.duration), (0x10, &mut defaults.size), (0x20, &mut defaults.flags)]
+    {
         if flags & bit != 0 {
             *value = tfhd.u32()?;
         }
     }
-    Some(Header {
-        track_id,
-        base,
-        from_moof: flags & 0x2_0000 != 0,
-        defaults,
-    })
+    Some(Header { track_id, base, from_moof: flags & 0x2_0000 != 0, defaults })
 }
 
 fn decode_time(tfdt: &[u8]) -> Option<i64> {
@@ -153,14 +142,7 @@ impl<'a> Run<'a> {
         if flags & 0x4 != 0 {
             first_flags = Some(fields.u32()?);
         }
-        Some(Self {
-            entries: fields,
-            left,
-            flags,
-            first_flags,
-            defaults,
-            at,
-        })
+        Some(Self { entries: fields, left, flags, first_flags, defaults, at })
     }
 
     /// The next sample, and where it begins.
@@ -168,11 +150,7 @@ impl<'a> Run<'a> {
         self.left = self.left.checked_sub(1)?;
         let flags = self.flags;
         let mut field = |bit: u32, default: u32| {
-            if flags & bit == 0 {
-                Some(default)
-            } else {
-                self.entries.u32()
-            }
+            if flags & bit == 0 { Some(default) } else { self.entries.u32() }
         };
         let mut entry = Entry {
             duration: field(0x100, self.defaults.duration)?,

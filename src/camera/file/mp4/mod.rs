@@ -32,11 +32,9 @@ const MAX_BOXES: usize = 4 * MAX_PICTURES;
 
 /// Whether a file that begins with these bytes is MP4 or MOV: a box that may come first.
 pub(super) fn is_mp4(head: &[u8]) -> bool {
-    const FIRST: [&[u8; 4]; 10] = [
-        b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"uuid",
-    ];
-    head.get(4..8)
-        .is_some_and(|t| FIRST.iter().any(|f| t == *f))
+    const FIRST: [&[u8; 4]; 10] =
+        [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"uuid"];
+    head.get(4..8).is_some_and(|t| FIRST.iter().any(|f| t == *f))
 }
 
 /// Reads the index.
@@ -51,9 +49,7 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
         };
         match &found.kind {
             b"moov" if track.is_none() => {
-                let moov = found
-                    .payload(file, MAX_MOOV, len)?
-                    .ok_or(ClipError::NoIndex)?;
+                let moov = found.payload(file, MAX_MOOV, len)?.ok_or(ClipError::NoIndex)?;
                 track = Some(Track::read(&moov)?);
             }
             b"moof" => {
@@ -110,11 +106,7 @@ impl TopBox {
             return Ok(None);
         };
         let end = size.map_or(Some(len), |size| at.checked_add(size));
-        Ok(end.map(|end| Self {
-            kind,
-            body: at + header_len as u64,
-            end,
-        }))
+        Ok(end.map(|end| Self { kind, body: at + header_len as u64, end }))
     }
 
     /// What is in the box; `None` when the file ends before the box does.

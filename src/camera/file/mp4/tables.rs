@@ -69,23 +69,14 @@ impl<'a> Sizes<'a> {
         fields.version_and_flags()?;
         let first = fields.u32()?;
         let count = fields.u32()? as usize;
-        let (same, bits) = if compact {
-            (0, (first & 0xff) as usize)
-        } else {
-            (first, 32)
-        };
+        let (same, bits) = if compact { (0, (first & 0xff) as usize) } else { (first, 32) };
         let table = fields.0;
         let there = match bits {
             _ if same > 0 => usize::MAX,
             4 | 8 | 16 | 32 => table.len().saturating_mul(8) / bits,
             _ => return None,
         };
-        Some(Self {
-            count: count.min(there),
-            same,
-            bits,
-            table,
-        })
+        Some(Self { count: count.min(there), same, bits, table })
     }
 
     fn get(&self, i: usize) -> Option<u32> {
@@ -112,11 +103,7 @@ struct Runs<'a> {
 
 impl<'a> Runs<'a> {
     fn read(stbl: &'a [u8], kind: &[u8; 4]) -> Self {
-        Self {
-            table: Fields(entries(stbl, kind).unwrap_or_default()),
-            left: 0,
-            value: 0,
-        }
+        Self { table: Fields(entries(stbl, kind).unwrap_or_default()), left: 0, value: 0 }
     }
 }
 
@@ -181,9 +168,7 @@ impl<'a> Places<'a> {
         // Each run: first chunk, samples per chunk, sample description. A clip spliced of several
         // recordings may have more than one description, each with parameter sets of its own.
         if runs.chunks_exact(12).any(|run| run[8..12] != [0, 0, 0, 1]) {
-            return Err(ClipError::Damaged(
-                "it is spliced of parts that were coded differently",
-            ));
+            return Err(ClipError::Damaged("it is spliced of parts that were coded differently"));
         }
         Ok(Self {
             offsets: Fields(table),
@@ -199,11 +184,7 @@ impl<'a> Places<'a> {
     /// Where the next sample, of `size` bytes, begins.
     fn next(&mut self, size: u32) -> Option<u64> {
         while self.left == 0 {
-            self.at = if self.wide {
-                self.offsets.u64()?
-            } else {
-                u64::from(self.offsets.u32()?)
-            };
+            self.at = if self.wide { self.offsets.u64()? } else { u64::from(self.offsets.u32()?) };
             self.chunk += 1;
             let mut ahead = self.runs;
             while ahead.u32().is_some_and(|first| first <= self.chunk) {

@@ -88,9 +88,8 @@ enum CodedAs<'a> {
 impl<'a> CodedAs<'a> {
     fn of(trak: &'a [u8]) -> Self {
         // hdlr: version and flags, a reserved word, the kind of track.
-        let handler = descend(trak, &[b"mdia", b"hdlr"])
-            .and_then(|h| h.get(8..12))
-            .unwrap_or(b"????");
+        let handler =
+            descend(trak, &[b"mdia", b"hdlr"]).and_then(|h| h.get(8..12)).unwrap_or(b"????");
         let entry = descend(trak, &[b"mdia", b"minf", b"stbl", b"stsd"])
             .and_then(|stsd| boxes(stsd.get(8..)?).next());
         match (handler, entry) {
@@ -167,21 +166,15 @@ fn turned(trak: &[u8]) -> Option<u16> {
 }
 
 fn fragment_defaults(moov: &[u8], id: u32) -> Option<FragmentDefaults> {
-    boxes(find(moov, b"mvex")?)
-        .filter(|(kind, _)| kind == b"trex")
-        .find_map(|(_, body)| {
-            let mut trex = Fields(body);
-            trex.version_and_flags()?;
-            if trex.u32()? != id {
-                return None;
-            }
-            let _description = trex.u32()?;
-            Some(FragmentDefaults {
-                duration: trex.u32()?,
-                size: trex.u32()?,
-                flags: trex.u32()?,
-            })
-        })
+    boxes(find(moov, b"mvex")?).filter(|(kind, _)| kind == b"trex").find_map(|(_, body)| {
+        let mut trex = Fields(body);
+        trex.version_and_flags()?;
+        if trex.u32()? != id {
+            return None;
+        }
+        let _description = trex.u32()?;
+        Some(FragmentDefaults { duration: trex.u32()?, size: trex.u32()?, flags: trex.u32()? })
+    })
 }
 
 #[cfg(test)]

@@ -104,11 +104,7 @@ fn a_restarted_server_is_noticed_and_asked_for_a_new_relay() {
     world.pass(Duration::from_secs(26));
     assert!(world.lost.iter().any(|c| c.address == old));
     assert_eq!(world.relays(), [world.fake.relay]);
-    assert_eq!(
-        world.fake.count(CREATE_PERMISSION, 0),
-        2,
-        "the peer is let through again"
-    );
+    assert_eq!(world.fake.count(CREATE_PERMISSION, 0), 2, "the peer is let through again");
 }
 
 #[test]
@@ -156,10 +152,7 @@ fn a_server_that_never_lets_go_is_asked_once_a_minute() {
     world.fake.slow_to_let_go = u32::MAX;
     world.servers.set_sessions(world.now, 1);
     world.pass(minutes(1));
-    assert!(matches!(
-        world.problem(),
-        Some(Problem::Refused { code: 437, .. })
-    ));
+    assert!(matches!(world.problem(), Some(Problem::Refused { code: 437, .. })));
     let asked = world.fake.count(ALLOCATE, 437);
     assert!(asked < 10, "{asked}");
 }

@@ -133,9 +133,7 @@ impl World {
 
     fn send(&mut self, segments: &[u8], segment_size: usize) -> Option<(Wrapped, Vec<u8>)> {
         let (now, relay, mut out) = (self.now, self.fake.relay, vec![]);
-        let wrapped = self
-            .servers
-            .send(now, relay, peer(), segments, segment_size, &mut out)?;
+        let wrapped = self.servers.send(now, relay, peer(), segments, segment_size, &mut out)?;
         Some((wrapped, out))
     }
 
@@ -153,11 +151,8 @@ fn the_public_address_is_known_at_the_start_and_asked_for_every_25_s() {
     let mut world = World::new(STUN);
     assert_eq!(world.servers.candidates(), []);
     world.settle();
-    let candidate = Candidate {
-        kind: Kind::ServerReflexive,
-        address: world.fake.mapped,
-        server: server(),
-    };
+    let candidate =
+        Candidate { kind: Kind::ServerReflexive, address: world.fake.mapped, server: server() };
     assert_eq!(world.servers.candidates(), [candidate]);
     assert_eq!(world.gained, [candidate]);
     world.pass(Duration::from_secs(100));

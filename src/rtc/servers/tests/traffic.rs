@@ -34,11 +34,7 @@ fn a_peer_that_gets_media_gets_a_channel_with_four_bytes_of_header() {
         assert_eq!(&wrapped[4..], plain);
         // The server's form of the same is opened again.
         let relayed = world.servers.handle(world.now, server(), wrapped);
-        let expected = Handled::Relayed {
-            relay: world.fake.relay,
-            peer: peer(),
-            data: plain,
-        };
+        let expected = Handled::Relayed { relay: world.fake.relay, peer: peer(), data: plain };
         assert_eq!(relayed, expected);
         let too_long = [wrapped, &[0; 4]].concat();
         let handled = world.servers.handle(world.now, server(), &too_long);
@@ -117,12 +113,8 @@ fn a_flood_of_candidates_neither_fills_memory_nor_shuts_a_viewer_out() {
 #[test]
 fn an_ipv6_peer_is_not_asked_of_an_ipv4_relay() {
     let mut world = World::with_relay();
-    world
-        .servers
-        .permit(world.now, "2001:db8::7".parse().unwrap());
-    world
-        .servers
-        .permit(world.now, "::ffff:10.0.0.1".parse().unwrap());
+    world.servers.permit(world.now, "2001:db8::7".parse().unwrap());
+    world.servers.permit(world.now, "::ffff:10.0.0.1".parse().unwrap());
     world.settle();
     assert_eq!(world.fake.count(CREATE_PERMISSION, 0), 1);
 }
@@ -131,11 +123,7 @@ fn an_ipv6_peer_is_not_asked_of_an_ipv4_relay() {
 fn data_of_a_permitted_peer_is_handed_on_and_of_no_other() {
     let mut world = World::with_peer();
     let now = world.now;
-    let expected = Handled::Relayed {
-        relay: world.fake.relay,
-        peer: peer(),
-        data: b"hello",
-    };
+    let expected = Handled::Relayed { relay: world.fake.relay, peer: peer(), data: b"hello" };
     let datagram = data_indication(peer(), b"hello");
     // As a dual-stack socket shows the server's address.
     let mapped = "[::ffff:192.0.2.1]:3478".parse().unwrap();
