@@ -114,6 +114,46 @@ fn the_picture_is_the_cameras_and_of_now() {
     assert!(first_taken < taken && first_number < number, "{seen:?}");
 }
 
+/// A page of somebody else's, in a few lines: plays by WHEP (RFC 9725) into `#whep`.
+const WHEP_PLAYER: &str = "(async () => {
+    const peer = new RTCPeerConnection();
+    peer.addTransceiver('video', { direction: 'recvonly' });
+    const video = document.body.appendChild(document.createElement('video'));
+    video.id = 'whep';
+    video.muted = true;
+    peer.ontrack = ({ streams, receiver }) => {
+        window.receiver = receiver;
+        video.srcObject = streams[0];
+    };
+    await peer.setLocalDescription();
+    const answer = await fetch('/whep', {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/sdp' },
+        body: peer.localDescription.sdp,
+    });
+    await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+    await video.play();
+    return [answer.status, answer.headers.get('Location')];
+})()";
+
+#[test]
+fn a_page_of_ones_own_plays_by_whep_and_leaves() {
+    let daemon = Daemon::start(&["device.hostname=whep"]);
+    let browser = Browser::start();
+    browser.open(&daemon.url("/nothing/here"));
+    let answer = browser.js_await(WHEP_PLAYER);
+    assert_eq!(answer[0], 201, "{answer}");
+    wait_for("pictures", || counter(&browser, "framesDecoded") >= 30);
+    assert!(read_picture(&browser).is_some());
+    assert_eq!(daemon.connected(), 1);
+
+    let location = answer[1].as_str().expect("the session's address");
+    let left =
+        format!("fetch('{location}', {{ method: 'DELETE' }}).then(({{ status }}) => status)");
+    assert_eq!(browser.js_await(&left), 200);
+    daemon.wait_for_sessions("no session", |all| all.is_empty());
+}
+
 #[test]
 fn two_tabs_play() {
     let daemon = Daemon::start(&[]);

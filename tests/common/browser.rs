@@ -164,8 +164,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let close = tokio::time::timeout(Duration::from_secs(10), self.client.clone().close());
-        if !matches!(self.runtime.block_on(async { close.await }), Ok(Ok(()))) {
+        let close = async {
+            tokio::time::timeout(Duration::from_secs(10), self.client.clone().close()).await
+        };
+        if !matches!(self.runtime.block_on(close), Ok(Ok(()))) {
             let _ = writeln!(std::io::stderr(), "the browser did not close by itself");
         }
         let _ = self.driver.kill();
