@@ -9,7 +9,7 @@
 mod common;
 
 use common::browser::Browser;
-use common::daemon::{Daemon, wait_for};
+use common::daemon::{Daemon, metric, wait_for};
 use serde_json::Value;
 
 /// Pictures measured.
@@ -78,11 +78,7 @@ fn main() {
         ("encode", "encoded by OpenH264"),
         ("send_delay", "cut, encrypted, handed to the kernel"),
     ] {
-        let total = |m: &str, end: &str| {
-            let name = format!("picket_{stage}_seconds_{end} ");
-            let line = m.lines().find_map(|line| line.strip_prefix(&name));
-            line.and_then(|value| value.parse::<f64>().ok()).unwrap_or(f64::NAN)
-        };
+        let total = |m: &str, end: &str| metric(m, &format!("picket_{stage}_seconds_{end}"));
         let growth = |end| total(&stages_then, end) - total(&stages, end);
         println!("| {what} | {:.2} |", 1000.0 * growth("sum") / growth("count"));
     }

@@ -21,11 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn metric(daemon: &Daemon, name: &str) -> f64 {
-    let mut response = ureq::get(&daemon.url("/metrics")).call().expect("an answer");
-    let text = response.body_mut().read_to_string().expect("text");
-    let line = text.lines().find(|l| l.split(' ').next() == Some(name));
-    line.and_then(|l| l.split(' ').nth(1)?.parse().ok())
-        .unwrap_or_else(|| panic!("{name}:\n{text}"))
+    common::daemon::metric(&daemon.metrics(), name)
 }
 
 fn wait_until_empty(daemon: &Daemon) {

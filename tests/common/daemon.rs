@@ -13,6 +13,13 @@ use serde_json::Value;
 /// Long enough for a loaded machine; nothing is expected to take it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A figure of the page for Prometheus, by its whole name.
+pub fn metric(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find(|l| l.split(' ').next() == Some(name));
+    line.and_then(|l| l.split(' ').nth(1)?.parse().ok())
+        .unwrap_or_else(|| panic!("{name}:\n{metrics}"))
+}
+
 /// A running `picket`. Killed when dropped.
 pub struct Daemon {
     child: Child,
@@ -101,7 +108,16 @@ impl Daemon {
 
     /// The page for Prometheus.
     pub fn metrics(&self) -> String {
-        let mut response = ureq::get(&self.url("/metrics")).call().expect("an answer");
+        self.metrics_at(self.http)
+    }
+
+    /// The same, asked for at another of its addresses.
+    pub fn metrics_at(&self, address: SocketAddr) -> String {
+        let mut request = ureq::get(&format!("http://{address}/metrics"));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut response = request.call().expect("an answer");
         response.body_mut().read_to_string().expect("text")
     }
 
