@@ -30,7 +30,7 @@ SETTING(key_budget, uint, 0644,
 SETTING(skip_every, uint, 0644, "every so many raw buffers one yields no picture; 0: never");
 SETTING(error_every, uint, 0644,
 	"every so many pictures a buffer is flagged as an error, empty; 0: never");
-SETTING(delay_ms, uint, 0644, "milliseconds that a picture takes");
+SETTING(delay_ms, uint, 0644, "milliseconds that a coded buffer takes");
 SETTING(stick_after, uint, 0644,
 	"pictures with headers after which no buffer returns until STREAMOFF; 0: never");
 COUNTER(open_contexts, "file handles open now");

@@ -7,7 +7,7 @@
 
 #include "stand-in.h"
 
-/* How the driver hands on the firmware's status MMAL_EINVAL, so STREAMON fails with this. */
+/* The firmware's own status for an invalid value, which the driver returns from STREAMON as it is. */
 #define REFUSED_BY_FIRMWARE (-3)
 
 void queues_end(struct context *context)
@@ -326,7 +326,10 @@ static int start(struct vb2_queue *queue, unsigned int count)
 	struct context *context = vb2_get_drv_priv(queue);
 	int error = 0;
 
-	/* Either queue's start begins a stream afresh, with headers and a key picture. */
+	/*
+	 * Either queue's start begins a stream afresh, with headers and a key picture. No work
+	 * runs before both have started.
+	 */
 	context->started = false;
 	context->repeat = context->repeat_headers->cur.val;
 	context->offered = 0;
