@@ -7,7 +7,7 @@
 
 #include "stand-in.h"
 
-/* The firmware's own status for an invalid value, which the driver returns from STREAMON as it is. */
+/* The firmware's status for an invalid value; the driver returns it from STREAMON as it is. */
 #define REFUSED_BY_FIRMWARE (-3)
 
 void queues_end(struct context *context)
