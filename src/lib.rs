@@ -46,5 +46,7 @@ pub mod pipeline;
 pub mod rtc;
 pub mod site;
 pub mod transform;
+#[cfg(feature = "v4l2")]
+mod v4l2;
 
 pub use app::{Builder, Picket, PicketError, Stopper, load_config, start_logging};

@@ -5,6 +5,7 @@
 //! a program wants to bring itself, a camera, steps between camera and encoder, routes,
 //! middleware; [`Picket::run`] serves until told to stop.
 
+mod encoders;
 mod logging;
 mod meters;
 mod parts;
@@ -283,13 +284,7 @@ fn start_pipeline(
     let chain = Chain::new(parts::transform(config))?;
     let chain = transforms.into_iter().fold(chain, Chain::with_transform);
     let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config, touched));
-    let parts = Parts {
-        source_name,
-        camera,
-        chain,
-        encoder: parts::encoder(config),
-        fixed: parts::fixed(config),
-        live,
-    };
+    let encoder = encoders::factory(config.encoder.backend, chain.copies());
+    let parts = Parts { source_name, camera, chain, encoder, fixed: parts::fixed(config), live };
     Ok(Pipeline::start(parts, hub)?)
 }

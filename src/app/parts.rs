@@ -1,6 +1,6 @@
 //! What the configuration means to each room.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::meters::House;
@@ -10,13 +10,11 @@ use super::unavailable::Unavailable;
 use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::pattern::Pattern;
 use crate::camera::{Camera, Constraints};
-use crate::config::{self, Backend, Config, Source};
-use crate::encoder::Encoder;
-use crate::encoder::openh264::OpenH264;
+use crate::config::{self, Config, Source};
 use crate::http::{self, Auth};
 use crate::hub::Hub;
 use crate::media::h264::{ProfileLevel, level_for};
-use crate::pipeline::{EncoderFactory, FixedSettings, LiveSettings};
+use crate::pipeline::{FixedSettings, LiveSettings};
 use crate::rtc::servers::IceServer;
 use crate::rtc::{Rtc, RtcSettings};
 use crate::site::{Mount, Site, SiteError, SiteSettings};
@@ -29,8 +27,7 @@ use crate::transform::{Colours, Corner, OverlaySettings, Rotation, TransformSett
 pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Camera>) {
     let name = config.camera.source.to_string();
     let camera: Box<dyn Camera> = match &config.camera.source {
-        // Until a build with camera drivers looks for one, there is none to be found.
-        Source::Auto => return ("pattern".into(), Box::new(Pattern::new())),
+        Source::Auto => return first_camera(touched),
         Source::Pattern => Box::new(Pattern::new()),
         Source::File(path) => Box::new(FileCamera::new(
             path,
@@ -40,12 +37,38 @@ pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Came
             },
         )),
         Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
-        Source::V4l2(_) => Box::new(Unavailable::feature("v4l2", "USB cameras")),
+        Source::V4l2(which) => v4l2_camera(Some(which), touched),
         Source::Url(_) | Source::Page(_) | Source::Gst(_) => {
             Box::new(Unavailable::feature("gstreamer", "network streams and pipelines"))
         }
     };
     (name, camera)
+}
+
+/// The first camera there is; without one, the test pattern.
+fn first_camera(touched: Touched) -> (String, Box<dyn Camera>) {
+    #[cfg(feature = "v4l2")]
+    if crate::camera::v4l2::any() {
+        return ("the first V4L2 camera".into(), v4l2_camera(None, touched));
+    }
+    let _ = touched;
+    log::info!("no camera found; showing the test pattern");
+    ("pattern".into(), Box::new(Pattern::new()))
+}
+
+#[cfg(feature = "v4l2")]
+fn v4l2_camera(which: Option<&PathBuf>, touched: Touched) -> Box<dyn Camera> {
+    use crate::camera::v4l2::{Coded, V4l2Camera};
+    let coded = match touched {
+        Touched::No => Coded::PassOn,
+        Touched::Yes => Coded::Avoid,
+    };
+    Box::new(V4l2Camera::new(which.cloned(), coded))
+}
+
+#[cfg(not(feature = "v4l2"))]
+fn v4l2_camera(_: Option<&PathBuf>, _: Touched) -> Box<dyn Camera> {
+    Box::new(Unavailable::feature("v4l2", "USB cameras"))
 }
 
 /// Whether pictures are changed on their way to the encoder.
@@ -78,15 +101,6 @@ pub(super) fn warn_of_what_is_not_done(config: &Config) {
     for (key, _) in not_done.iter().filter(|(_, set)| *set) {
         log::warn!("{key} is set, but this build does not do it yet; it has no effect");
     }
-}
-
-pub(super) fn encoder(config: &Config) -> EncoderFactory {
-    if config.encoder.backend == Backend::V4l2M2m {
-        log::warn!(
-            "encoder.backend: this build has no V4L2 encoder (feature v4l2); using openh264"
-        );
-    }
-    Box::new(|settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>))
 }
 
 pub(super) fn transform(config: &Config) -> TransformSettings {

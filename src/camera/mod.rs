@@ -14,6 +14,8 @@ mod constraints;
 mod controls;
 pub mod file;
 pub mod pattern;
+#[cfg(feature = "v4l2")]
+pub mod v4l2;
 
 pub use constraints::{Constraints, Mode, nearest};
 pub use controls::{Control, ControlRange, ControlValue, ControlValues};

@@ -286,7 +286,7 @@ pub enum Source {
     Pattern,
     /// A camera libcamera knows, by its number; the first one without.
     Libcamera(Option<u32>),
-    /// A V4L2 device, such as a USB camera.
+    /// A V4L2 device, such as a USB camera: its node, or what its name contains.
     V4l2(PathBuf),
     /// A clip, played in a loop.
     File(PathBuf),
@@ -310,7 +310,7 @@ impl FromStr for Source {
                 _ => Self::Libcamera(None),
             }),
             "libcamera" => Ok(Self::Libcamera(Some(rest.parse().map_err(|_| Malformed)?))),
-            "v4l2" if rest.starts_with('/') => Ok(Self::V4l2(rest.into())),
+            "v4l2" if !rest.trim().is_empty() => Ok(Self::V4l2(rest.into())),
             "file" if !rest.is_empty() => Ok(Self::File(rest.into())),
             "gst" if !rest.trim().is_empty() => Ok(Self::Gst(Secret::new(rest))),
             "page" if rest.starts_with("http://") || rest.starts_with("https://") => {

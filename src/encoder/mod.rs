@@ -1,15 +1,17 @@
 //! Raw pictures to H.264.
 //!
-//! In come [`Frame`]s, I420 of even size; out come [`AccessUnit`]s through a [`Sink`]. An encoder
+//! In come [`Frame`]s of even size in a format the encoder takes; out come [`AccessUnit`]s through a [`Sink`]. An encoder
 //! may answer before [`Encoder::encode`] returns, as [`openh264`] does, or later from a thread of
 //! its own, as hardware does; it may skip a picture altogether. Every encoder makes constrained
 //! baseline, the one profile every browser decodes, at the lowest level that size and rate allow.
 
 pub mod openh264;
+#[cfg(feature = "v4l2")]
+pub mod v4l2_m2m;
 
 use std::time::Duration;
 
-use crate::media::{AccessUnit, Frame};
+use crate::media::{AccessUnit, Frame, PixelFormat};
 
 /// How pictures are to be coded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +35,11 @@ pub type Sink = Box<dyn FnMut(AccessUnit) + Send>;
 pub trait Encoder: Send {
     /// What it is, for the log and the status page: "openh264".
     fn name(&self) -> &'static str;
+
+    /// The formats it takes without a conversion, of even size.
+    fn formats(&self) -> &'static [PixelFormat] {
+        &[PixelFormat::I420]
+    }
 
     /// Codes one picture, as a key picture when `kind` says so.
     ///

@@ -232,6 +232,7 @@ impl Producer {
                     settings.bitrate_bps = new.bitrate_bps;
                     log::info!("bit rate is now {} kbit/s", set / 1000);
                 }
+                Err(EncoderError::Unsupported(why)) => log::warn!("the bit rate stays: {why}"),
                 Err(error) => {
                     log::warn!("{error}; starting it anew");
                     watch.running = None;
@@ -247,6 +248,14 @@ impl Producer {
 
     fn frame(&mut self, watch: &mut Watch, frame: Frame) {
         let fps = watch.mode.map_or(30.0, |mode| mode.fps);
+        // Before the picture is brought into shape, because the encoder says what shape it takes.
+        if watch.running.is_none() || watch.passing_through {
+            let size = self.chain.output_size((frame.width(), frame.height()));
+            if let Err(error) = self.ensure_encoder(watch, size, fps) {
+                self.encoder_failed(watch, &error);
+                return;
+            }
+        }
         let taken = MediaTime::now();
         self.counters.capture.note(taken.since(frame.time()));
         match self.chain.apply(frame) {
@@ -267,6 +276,11 @@ impl Producer {
             watch.encoder_failures = 0;
             return true;
         };
+        self.encoder_failed(watch, &error);
+        false
+    }
+
+    fn encoder_failed(&mut self, watch: &mut Watch, error: &EncoderError) {
         watch.running = None;
         watch.encoder_failures += 1;
         Counters::add(&self.counters.encoder_restarts, 1);
@@ -275,7 +289,6 @@ impl Producer {
         } else {
             self.lost(watch, &error.to_string());
         }
-        false
     }
 
     fn encode_once(
@@ -284,7 +297,27 @@ impl Producer {
         frame: &Frame,
         fps: f64,
     ) -> Result<(), EncoderError> {
-        let (width, height) = frame_size(frame);
+        self.ensure_encoder(watch, frame_size(frame), fps)?;
+        let Some(Running { encoder, submissions, .. }) = &mut watch.running else {
+            return Ok(());
+        };
+        let kind = match self.hub.demand(Layer::Main).key_picture {
+            true => PictureKind::Key,
+            false => PictureKind::Any,
+        };
+        submissions.begin(frame.time());
+        encoder.encode(frame, kind)?;
+        Counters::add(&self.counters.encoded, 1);
+        Ok(())
+    }
+
+    /// Has an encoder running for pictures of this size.
+    fn ensure_encoder(
+        &mut self,
+        watch: &mut Watch,
+        (width, height): (u32, u32),
+        fps: f64,
+    ) -> Result<(), EncoderError> {
         let fits = |r: &Running| (r.settings.width, r.settings.height) == (width, height);
         if watch.passing_through || !watch.running.as_ref().is_some_and(fits) {
             let settings = EncoderSettings {
@@ -298,19 +331,12 @@ impl Producer {
             watch.passing_through = false;
             let submissions = Arc::new(Submissions::default());
             let sink = self.sink(submissions.clone());
+            // The old one is over before the new one begins: a device may have room for one.
+            watch.running = None;
             let encoder = (self.encoder)(settings, sink)?;
+            self.chain.keep(encoder.formats());
             watch.running = Some(Running { encoder, settings, submissions });
         }
-        let Some(Running { encoder, submissions, .. }) = &mut watch.running else {
-            return Ok(());
-        };
-        let kind = match self.hub.demand(Layer::Main).key_picture {
-            true => PictureKind::Key,
-            false => PictureKind::Any,
-        };
-        submissions.begin(frame.time());
-        encoder.encode(frame, kind)?;
-        Counters::add(&self.counters.encoded, 1);
         Ok(())
     }
 

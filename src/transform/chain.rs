@@ -8,7 +8,7 @@ use super::overlay::{Overlay, OverlaySettings};
 use super::picture::CopyMeter;
 use super::resize::{Resizer, reduced};
 use super::{SystemClock, Transform, TransformError, WallClock};
-use crate::media::{Frame, FramePool};
+use crate::media::{Frame, FramePool, PixelFormat};
 
 /// What is to be done to every picture.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,7 +44,7 @@ const NO_COLOUR: u8 = 128;
 
 /// Everything between camera and encoder: first the user's own steps, then the owner's settings.
 ///
-/// What comes out is I420 of even size. The picture is made smaller as early as possible, since
+/// What comes out is I420 of even size, or what the encoder takes as it is ([`Chain::keep`]). The picture is made smaller as early as possible, since
 /// every later step is then cheaper, and written on last, so that letters are neither scaled nor
 /// turned.
 pub struct Chain {
@@ -58,6 +58,8 @@ pub struct Chain {
     resizer: Resizer,
     pools: Pools,
     copies: CopyMeter,
+    /// Formats that need no conversion.
+    kept: &'static [PixelFormat],
 }
 
 /// One pool a step: a pool keeps buffers of one size only, and the steps differ in theirs.
@@ -86,6 +88,7 @@ impl Chain {
             resizer: Resizer::counting(copies.clone()),
             pools: Pools::default(),
             copies,
+            kept: &[],
         };
         chain.set_overlay(settings.overlay)?;
         Ok(chain)
@@ -118,6 +121,21 @@ impl Chain {
         Ok(())
     }
 
+    /// From now on, pictures of these formats to which nothing is to be done pass as they are.
+    pub fn keep(&mut self, formats: &'static [PixelFormat]) {
+        self.kept = formats;
+    }
+
+    fn passes(&self, frame: &Frame) -> bool {
+        self.kept.contains(&frame.format())
+            && frame.width().is_multiple_of(2)
+            && frame.height().is_multiple_of(2)
+            && self.reduction == 0
+            && self.symmetry == Symmetry::default()
+            && self.colours == Colours::Kept
+            && self.overlay.is_none()
+    }
+
     /// The size a picture of `input` pixels comes out with, provided the user's own steps leave
     /// its size alone.
     #[must_use]
@@ -137,6 +155,9 @@ impl Transform for Chain {
     fn apply(&mut self, mut frame: Frame) -> Result<Frame, TransformError> {
         for step in &mut self.user {
             frame = step.apply(frame)?;
+        }
+        if self.passes(&frame) {
+            return Ok(frame);
         }
         let (time, sequence) = (frame.time(), frame.sequence());
         // Of the picture that will be coded, because its encoder signals the matrix.
@@ -178,7 +199,7 @@ mod tests {
     use super::super::testing::{READABLE, frame_of, planes};
     use super::super::{Corner, FrameError};
     use super::*;
-    use crate::media::{MediaTime, PixelFormat};
+    use crate::media::MediaTime;
 
     struct FixedClock;
 
@@ -204,6 +225,20 @@ mod tests {
         let out = chain.apply(frame).unwrap();
         assert!(Arc::ptr_eq(&memory, out.memory()));
         assert_eq!(chain.copies().bytes(), 0);
+    }
+
+    #[test]
+    fn a_format_the_encoder_takes_passes_unless_something_is_to_be_done() {
+        let mut chain = Chain::new(TransformSettings::default()).unwrap();
+        let frame = picture(PixelFormat::Nv12, (64, 48));
+        assert_eq!(chain.apply(frame.clone()).unwrap().format(), PixelFormat::I420);
+        chain.keep(&[PixelFormat::Nv12]);
+        let out = chain.apply(frame.clone()).unwrap();
+        assert!(Arc::ptr_eq(frame.memory(), out.memory()));
+        let odd = picture(PixelFormat::Nv12, (63, 48));
+        assert_eq!(chain.apply(odd).unwrap().format(), PixelFormat::I420);
+        chain.set_overlay(overlay("Garden")).unwrap();
+        assert_eq!(chain.apply(frame).unwrap().format(), PixelFormat::I420);
     }
 
     #[test]

@@ -1,0 +1,692 @@
+//! One stretch of streaming: from setting the formats to the last buffer.
+//!
+//! The thread that has pictures puts them into the OUTPUT queue ([`Session::submit`]); a thread of
+//! the session's own takes from both queues whatever comes back. A frame is held until the device
+//! has given its buffer back, since a camera that got it earlier would paint over what is being
+//! read.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{CodedPicture, Node, lock, options};
+use crate::encoder::{EncoderSettings, PictureKind};
+use crate::media::{Frame, MediaTime, PixelFormat, Plane};
+use crate::transform::CopyMeter;
+use crate::v4l2::{
+    Buffer, Colours, Dequeued, Device, Event, FourCc, Geometry, Mapping, Memory, PictureFormat,
+    Queue,
+};
+
+/// Takes what the device codes, on the session's thread.
+pub(super) type Deliver = Box<dyn FnMut(CodedPicture) -> Result<(), String> + Send>;
+
+/// Pictures the device may hold. With fewer than four the Pi's encoder falls behind its own rate.
+const OUTPUT_BUFFERS: u32 = 4;
+const CAPTURE_BUFFERS: u32 = 6;
+
+/// Least and most room for a coded picture. The Pi's driver offers 512 KiB, which large key
+/// pictures overflow; it then goes on in the next buffer and says nothing of it.
+pub(super) const CODED_SIZE: std::ops::RangeInclusive<u32> = 1 << 20..=8 << 20;
+
+/// How long a picture waits for the device to have room before it is skipped.
+const ROOM_WITHIN: Duration = Duration::from_millis(100);
+
+/// A device that gives nothing back for this long while it holds pictures is stuck.
+const STUCK_AFTER: Duration = Duration::from_millis(1500);
+
+/// One that swallows this many pictures in [`STUCK_AFTER`] and codes none is as well. Rate control
+/// skips some, never that many.
+const SWALLOWED: u32 = 10;
+
+/// How often the session's thread looks whether it is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long the end of a session may take before its thread is left to itself.
+const END_WITHIN: Duration = Duration::from_millis(500);
+
+/// How pictures come in. A session serves one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Input {
+    pub(super) format: PixelFormat,
+    width: u32,
+    height: u32,
+    /// Of the first plane, for pictures that are imported.
+    stride: usize,
+    pub(super) memory: Memory,
+}
+
+impl Input {
+    /// The kind of `frame`: imported where it is, if that may be tried and it has a DMABUF whose
+    /// planes lie as the kernel has them.
+    pub(super) fn of(frame: &Frame, may_import: bool) -> Self {
+        let (format, width, height) = (frame.format(), frame.width(), frame.height());
+        let stride = frame.stride(0);
+        let as_the_kernel = Geometry { format, width, height, stride }
+            .planes()
+            .is_some_and(|planes| planes == frame.layout());
+        let import = may_import && as_the_kernel && frame.memory().dmabuf().is_some();
+        match import {
+            true => Self { format, width, height, stride, memory: Memory::Dmabuf },
+            false => Self { format, width, height, stride: 0, memory: Memory::Mmap },
+        }
+    }
+}
+
+/// Why the device did not do as asked.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It cannot read pictures where they are; it may still take copies.
+    Import(String),
+    /// A call failed.
+    Call(&'static str, std::io::Error),
+    /// A coded picture was larger than the room for it.
+    Overflow,
+    /// It cannot do what is needed.
+    Cannot(String),
+    /// It works no longer.
+    Stuck(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Import(why) => write!(f, "it imports no pictures: {why}"),
+            Self::Call(what, error) => write!(f, "{what}: {error}"),
+            Self::Overflow => write!(f, "it coded a picture that is larger than its buffers"),
+            Self::Cannot(why) => write!(f, "{why}"),
+            Self::Stuck(why) => write!(f, "it is stuck: {why}"),
+        }
+    }
+}
+
+/// Names the call that failed.
+trait While<T> {
+    fn while_(self, what: &'static str) -> Result<T, Refused>;
+}
+
+impl<T> While<T> for std::io::Result<T> {
+    fn while_(self, what: &'static str) -> Result<T, Refused> {
+        self.map_err(|error| Refused::Call(what, error))
+    }
+}
+
+pub(super) struct Session {
+    shared: Arc<Shared>,
+    input: Input,
+    /// What the device made of the input's format.
+    agreed: PictureFormat,
+    /// The OUTPUT buffers, where pictures are copied in.
+    rooms: Vec<Mapping>,
+    can_force_key: bool,
+    last_time: MediaTime,
+    worker: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    device: Device,
+    memory: Memory,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// The OUTPUT buffers, each with the picture that the device reads from it.
+    slots: Vec<Option<Frame>>,
+    /// Pictures that went in and did not come out yet: the stamp the device knows them by, and
+    /// their time.
+    pending: VecDeque<(MediaTime, MediaTime)>,
+    /// When the device last gave a buffer back.
+    progress: Instant,
+    /// When it last gave a coded picture.
+    coded: Instant,
+    /// Pictures that went in since then.
+    swallowed: u32,
+    /// A picture was lost on the way out: the next must stand alone.
+    key_wanted: bool,
+    broken: Option<Refused>,
+    stop: Stop,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stop {
+    No,
+    /// When the device has finished what it holds.
+    Drained,
+    Now,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        timeout: Duration,
+        until: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout_while(state, timeout, |s| !until(s));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Session {
+    pub(super) fn start(
+        node: &Node,
+        settings: &EncoderSettings,
+        input: Input,
+        coded_size: u32,
+        deliver: Arc<Mutex<Deliver>>,
+    ) -> Result<Self, Refused> {
+        let device = Device::open(node.path()).while_("opening it")?;
+        // The order is the kernel's ("Stateful Video Encoder Interface", Initialization).
+        set_coded_format(&device, node, settings, coded_size)?;
+        let agreed = set_raw_format(&device, input)?;
+        options::apply(&device, node.coding(), settings);
+        for event in [Event::EndOfStream, Event::SourceChange] {
+            if let Err(error) = device.subscribe(event) {
+                log::debug!("the encoder reports no {event:?}: {error}");
+            }
+        }
+        let count = device.request_buffers(Queue::OutputMplane, input.memory, OUTPUT_BUFFERS);
+        let count = match (count, input.memory) {
+            (Ok(0), _) => return Err(Refused::Cannot("it has no buffers for pictures".into())),
+            (Err(error), Memory::Dmabuf) => return Err(Refused::Import(error.to_string())),
+            (other, _) => other.while_("making buffers for pictures")?,
+        };
+        let rooms = match input.memory {
+            Memory::Dmabuf => Vec::new(),
+            Memory::Mmap => map_all(&device, Queue::OutputMplane, count)?,
+        };
+        let coded = device
+            .request_buffers(Queue::CaptureMplane, Memory::Mmap, CAPTURE_BUFFERS)
+            .while_("making buffers for what it codes")?;
+        let coded = map_all(&device, Queue::CaptureMplane, coded)?;
+        for (index, room) in coded.iter().enumerate() {
+            device
+                .queue(Queue::CaptureMplane, &empty(index as u32, room))
+                .while_("queueing buffers for what it codes")?;
+        }
+        let can_force_key = options::can_force_key(&device);
+        device.stream_on(Queue::OutputMplane).while_("starting it")?;
+        device.stream_on(Queue::CaptureMplane).while_("starting it")?;
+        let now = Instant::now();
+        let shared = Arc::new(Shared {
+            device,
+            memory: input.memory,
+            state: Mutex::new(State {
+                slots: vec![None; count as usize],
+                pending: VecDeque::new(),
+                progress: now,
+                coded: now,
+                swallowed: 0,
+                key_wanted: false,
+                broken: None,
+                stop: Stop::No,
+                ended: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let worker = Worker { shared: shared.clone(), coded, deliver };
+        let worker = std::thread::Builder::new()
+            .name("encoder".into())
+            .spawn(move || worker.run())
+            .while_("starting a thread")?;
+        log::debug!("{node} runs: {input:?}, agreed on {agreed:?}");
+        Ok(Self {
+            shared,
+            input,
+            agreed,
+            rooms,
+            can_force_key,
+            last_time: MediaTime::default(),
+            worker: Some(worker),
+        })
+    }
+
+    /// Whether pictures of this kind are what it was started for.
+    pub(super) fn takes(&self, input: &Input) -> bool {
+        self.input == *input
+    }
+
+    pub(super) fn can_force_key(&self) -> bool {
+        self.can_force_key
+    }
+
+    pub(super) fn set_bitrate(&self, bitrate_bps: u32) -> Result<u32, Refused> {
+        options::set_bitrate(&self.shared.device, bitrate_bps)
+            .ok_or_else(|| Refused::Cannot("it cannot change its bit rate".into()))
+    }
+
+    /// Hands a picture to the device. Without room for it in time, the picture is skipped.
+    pub(super) fn submit(
+        &mut self,
+        frame: &Frame,
+        kind: PictureKind,
+        copies: &CopyMeter,
+    ) -> Result<(), Refused> {
+        let Some((index, key_wanted)) = self.room()? else {
+            return Ok(());
+        };
+        if kind == PictureKind::Key || key_wanted {
+            self.force_key();
+        }
+        // The device knows pictures by their stamp, in microseconds: each needs one of its own.
+        let micros = frame.time().as_nanos() / 1000;
+        let next = self.last_time.as_nanos() / 1000 + 1;
+        let stamp = MediaTime::from_nanos(micros.max(next) * 1000);
+        self.last_time = stamp;
+        if self.input.memory == Memory::Mmap {
+            let room = self.rooms.get_mut(index).ok_or_else(no_such_buffer)?;
+            copies.add(copy_in(frame, &self.agreed, room)?);
+        }
+        // Before queueing, because the device may be done before we come back.
+        {
+            let mut state = self.shared.lock();
+            if let Some(slot) = state.slots.get_mut(index) {
+                *slot = Some(frame.clone());
+            }
+            state.pending.push_back((stamp, frame.time()));
+            state.swallowed += 1;
+        }
+        let queued = self.queue(index, frame, stamp);
+        if queued.is_err() {
+            let mut state = self.shared.lock();
+            if let Some(slot) = state.slots.get_mut(index) {
+                *slot = None;
+            }
+            state.pending.pop_back();
+        }
+        queued
+    }
+
+    fn queue(&self, index: usize, frame: &Frame, stamp: MediaTime) -> Result<(), Refused> {
+        let dmabuf = match self.input.memory {
+            Memory::Dmabuf => frame.memory().dmabuf(),
+            Memory::Mmap => None,
+        };
+        let len = match dmabuf {
+            Some(_) => u32::try_from(frame.memory().len()).unwrap_or(u32::MAX),
+            None => self.agreed.size,
+        };
+        let buffer = Buffer {
+            index: index as u32,
+            used: self.agreed.size.min(len),
+            len,
+            dmabuf,
+            time: stamp,
+        };
+        self.shared.device.queue(Queue::OutputMplane, &buffer).map_err(|error| {
+            match self.input.memory {
+                Memory::Dmabuf => Refused::Import(error.to_string()),
+                Memory::Mmap => Refused::Call("queueing a picture", error),
+            }
+        })
+    }
+
+    /// A free OUTPUT buffer, and whether its picture must be a key picture.
+    fn room(&self) -> Result<Option<(usize, bool)>, Refused> {
+        let has_room = |s: &State| s.broken.is_some() || s.slots.iter().any(Option::is_none);
+        let state = self.shared.lock();
+        let mut state = self.shared.wait(state, ROOM_WITHIN, has_room);
+        if let Some(why) = &state.broken {
+            return Err(again(why));
+        }
+        if state.swallowed >= SWALLOWED && state.coded.elapsed() >= STUCK_AFTER {
+            let swallowed = state.swallowed;
+            return Err(Refused::Stuck(format!("it took {swallowed} pictures and gave none")));
+        }
+        match state.slots.iter().position(Option::is_none) {
+            Some(index) => Ok(Some((index, std::mem::take(&mut state.key_wanted)))),
+            None if state.progress.elapsed() >= STUCK_AFTER => {
+                Err(Refused::Stuck("it holds all its buffers and gives none back".into()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn force_key(&self) {
+        if self.can_force_key
+            && let Err(error) = options::force_key(&self.shared.device)
+        {
+            log::debug!("the encoder makes no key picture on demand: {error}");
+        }
+    }
+
+    /// Has the device finish what it holds.
+    pub(super) fn drain(self, patience: Duration) -> Result<(), Refused> {
+        self.shared.device.drain().while_("draining it")?;
+        let mut state = self.shared.lock();
+        state.stop = Stop::Drained;
+        let state = self.shared.wait(state, patience, |s| s.ended);
+        match (&state.broken, state.ended) {
+            (Some(why), _) => Err(again(why)),
+            (None, true) => Ok(()),
+            (None, false) => Err(Refused::Stuck("it did not finish in time".into())),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.stop = Stop::Now;
+        // A driver may hold its caller for as long as it likes while it stops.
+        let ended = self.shared.wait(state, END_WITHIN, |s| s.ended).ended;
+        if let Some(worker) = self.worker.take()
+            && ended
+        {
+            let _ = worker.join();
+        } else {
+            log::warn!("the encoder does not stop; leaving it to the system");
+        }
+    }
+}
+
+/// Why a session broke, told to the next who uses it.
+fn again(why: &Refused) -> Refused {
+    match why {
+        Refused::Overflow => Refused::Overflow,
+        other => Refused::Stuck(other.to_string()),
+    }
+}
+
+/// What the device codes into.
+fn set_coded_format(
+    device: &Device,
+    node: &Node,
+    settings: &EncoderSettings,
+    size: u32,
+) -> Result<(), Refused> {
+    let code = node.coding().code();
+    let wanted = PictureFormat {
+        code,
+        width: settings.width,
+        height: settings.height,
+        stride: 0,
+        size,
+        colours: None,
+    };
+    let set = device.set_format(Queue::CaptureMplane, &wanted).while_("setting what it codes")?;
+    match set.code == code {
+        true => Ok(()),
+        false => Err(Refused::Cannot(format!("it codes {} rather than {code}", set.code))),
+    }
+}
+
+/// What the device reads. What it answers decides where rows begin, never our own arithmetic.
+fn set_raw_format(device: &Device, input: Input) -> Result<PictureFormat, Refused> {
+    let Input { format, width, height, stride, memory } = input;
+    let code = FourCc::of_pixels(format)
+        .ok_or_else(|| Refused::Cannot(format!("it takes no {format} pictures")))?;
+    let wanted = PictureFormat {
+        code,
+        width,
+        height,
+        stride: u32::try_from(stride).unwrap_or(0),
+        size: 0,
+        colours: Some(Colours::of_lines(height)),
+    };
+    let set = device.set_format(Queue::OutputMplane, &wanted).while_("setting what it reads")?;
+    if set.code != code {
+        return Err(Refused::Cannot(format!("it reads {} rather than {code}", set.code)));
+    }
+    let other_rows = memory == Memory::Dmabuf && set.stride as usize != stride;
+    // A driver that rounds the height up puts the chroma further down than it is.
+    let other_height = memory == Memory::Dmabuf && set.height != height;
+    if other_rows || other_height {
+        return Err(Refused::Import(format!(
+            "its rows are {} bytes and {} in number, the camera's {stride} and {height}",
+            set.stride, set.height
+        )));
+    }
+    if set.width < width || set.height < height {
+        return Err(Refused::Cannot(format!(
+            "it codes at most {}×{} pixels of {width}×{height}",
+            set.width, set.height
+        )));
+    }
+    Ok(set)
+}
+
+fn map_all(device: &Device, queue: Queue, count: u32) -> Result<Vec<Mapping>, Refused> {
+    let map = |index| {
+        let (offset, len) = device.locate(queue, index)?;
+        Mapping::new(device.fd(), offset, len)
+    };
+    (0..count).map(map).collect::<std::io::Result<_>>().while_("mapping its buffers")
+}
+
+fn empty(index: u32, room: &Mapping) -> Buffer<'static> {
+    Buffer {
+        index,
+        used: 0,
+        len: u32::try_from(room.bytes().len()).unwrap_or(u32::MAX),
+        dmabuf: None,
+        time: MediaTime::default(),
+    }
+}
+
+fn no_such_buffer() -> Refused {
+    Refused::Cannot("it speaks of a buffer that it does not have".into())
+}
+
+/// Copies a picture to where the device's rows are; says how many bytes that were.
+fn copy_in(frame: &Frame, agreed: &PictureFormat, room: &mut Mapping) -> Result<usize, Refused> {
+    let format = frame.format();
+    let (width, height) = (agreed.width, agreed.height);
+    let planes = Geometry { format, width, height, stride: agreed.stride as usize }.planes();
+    let planes = planes.ok_or_else(|| Refused::Cannot("its rows are too short".into()))?;
+    let mut copied = 0;
+    for (i, Plane { offset, stride }) in planes.into_iter().enumerate() {
+        let (row, rows) = format.plane_size(i, frame.width(), frame.height()).unwrap_or_default();
+        let from = frame.plane(i).chunks(frame.stride(i)).take(rows);
+        let to = room.bytes_mut().get_mut(offset..).unwrap_or_default().chunks_mut(stride);
+        let mut written = 0;
+        for (from, to) in from.zip(to) {
+            let to = to.get_mut(..row).ok_or_else(too_small)?;
+            to.copy_from_slice(&from[..row]);
+            written += 1;
+        }
+        if written < rows {
+            return Err(too_small());
+        }
+        copied += row * rows;
+    }
+    Ok(copied)
+}
+
+fn too_small() -> Refused {
+    Refused::Cannot("its buffers are too small for its own format".into())
+}
+
+/// The session's thread.
+struct Worker {
+    shared: Arc<Shared>,
+    coded: Vec<Mapping>,
+    deliver: Arc<Mutex<Deliver>>,
+}
+
+/// How a look at the device ended.
+#[derive(PartialEq)]
+enum Outcome {
+    GoOn,
+    /// A drain has ended.
+    Drained,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            let stop = self.shared.lock().stop;
+            if stop == Stop::Now {
+                break;
+            }
+            match self.turn() {
+                Ok(Outcome::Drained) if stop == Stop::Drained => break,
+                Ok(_) => {}
+                Err(refused) => {
+                    self.shared.lock().broken = Some(refused);
+                    break;
+                }
+            }
+        }
+        // Whatever the device still holds is ours again after this.
+        for queue in [Queue::OutputMplane, Queue::CaptureMplane] {
+            if let Err(error) = self.shared.device.stream_off(queue) {
+                log::debug!("stopping the encoder: {error}");
+            }
+        }
+        let frames = {
+            let mut state = self.shared.lock();
+            state.ended = true;
+            std::mem::take(&mut state.slots)
+        };
+        drop(frames);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits for the device and takes what it has.
+    fn turn(&mut self) -> Result<Outcome, Refused> {
+        let ready = self.shared.device.wait(LOOK_EVERY).while_("waiting for it")?;
+        if ready.event {
+            self.events()?;
+        }
+        if ready.output || ready.error {
+            self.take_back()?;
+        }
+        if ready.capture || ready.error {
+            return self.take_coded();
+        }
+        Ok(Outcome::GoOn)
+    }
+
+    fn events(&self) -> Result<(), Refused> {
+        while let Ok(event) = self.shared.device.next_event() {
+            if event == Event::SourceChange {
+                return Err(Refused::Cannot("its format changed".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back the pictures the device has read.
+    fn take_back(&self) -> Result<(), Refused> {
+        while let Some(done) = self.dequeue(Queue::OutputMplane, self.shared.memory)? {
+            let frame = {
+                let mut state = self.shared.lock();
+                state.progress = Instant::now();
+                let slot = state.slots.get_mut(done.index as usize).ok_or_else(no_such_buffer)?;
+                slot.take()
+            };
+            // Outside the lock: this may be the moment the camera gets its buffer back.
+            drop(frame);
+            self.shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Takes what the device has coded.
+    fn take_coded(&mut self) -> Result<Outcome, Refused> {
+        loop {
+            let done = match self.shared.device.dequeue(Queue::CaptureMplane, Memory::Mmap) {
+                Ok(done) => done,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Ok(Outcome::GoOn);
+                }
+                // After the last buffer of a drain.
+                Err(error) if error.raw_os_error() == Some(EPIPE) => return Ok(Outcome::Drained),
+                Err(error) => return Err(Refused::Call("taking what it coded", error)),
+            };
+            self.deliver(&done)?;
+            let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
+            if done.last {
+                return Ok(Outcome::Drained);
+            }
+            let again = empty(done.index, room);
+            self.shared
+                .device
+                .queue(Queue::CaptureMplane, &again)
+                .while_("giving it a buffer back")?;
+        }
+    }
+
+    fn deliver(&self, done: &Dequeued) -> Result<(), Refused> {
+        let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
+        let (start, len) = (done.offset as usize, done.used as usize);
+        let bytes = start.checked_add(len).and_then(|end| room.bytes().get(start..end));
+        let bytes = bytes.ok_or_else(|| Refused::Cannot("it wrote past its buffer".into()))?;
+        let time = {
+            let mut state = self.shared.lock();
+            state.progress = Instant::now();
+            if done.error || bytes.is_empty() {
+                // Pictures that follow refer to this one, which nobody will see.
+                state.key_wanted |= done.error;
+                return Ok(());
+            }
+            // A picture that fills its buffer goes on in the next one.
+            if len == room.bytes().len() {
+                return Err(Refused::Overflow);
+            }
+            state.coded = state.progress;
+            state.swallowed = 0;
+            time_of(&mut state.pending, done.time)
+        };
+        let picture = CodedPicture { data: Bytes::copy_from_slice(bytes), time, key: done.key };
+        if self.shared.lock().stop == Stop::Now {
+            return Ok(());
+        }
+        let delivered = (lock(&self.deliver))(picture);
+        if let Err(why) = delivered {
+            log::warn!("the encoder made a picture that is none: {why}");
+            self.shared.lock().key_wanted = true;
+        }
+        Ok(())
+    }
+
+    fn dequeue(&self, queue: Queue, memory: Memory) -> Result<Option<Dequeued>, Refused> {
+        match self.shared.device.dequeue(queue, memory) {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.raw_os_error() == Some(EPIPE) => Ok(None),
+            Err(error) => Err(Refused::Call("taking a picture back", error)),
+        }
+    }
+}
+
+/// "Broken pipe": nothing more comes out of a queue that was drained.
+const EPIPE: i32 = rustix::io::Errno::PIPE.raw_os_error();
+
+/// The time of the picture that went in with `stamp`. Those before it were skipped by the device.
+fn time_of(pending: &mut VecDeque<(MediaTime, MediaTime)>, stamp: MediaTime) -> MediaTime {
+    match pending.iter().position(|(s, _)| *s == stamp) {
+        Some(at) => pending.drain(..=at).next_back().map_or(stamp, |(_, time)| time),
+        // Headers in a buffer of their own have a stamp of their own with some drivers.
+        None => pending.front().map_or(stamp, |(_, time)| *time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> MediaTime {
+        MediaTime::from_nanos(micros * 1000)
+    }
+
+    #[test]
+    fn a_picture_the_device_skipped_does_not_shift_the_times_of_the_next() {
+        let mut pending = VecDeque::from([(at(1), at(10)), (at(2), at(20)), (at(3), at(30))]);
+        assert_eq!(time_of(&mut pending, at(2)), at(20));
+        assert_eq!(time_of(&mut pending, at(3)), at(30));
+        assert!(pending.is_empty());
+        assert_eq!(time_of(&mut pending, at(9)), at(9), "a stamp out of nowhere is taken as it is");
+    }
+}

@@ -1,0 +1,652 @@
+//! A device node, and every call Picket makes to one.
+
+// Each unsafe block is one ioctl whose argument is a local variable of the type its request number
+// was made from.
+#![allow(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::mem::zeroed;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use v4l::v4l_sys as sys;
+use v4l::v4l2::vidioc;
+
+use super::format::{Colours, FourCc, PictureFormat, SizeRange};
+use crate::media::MediaTime;
+
+/// An open video device. Calls do not block: what is not there yet is
+/// [`WouldBlock`](io::ErrorKind::WouldBlock).
+#[derive(Debug)]
+pub(crate) struct Device {
+    file: File,
+    path: PathBuf,
+}
+
+/// Which way buffers go, seen from the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Pictures out of a camera, in the older interface that USB cameras have.
+    Capture,
+    /// What a codec has made.
+    CaptureMplane,
+    /// What a codec is to work on.
+    OutputMplane,
+}
+
+/// Whose memory a queue's buffers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// The device's, to be mapped.
+    Mmap,
+    /// Somebody else's, handed over picture by picture as DMABUF.
+    Dmabuf,
+}
+
+/// A buffer on its way to the device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buffer<'a> {
+    pub(crate) index: u32,
+    /// Bytes of picture in it, for [`Queue::OutputMplane`].
+    pub(crate) used: u32,
+    /// How long the memory is.
+    pub(crate) len: u32,
+    pub(crate) dmabuf: Option<BorrowedFd<'a>>,
+    pub(crate) time: MediaTime,
+}
+
+/// A buffer that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dequeued {
+    pub(crate) index: u32,
+    /// Bytes the device wrote, and where they begin.
+    pub(crate) used: u32,
+    pub(crate) offset: u32,
+    pub(crate) time: MediaTime,
+    pub(crate) sequence: u32,
+    /// Its contents are damaged.
+    pub(crate) error: bool,
+    /// The last one before a drain ends.
+    pub(crate) last: bool,
+    /// By the driver's word; not every driver says it.
+    pub(crate) key: bool,
+}
+
+/// Something that happened beside the pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A drain has ended.
+    EndOfStream,
+    /// The format is not what it was.
+    SourceChange,
+    Other(u32),
+}
+
+/// What a device is ready for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// A buffer of the capture queue can be dequeued.
+    pub(crate) capture: bool,
+    /// A buffer of the output queue can be dequeued.
+    pub(crate) output: bool,
+    pub(crate) event: bool,
+    /// Nothing is queued, or the device is gone.
+    pub(crate) error: bool,
+}
+
+/// A control and what it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) kind: ControlKind,
+    pub(crate) min: i64,
+    pub(crate) max: i64,
+    pub(crate) step: u64,
+    pub(crate) default: i64,
+}
+
+/// The kinds of controls Picket can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ControlKind {
+    Integer,
+    Boolean,
+    Menu,
+    Button,
+    Other,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Capability {
+    pub(crate) driver: String,
+    pub(crate) card: String,
+    pub(crate) bus: String,
+    flags: u32,
+}
+
+impl Capability {
+    /// A camera, or another source of pictures.
+    pub(crate) fn captures(&self) -> bool {
+        self.flags & sys::V4L2_CAP_VIDEO_CAPTURE != 0 && self.flags & sys::V4L2_CAP_STREAMING != 0
+    }
+
+    /// A codec or scaler that takes pictures from memory and gives them back.
+    pub(crate) fn is_m2m(&self) -> bool {
+        self.flags & sys::V4L2_CAP_VIDEO_M2M_MPLANE != 0
+    }
+}
+
+// Two requests the `v4l` crate has no number for (linux/videodev2.h, 89 and 90).
+const VIDIOC_DQEVENT: u64 = request(2, 89, size_of::<sys::v4l2_event>());
+const VIDIOC_SUBSCRIBE_EVENT: u64 = request(1, 90, size_of::<sys::v4l2_event_subscription>());
+
+/// `_IOC` of asm-generic/ioctl.h for 'V'.
+const fn request(direction: u64, number: u64, size: usize) -> u64 {
+    direction << 30 | (size as u64) << 16 | (b'V' as u64) << 8 | number
+}
+
+impl Queue {
+    const fn number(self) -> u32 {
+        match self {
+            Self::Capture => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE,
+            Self::CaptureMplane => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
+            Self::OutputMplane => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
+        }
+    }
+
+    const fn is_mplane(self) -> bool {
+        !matches!(self, Self::Capture)
+    }
+}
+
+impl Memory {
+    const fn number(self) -> u32 {
+        match self {
+            Self::Mmap => sys::v4l2_memory_V4L2_MEMORY_MMAP,
+            Self::Dmabuf => sys::v4l2_memory_V4L2_MEMORY_DMABUF,
+        }
+    }
+}
+
+impl Device {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags.bits() as i32)
+            .open(path)?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// All video nodes there are, in the order of their numbers.
+    pub(crate) fn nodes() -> Vec<PathBuf> {
+        let number = |path: &Path| -> Option<u32> {
+            path.file_name()?.to_str()?.strip_prefix("video")?.parse().ok()
+        };
+        let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+        let mut nodes: Vec<(u32, PathBuf)> =
+            entries.map(|e| e.path()).filter_map(|p| Some((number(&p)?, p))).collect();
+        nodes.sort();
+        nodes.into_iter().map(|(_, path)| path).collect()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    fn ioctl<T>(&self, request: u64, argument: &mut T) -> io::Result<()> {
+        loop {
+            // SAFETY: `request` was made from the size of `T`, which is what the kernel reads
+            // and writes; pointers inside point to locals of the caller that outlive the call.
+            let result = unsafe {
+                v4l::v4l2::ioctl(self.file.as_raw_fd(), request, (&raw mut *argument).cast())
+            };
+            match result {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    pub(crate) fn capability(&self) -> io::Result<Capability> {
+        // SAFETY: this and every other structure of the interface is plain numbers, for which
+        // zero is a valid value and what its documentation asks reserved fields to be.
+        let mut raw: sys::v4l2_capability = unsafe { zeroed() };
+        self.ioctl(vidioc::VIDIOC_QUERYCAP, &mut raw)?;
+        let has_own = raw.capabilities & sys::V4L2_CAP_DEVICE_CAPS != 0;
+        Ok(Capability {
+            driver: text(&raw.driver),
+            card: text(&raw.card),
+            bus: text(&raw.bus_info),
+            flags: if has_own { raw.device_caps } else { raw.capabilities },
+        })
+    }
+
+    /// The formats a queue offers, the driver's favourites first.
+    pub(crate) fn formats(&self, queue: Queue) -> Vec<FourCc> {
+        // A driver that never says "no more" must not keep us here.
+        (0..64)
+            .map_while(|index| {
+                // SAFETY: see `capability`.
+                let mut raw: sys::v4l2_fmtdesc = unsafe { zeroed() };
+                (raw.index, raw.type_) = (index, queue.number());
+                self.ioctl(vidioc::VIDIOC_ENUM_FMT, &mut raw).ok()?;
+                Some(FourCc::from_number(raw.pixelformat))
+            })
+            .collect()
+    }
+
+    /// The sizes a format comes in; empty when the driver does not say.
+    pub(crate) fn sizes(&self, code: FourCc) -> Vec<SizeRange> {
+        (0..64)
+            .map_while(|index| {
+                // SAFETY: see `capability`.
+                let mut raw: sys::v4l2_frmsizeenum = unsafe { zeroed() };
+                (raw.index, raw.pixel_format) = (index, code.number());
+                self.ioctl(vidioc::VIDIOC_ENUM_FRAMESIZES, &mut raw).ok()?;
+                let discrete = raw.type_ == sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE;
+                // SAFETY: `type_` says which of the two the driver filled in; both are numbers.
+                let (one, many) =
+                    unsafe { (raw.__bindgen_anon_1.discrete, raw.__bindgen_anon_1.stepwise) };
+                Some(if discrete {
+                    let size = (one.width, one.height);
+                    SizeRange { least: size, most: size }
+                } else {
+                    SizeRange {
+                        least: (many.min_width, many.min_height),
+                        most: (many.max_width, many.max_height),
+                    }
+                })
+            })
+            .collect()
+    }
+
+    /// The rates a format and size come in, in pictures a second, fastest first as drivers list
+    /// them; of a range, both ends.
+    pub(crate) fn rates(&self, code: FourCc, (width, height): (u32, u32)) -> Vec<f64> {
+        (0..64)
+            .map_while(|index| {
+                // SAFETY: see `capability`.
+                let mut raw: sys::v4l2_frmivalenum = unsafe { zeroed() };
+                raw.index = index;
+                raw.pixel_format = code.number();
+                (raw.width, raw.height) = (width, height);
+                self.ioctl(vidioc::VIDIOC_ENUM_FRAMEINTERVALS, &mut raw).ok()?;
+                let discrete = raw.type_ == sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
+                // SAFETY: see `sizes`.
+                let (one, many) =
+                    unsafe { (raw.__bindgen_anon_1.discrete, raw.__bindgen_anon_1.stepwise) };
+                let intervals = if discrete { vec![one] } else { vec![many.min, many.max] };
+                Some(intervals.into_iter().filter_map(rate).collect::<Vec<_>>())
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// Sets the format of a queue, and says what the driver made of it.
+    pub(crate) fn set_format(
+        &self,
+        queue: Queue,
+        wanted: &PictureFormat,
+    ) -> io::Result<PictureFormat> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_format = unsafe { zeroed() };
+        raw.type_ = queue.number();
+        let (colorspace, encoding, transfer) = match wanted.colours {
+            None => (0, 0, 0),
+            Some(Colours::Bt601) => (
+                sys::v4l2_colorspace_V4L2_COLORSPACE_SMPTE170M,
+                sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_601,
+                sys::v4l2_xfer_func_V4L2_XFER_FUNC_709,
+            ),
+            Some(Colours::Bt709) => (
+                sys::v4l2_colorspace_V4L2_COLORSPACE_REC709,
+                sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_709,
+                sys::v4l2_xfer_func_V4L2_XFER_FUNC_709,
+            ),
+        };
+        let limited = sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE;
+        let quantization = wanted.colours.map_or(0, |_| limited);
+        let field = sys::v4l2_field_V4L2_FIELD_NONE;
+        if queue.is_mplane() {
+            let mut pix = sys::v4l2_pix_format_mplane {
+                width: wanted.width,
+                height: wanted.height,
+                pixelformat: wanted.code.number(),
+                field,
+                colorspace,
+                num_planes: 1,
+                quantization: quantization as u8,
+                xfer_func: transfer as u8,
+                // SAFETY: see `capability`.
+                ..unsafe { zeroed() }
+            };
+            pix.__bindgen_anon_1.ycbcr_enc = encoding as u8;
+            pix.plane_fmt[0].bytesperline = wanted.stride;
+            pix.plane_fmt[0].sizeimage = wanted.size;
+            raw.fmt.pix_mp = pix;
+        } else {
+            raw.fmt.pix = sys::v4l2_pix_format {
+                width: wanted.width,
+                height: wanted.height,
+                pixelformat: wanted.code.number(),
+                field,
+                bytesperline: wanted.stride,
+                sizeimage: wanted.size,
+                // SAFETY: see `capability`.
+                ..unsafe { zeroed() }
+            };
+        }
+        self.ioctl(vidioc::VIDIOC_S_FMT, &mut raw)?;
+        // SAFETY: the driver has filled in the member that belongs to the queue's type.
+        Ok(if queue.is_mplane() {
+            let pix = unsafe { raw.fmt.pix_mp };
+            if pix.num_planes != 1 {
+                return Err(io::Error::other("the driver wants the picture in several buffers"));
+            }
+            PictureFormat {
+                code: FourCc::from_number(pix.pixelformat),
+                width: pix.width,
+                height: pix.height,
+                stride: pix.plane_fmt[0].bytesperline,
+                size: pix.plane_fmt[0].sizeimage,
+                colours: wanted.colours,
+            }
+        } else {
+            let pix = unsafe { raw.fmt.pix };
+            PictureFormat {
+                code: FourCc::from_number(pix.pixelformat),
+                width: pix.width,
+                height: pix.height,
+                stride: pix.bytesperline,
+                size: pix.sizeimage,
+                colours: wanted.colours,
+            }
+        })
+    }
+
+    /// Sets the rate of a queue in pictures a second, and says what the driver made of it.
+    pub(crate) fn set_rate(&self, queue: Queue, fps: f64) -> io::Result<f64> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_streamparm = unsafe { zeroed() };
+        raw.type_ = queue.number();
+        let interval =
+            sys::v4l2_fract { numerator: 1000, denominator: (fps * 1000.0).clamp(1.0, 1e9) as u32 };
+        if queue == Queue::OutputMplane {
+            raw.parm.output.timeperframe = interval;
+        } else {
+            raw.parm.capture.timeperframe = interval;
+        }
+        self.ioctl(vidioc::VIDIOC_S_PARM, &mut raw)?;
+        // SAFETY: both members have the interval at the same place, and the driver filled it in.
+        let set = unsafe {
+            match queue {
+                Queue::OutputMplane => raw.parm.output.timeperframe,
+                _ => raw.parm.capture.timeperframe,
+            }
+        };
+        Ok(rate(set).unwrap_or(fps))
+    }
+
+    /// What a control may be; `None` when the device does not have it or does not use it now.
+    pub(crate) fn control(&self, id: u32) -> Option<Control> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_queryctrl = unsafe { zeroed() };
+        raw.id = id;
+        self.ioctl(vidioc::VIDIOC_QUERYCTRL, &mut raw).ok()?;
+        usable(&raw)
+    }
+
+    pub(crate) fn set_control(&self, id: u32, value: i32) -> io::Result<()> {
+        let mut raw = sys::v4l2_control { id, value };
+        self.ioctl(vidioc::VIDIOC_S_CTRL, &mut raw)
+    }
+
+    /// Makes a queue's buffers, and says how many there are; 0 frees them.
+    pub(crate) fn request_buffers(
+        &self,
+        queue: Queue,
+        memory: Memory,
+        count: u32,
+    ) -> io::Result<u32> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_requestbuffers = unsafe { zeroed() };
+        (raw.count, raw.type_, raw.memory) = (count, queue.number(), memory.number());
+        self.ioctl(vidioc::VIDIOC_REQBUFS, &mut raw)?;
+        Ok(raw.count)
+    }
+
+    /// Where a buffer of the device's own memory can be mapped, and its length.
+    pub(crate) fn locate(&self, queue: Queue, index: u32) -> io::Result<(u64, usize)> {
+        let mut plane = new_plane();
+        let mut raw = new_buffer(queue, Memory::Mmap, index, &mut plane);
+        self.ioctl(vidioc::VIDIOC_QUERYBUF, &mut raw)?;
+        // SAFETY: for device memory the driver fills in the offset.
+        let (offset, len) = if queue.is_mplane() {
+            unsafe { (plane.m.mem_offset, plane.length) }
+        } else {
+            unsafe { (raw.m.offset, raw.length) }
+        };
+        Ok((u64::from(offset), len as usize))
+    }
+
+    /// A buffer of the device's own memory as a DMABUF.
+    pub(crate) fn export(&self, queue: Queue, index: u32) -> io::Result<OwnedFd> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_exportbuffer = unsafe { zeroed() };
+        (raw.type_, raw.index) = (queue.number(), index);
+        raw.flags = (OFlags::CLOEXEC | OFlags::RDWR).bits();
+        self.ioctl(vidioc::VIDIOC_EXPBUF, &mut raw)?;
+        // SAFETY: on success the descriptor is new and nobody else's.
+        Ok(unsafe { OwnedFd::from_raw_fd(raw.fd) })
+    }
+
+    /// Hands a buffer to the device.
+    pub(crate) fn queue(&self, queue: Queue, buffer: &Buffer<'_>) -> io::Result<()> {
+        let memory = if buffer.dmabuf.is_some() { Memory::Dmabuf } else { Memory::Mmap };
+        let mut plane = new_plane();
+        plane.bytesused = buffer.used;
+        plane.length = buffer.len;
+        if let Some(fd) = buffer.dmabuf {
+            plane.m.fd = fd.as_raw_fd();
+        }
+        let mut raw = new_buffer(queue, memory, buffer.index, &mut plane);
+        if !queue.is_mplane() {
+            (raw.bytesused, raw.length) = (buffer.used, buffer.len);
+        }
+        let micros = (buffer.time.as_nanos() / 1000) as i64;
+        raw.timestamp.tv_sec = micros / 1_000_000;
+        raw.timestamp.tv_usec = micros % 1_000_000;
+        self.ioctl(vidioc::VIDIOC_QBUF, &mut raw)
+    }
+
+    /// Takes a buffer back, if one is ready.
+    pub(crate) fn dequeue(&self, queue: Queue, memory: Memory) -> io::Result<Dequeued> {
+        let mut plane = new_plane();
+        let mut raw = new_buffer(queue, memory, 0, &mut plane);
+        self.ioctl(vidioc::VIDIOC_DQBUF, &mut raw)?;
+        let (used, offset) = match queue.is_mplane() {
+            true => (plane.bytesused, plane.data_offset),
+            false => (raw.bytesused, 0),
+        };
+        let seconds = u64::try_from(raw.timestamp.tv_sec).unwrap_or(0);
+        let micros = u64::try_from(raw.timestamp.tv_usec).unwrap_or(0);
+        let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(micros * 1000);
+        Ok(Dequeued {
+            index: raw.index,
+            used,
+            offset,
+            time: MediaTime::from_nanos(nanos),
+            sequence: raw.sequence,
+            error: raw.flags & sys::V4L2_BUF_FLAG_ERROR != 0,
+            last: raw.flags & sys::V4L2_BUF_FLAG_LAST != 0,
+            key: raw.flags & sys::V4L2_BUF_FLAG_KEYFRAME != 0,
+        })
+    }
+
+    pub(crate) fn stream_on(&self, queue: Queue) -> io::Result<()> {
+        self.ioctl(vidioc::VIDIOC_STREAMON, &mut queue.number())
+    }
+
+    /// Stops a queue; all its buffers are ours again.
+    pub(crate) fn stream_off(&self, queue: Queue) -> io::Result<()> {
+        self.ioctl(vidioc::VIDIOC_STREAMOFF, &mut queue.number())
+    }
+
+    /// Has an encoder finish what was queued, and mark the last buffer.
+    pub(crate) fn drain(&self) -> io::Result<()> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_encoder_cmd = unsafe { zeroed() };
+        raw.cmd = sys::V4L2_ENC_CMD_STOP;
+        self.ioctl(vidioc::VIDIOC_ENCODER_CMD, &mut raw)
+    }
+
+    /// Has events of a kind reported.
+    pub(crate) fn subscribe(&self, event: Event) -> io::Result<()> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_event_subscription = unsafe { zeroed() };
+        raw.type_ = match event {
+            Event::EndOfStream => sys::V4L2_EVENT_EOS,
+            Event::SourceChange => sys::V4L2_EVENT_SOURCE_CHANGE,
+            Event::Other(number) => number,
+        };
+        self.ioctl(VIDIOC_SUBSCRIBE_EVENT, &mut raw)
+    }
+
+    pub(crate) fn next_event(&self) -> io::Result<Event> {
+        // SAFETY: see `capability`.
+        let mut raw: sys::v4l2_event = unsafe { zeroed() };
+        self.ioctl(VIDIOC_DQEVENT, &mut raw)?;
+        Ok(match raw.type_ {
+            sys::V4L2_EVENT_EOS => Event::EndOfStream,
+            sys::V4L2_EVENT_SOURCE_CHANGE => Event::SourceChange,
+            other => Event::Other(other),
+        })
+    }
+
+    /// Waits until the device has something, at most for `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<Ready> {
+        let flags = PollFlags::IN | PollFlags::OUT | PollFlags::PRI;
+        let mut fds = [PollFd::new(&self.file, flags)];
+        let timeout = Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let got = fds[0].revents();
+        Ok(Ready {
+            capture: got.contains(PollFlags::IN),
+            output: got.contains(PollFlags::OUT),
+            event: got.contains(PollFlags::PRI),
+            error: got.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL),
+        })
+    }
+}
+
+fn new_plane() -> sys::v4l2_plane {
+    // SAFETY: see `Device::capability`.
+    unsafe { zeroed() }
+}
+
+/// A buffer's description; it points to `plane`, which must outlive it, for queues that have it.
+fn new_buffer(
+    queue: Queue,
+    memory: Memory,
+    index: u32,
+    plane: &mut sys::v4l2_plane,
+) -> sys::v4l2_buffer {
+    // SAFETY: see `Device::capability`.
+    let mut raw: sys::v4l2_buffer = unsafe { zeroed() };
+    (raw.index, raw.type_, raw.memory) = (index, queue.number(), memory.number());
+    if queue.is_mplane() {
+        raw.m.planes = plane;
+        raw.length = 1;
+    }
+    raw
+}
+
+/// Pictures a second from the time one takes.
+fn rate(interval: sys::v4l2_fract) -> Option<f64> {
+    let sane = interval.numerator > 0 && interval.denominator > 0;
+    sane.then(|| f64::from(interval.denominator) / f64::from(interval.numerator))
+}
+
+fn usable(raw: &sys::v4l2_queryctrl) -> Option<Control> {
+    let unusable = sys::V4L2_CTRL_FLAG_DISABLED | sys::V4L2_CTRL_FLAG_READ_ONLY;
+    if raw.flags & unusable != 0 {
+        return None;
+    }
+    let kind = match raw.type_ {
+        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER => ControlKind::Integer,
+        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN => ControlKind::Boolean,
+        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU => ControlKind::Menu,
+        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BUTTON => ControlKind::Button,
+        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_CTRL_CLASS => return None,
+        _ => ControlKind::Other,
+    };
+    Some(Control {
+        id: raw.id,
+        name: text(&raw.name),
+        kind,
+        min: raw.minimum.into(),
+        max: raw.maximum.into(),
+        step: u64::try_from(raw.step).unwrap_or(1).max(1),
+        default: raw.default_value.into(),
+    })
+}
+
+/// Text a driver gave, up to its first zero, whatever bytes it is made of.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_request_numbers_are_made_as_the_crates_are() {
+        let theirs = vidioc::VIDIOC_QUERYCAP;
+        assert_eq!(request(2, 0, size_of::<sys::v4l2_capability>()), theirs);
+        let theirs = vidioc::VIDIOC_STREAMON;
+        assert_eq!(request(1, 18, size_of::<i32>()), theirs);
+    }
+
+    #[test]
+    fn a_file_that_is_no_video_device_is_told_from_one() {
+        let device = Device::open(Path::new("/dev/null")).unwrap();
+        assert!(device.capability().is_err());
+        assert!(device.formats(Queue::CaptureMplane).is_empty());
+        assert!(device.controls().is_empty());
+    }
+
+    #[test]
+    fn text_of_a_driver_ends_at_its_zero_or_its_end() {
+        assert_eq!(text(b"uvcvideo\0rest"), "uvcvideo");
+        assert_eq!(text(b"full\xff"), "full\u{fffd}");
+    }
+
+    #[test]
+    fn an_interval_of_nothing_is_no_rate() {
+        assert_eq!(rate(sys::v4l2_fract { numerator: 0, denominator: 30 }), None);
+        assert_eq!(
+            rate(sys::v4l2_fract { numerator: 1001, denominator: 30_000 }).map(f64::round),
+            Some(30.0)
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! Formats and sizes as drivers name them.
+
+use std::fmt;
+
+use crate::media::PixelFormat;
+
+/// A format's four-character code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FourCc(pub(crate) [u8; 4]);
+
+impl FourCc {
+    pub(crate) const I420: Self = Self(*b"YU12");
+    pub(crate) const NV12: Self = Self(*b"NV12");
+    pub(crate) const YUYV: Self = Self(*b"YUYV");
+    pub(crate) const MJPEG: Self = Self(*b"MJPG");
+    pub(crate) const H264: Self = Self(*b"H264");
+    /// The kernel's own codec, which `vicodec` speaks.
+    pub(crate) const FWHT: Self = Self(*b"FWHT");
+
+    pub(crate) const fn number(self) -> u32 {
+        u32::from_le_bytes(self.0)
+    }
+
+    pub(crate) const fn from_number(number: u32) -> Self {
+        Self(number.to_le_bytes())
+    }
+
+    /// The raw format of this name; `None` for coded ones.
+    pub(crate) const fn pixels(self) -> Option<PixelFormat> {
+        match &self.0 {
+            b"YU12" => Some(PixelFormat::I420),
+            b"NV12" => Some(PixelFormat::Nv12),
+            b"YUYV" => Some(PixelFormat::Yuyv),
+            b"RGB3" => Some(PixelFormat::Rgb),
+            b"BGR3" => Some(PixelFormat::Bgr),
+            b"GREY" => Some(PixelFormat::Gray),
+            _ => None,
+        }
+    }
+
+    /// The name of a raw format.
+    pub(crate) const fn of_pixels(format: PixelFormat) -> Option<Self> {
+        match format {
+            PixelFormat::I420 => Some(Self::I420),
+            PixelFormat::Nv12 => Some(Self::NV12),
+            PixelFormat::Yuyv => Some(Self::YUYV),
+            PixelFormat::Rgb => Some(Self(*b"RGB3")),
+            PixelFormat::Bgr => Some(Self(*b"BGR3")),
+            PixelFormat::Gray => Some(Self(*b"GREY")),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Debug for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a queue carries. Drivers answer with what they will really do: always go by the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PictureFormat {
+    pub(crate) code: FourCc,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// Bytes from one row of the first plane to the next; 0 for coded formats, and to let the
+    /// driver choose.
+    pub(crate) stride: u32,
+    /// Bytes a buffer holds; 0 to let the driver choose.
+    pub(crate) size: u32,
+    pub(crate) colours: Option<Colours>,
+}
+
+/// Which numbers mean which colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// ITU-R BT.601, limited range.
+    Bt601,
+    /// ITU-R BT.709, limited range.
+    Bt709,
+}
+
+impl Colours {
+    /// What Picket codes pictures of this height in.
+    pub(crate) const fn of_lines(lines: u32) -> Self {
+        if lines < 720 { Self::Bt601 } else { Self::Bt709 }
+    }
+}
+
+/// Where the planes of a raw picture lie in a buffer with this stride, by the kernel's rule for
+/// formats in one buffer: chroma rows follow the luma rows at once, and planar chroma has half the
+/// stride ("Multi-planar and single-planar YUV formats").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) format: PixelFormat,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) stride: usize,
+}
+
+impl Geometry {
+    /// Offset and stride of each plane. `None` when the numbers, which a driver gave, are beyond
+    /// any picture.
+    pub(crate) fn planes(self) -> Option<Vec<crate::media::Plane>> {
+        use crate::media::Plane;
+        let Self { format, width, height, stride } = self;
+        let (row, _) = format.plane_size(0, width, height)?;
+        if stride < row {
+            return None;
+        }
+        let mut offset = 0_usize;
+        (0..format.planes())
+            .map(|i| {
+                let stride = match (format, i) {
+                    (PixelFormat::I420, 1 | 2) => stride / 2,
+                    _ => stride,
+                };
+                let (row, rows) = format.plane_size(i, width, height)?;
+                let plane = Plane { offset, stride };
+                offset = stride.checked_mul(rows)?.checked_add(offset)?;
+                (stride >= row).then_some(plane)
+            })
+            .collect()
+    }
+}
+
+/// Sizes a driver offers: from a least to a largest, in steps. A single one has no steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SizeRange {
+    pub(crate) least: (u32, u32),
+    pub(crate) most: (u32, u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Plane;
+
+    #[test]
+    fn chroma_follows_luma_with_the_stride_of_its_kind() {
+        let planes =
+            |format, stride| Geometry { format, width: 640, height: 360, stride }.planes().unwrap();
+        assert_eq!(
+            planes(PixelFormat::Nv12, 640),
+            [Plane { offset: 0, stride: 640 }, Plane { offset: 640 * 360, stride: 640 }]
+        );
+        assert_eq!(
+            planes(PixelFormat::I420, 704),
+            [
+                Plane { offset: 0, stride: 704 },
+                Plane { offset: 704 * 360, stride: 352 },
+                Plane { offset: 704 * 360 + 352 * 180, stride: 352 }
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_of_a_mad_driver_make_no_picture() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..20_000 {
+            let any = |random: &mut fastrand::Rng| match random.u8(0..4) {
+                0 => random.u32(..),
+                1 => u32::MAX,
+                _ => random.u32(0..5000),
+            };
+            let geometry = Geometry {
+                format: if random.bool() { PixelFormat::Nv12 } else { PixelFormat::I420 },
+                width: any(&mut random),
+                height: any(&mut random),
+                stride: if random.bool() { usize::MAX } else { any(&mut random) as usize },
+            };
+            for (i, plane) in geometry.planes().into_iter().flatten().enumerate() {
+                let (row, _) =
+                    geometry.format.plane_size(i, geometry.width, geometry.height).unwrap();
+                assert!(plane.stride >= row, "{geometry:?}");
+            }
+        }
+    }
+}
