@@ -11,15 +11,19 @@ stream() {
     shift
     v4l2-ctl -d "$camera" --stream-mmap=4 --stream-count="$count" > /tmp/stream 2>&1 &
     if [ $# -gt 0 ]; then
-        until grep -q '<' /tmp/stream; do sleep 0.1; done
+        until grep -q '<' /tmp/stream || ! kill -0 $!; do sleep 0.1; done
         "$@"
     fi
     wait $!
 }
 
-frames() { tr -cd '<' < /tmp/stream | wc -c; }
-
-captures() { stream "$1" && [ "$(frames)" -eq "$1" ]; }
+# captures COUNT [ACTION...]: all frames come. The exit status of v4l2-ctl does not tell.
+captures() {
+    stream "$@"
+    # It prints a < for each.
+    frames=$(tr -cd '<' < /tmp/stream | wc -c)
+    [ "$frames" -eq "$1" ] || { cat /tmp/stream; echo "$frames frames"; false; }
+}
 
 fails_with() {
     expected=$1
@@ -38,11 +42,11 @@ is_given_back() {
     [ -e "$camera" ]
 }
 
-v4l2-ctl -d "$camera" --set-fmt-video=width=640,height=360,pixelformat=NV12 --set-parm=30
+v4l2-ctl -d "$camera" --set-fmt-video=width=640,height=360,pixelformat=NV12 --set-parm=30 > /dev/null
 check vivid_takes_a_frame_rate sh -c "v4l2-ctl -d $camera --get-parm | grep 30.000"
 check vivid_gives_300_frames captures 300
 check vivid_goes_on_after_damaged_frames \
-    stream 30 v4l2-ctl -d "$camera" --set-ctrl=inject_v4l2_buf_flag_error=1
+    captures 30 v4l2-ctl -d "$camera" --set-ctrl=inject_v4l2_buf_flag_error=1
 check vivid_fails_for_good_when_told_so \
     fails_with 'DQBUF: failed' v4l2-ctl -d "$camera" --set-ctrl=inject_fatal_streaming_error=1
 check vivid_streams_again captures 10
