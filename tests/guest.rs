@@ -13,7 +13,7 @@ use picket::camera::v4l2::{Coded, V4l2Camera};
 use picket::camera::{Camera, CameraError, Capture, Constraints};
 use picket::encoder::v4l2_m2m::{CodedPicture, Coding, V4l2M2m, find};
 use picket::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
-use picket::media::{AccessUnit, Frame, FrameMemory, MediaTime, PixelFormat};
+use picket::media::{AccessUnit, Frame, MediaTime, PixelFormat};
 use picket::transform::CopyMeter;
 
 /// Long enough for an emulated machine.
@@ -24,7 +24,7 @@ static DRIVERS: Mutex<()> = Mutex::new(());
 
 /// Freshly loaded drivers; `None` outside the guest.
 fn drivers(modules: &[&str]) -> Option<MutexGuard<'static, ()>> {
-    if std::env::var_os("PICKET_GUEST").is_none() {
+    if std::env::var_os("PICKET_IN_GUEST").is_none() {
         println!("skipped: only in the guest of scripts/test-guest");
         return None;
     }

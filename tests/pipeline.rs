@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use picket::camera::{Camera, CameraError, Capture, Constraints, Mode};
+use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode};
 use picket::encoder::openh264::OpenH264;
 use picket::hub::{Delivery, Hub, Layer, SourceState, Viewer};
 use picket::media::{Frame, MediaTime, PixelFormat};
@@ -101,6 +101,7 @@ fn stage(infinite_frames: bool) -> Stage {
     let parts = Parts {
         source_name: "puppet".into(),
         camera: Box::new(camera),
+        controls: ControlPanel::default(),
         chain: Chain::new(TransformSettings::default()).unwrap(),
         encoder: Box::new(|settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?))),
         fixed: FixedSettings {

@@ -5,6 +5,7 @@
 //! a program wants to bring itself, a camera, steps between camera and encoder, routes,
 //! middleware; [`Picket::run`] serves until told to stop.
 
+mod controls;
 mod encoders;
 mod logging;
 mod meters;
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 
 pub use logging::start as start_logging;
 
-use crate::camera::Camera;
+use crate::camera::{Camera, ControlPanel};
 use crate::config::{Config, Problem};
 use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
 use crate::hub::Hub;
@@ -243,7 +244,9 @@ impl Builder {
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
         let auth = Arc::new(parts::auth(&config, file.as_deref()));
-        let pipeline = start_pipeline(&config, camera, transforms, live_receiver, hub.clone())?;
+        let controls = ControlPanel::new(controls::controls(&config));
+        let source = Source { camera, controls: controls.clone(), transforms };
+        let pipeline = start_pipeline(&config, source, live_receiver, hub.clone())?;
         let house = House {
             counters: pipeline.counters().clone(),
             copies: pipeline.copies().clone(),
@@ -257,6 +260,7 @@ impl Builder {
             auth: auth.clone(),
             site,
             ice_servers: ice_servers.clone(),
+            controls: controls.clone(),
         };
         let parts = parts::http(&config, rooms, house, restart);
         let state = HttpState::new(parts);
@@ -267,24 +271,33 @@ impl Builder {
             config,
             file,
             sets,
-            reload::Reached { live, auth, rtc: rtc.clone(), ice_servers },
+            reload::Reached { live, controls, auth, rtc: rtc.clone(), ice_servers },
         );
         Ok(Picket { runtime, pipeline, rtc, server, reload, stop: watch::Sender::new(false) })
     }
 }
 
+/// What is before the encoder.
+struct Source {
+    /// The program's own camera, if it brings one, and what to call it.
+    camera: Option<(String, Box<dyn Camera>)>,
+    controls: ControlPanel,
+    transforms: Vec<Box<dyn Transform>>,
+}
+
 fn start_pipeline(
     config: &Config,
-    camera: Option<(String, Box<dyn Camera>)>,
-    transforms: Vec<Box<dyn Transform>>,
+    source: Source,
     live: watch::Receiver<LiveSettings>,
     hub: Hub,
 ) -> Result<Pipeline, PicketError> {
+    let Source { camera, controls, transforms } = source;
     let touched = parts::Touched::by(config, transforms.len());
     let chain = Chain::new(parts::transform(config))?;
     let chain = transforms.into_iter().fold(chain, Chain::with_transform);
     let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config, touched));
     let encoder = encoders::factory(config.encoder.backend, chain.copies());
-    let parts = Parts { source_name, camera, chain, encoder, fixed: parts::fixed(config), live };
+    let parts =
+        Parts { source_name, camera, controls, chain, encoder, fixed: parts::fixed(config), live };
     Ok(Pipeline::start(parts, hub)?)
 }

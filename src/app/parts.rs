@@ -9,7 +9,7 @@ use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
 use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::pattern::Pattern;
-use crate::camera::{Camera, Constraints};
+use crate::camera::{Camera, Constraints, ControlPanel};
 use crate::config::{self, Config, Source};
 use crate::http::{self, Auth};
 use crate::hub::Hub;
@@ -95,7 +95,7 @@ pub(super) fn warn_of_what_is_not_done(config: &Config) {
     let camera = &config.camera;
     let not_done = [
         ("camera.stabilize", camera.stabilize),
-        ("camera.controls", camera.controls != config::Controls::default()),
+        ("camera.tuning_file", camera.tuning_file.is_some()),
         ("webrtc.tcp", config.webrtc.tcp),
     ];
     for (key, _) in not_done.iter().filter(|(_, set)| *set) {
@@ -216,6 +216,7 @@ pub(super) struct Rooms {
     pub(super) auth: Arc<Auth>,
     pub(super) site: Arc<Site>,
     pub(super) ice_servers: http::IceServers,
+    pub(super) controls: ControlPanel,
 }
 
 pub(super) fn http(
@@ -224,7 +225,7 @@ pub(super) fn http(
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
-    let Rooms { hub, rtc, auth, site, ice_servers } = rooms;
+    let Rooms { hub, rtc, auth, site, ice_servers, controls } = rooms;
     http::Parts {
         snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
         meters: vec![Box::new(house)],
@@ -233,6 +234,7 @@ pub(super) fn http(
         rtc,
         auth,
         pages: site,
+        controls,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
             allowed_hosts: config.http.allowed_hosts.iter().map(ToString::to_string).collect(),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::controls::controls;
 use super::parts;
+use crate::camera::ControlPanel;
 use crate::config::{Config, Loaded, Problem, Sight, Stamp, Watch};
 use crate::http::{Auth, IceServers};
 use crate::pipeline::LiveSettings;
@@ -27,6 +29,7 @@ pub(super) struct Reload {
 /// The rooms that hear of a change.
 pub(super) struct Reached {
     pub(super) live: watch::Sender<LiveSettings>,
+    pub(super) controls: ControlPanel,
     pub(super) auth: Arc<Auth>,
     pub(super) rtc: Arc<Rtc>,
     pub(super) ice_servers: IceServers,
@@ -76,6 +79,7 @@ impl Reload {
             *live = changed;
             differs
         });
+        self.reached.controls.configure(controls(&new));
         if self.config.auth != new.auth {
             self.reached.auth.apply(&new.auth);
         }

@@ -45,6 +45,8 @@ pub enum ControlRange {
         /// Largest.
         max: f64,
     },
+    /// A part of the picture: `[x, y, width, height]`, each a share of its width or height.
+    Region,
 }
 
 /// A value for a control.
@@ -76,6 +78,11 @@ impl ControlRange {
             (Self::Numbers { len, min, max }, ControlValue::Numbers(numbers)) => {
                 numbers.len() == *len && numbers.iter().all(|n| between(*n, min, max))
             }
+            (Self::Region, ControlValue::Numbers(numbers)) => {
+                let inside =
+                    |from: f64, length: f64| from >= 0.0 && length > 0.0 && from + length <= 1.0;
+                matches!(numbers[..], [x, y, w, h] if inside(x, w) && inside(y, h))
+            }
             _ => false,
         }
     }
@@ -92,6 +99,9 @@ impl fmt::Display for ControlRange {
             Self::Words(words) => write!(f, "one of \"{}\"", words.join("\", \"")),
             Self::Numbers { len, min, max } => {
                 write!(f, "a list of {len} numbers from {min} to {max}")
+            }
+            Self::Region => {
+                f.write_str("[x, y, width, height], each a share from 0 to 1, within the picture")
             }
         }
     }
@@ -123,9 +133,14 @@ mod tests {
         assert!(auto.allows(&word("auto")) && auto.allows(&ControlValue::Number(2.0)));
         let words = ControlRange::Words(vec!["off", "night"]);
         assert!(words.allows(&word("night")) && !words.allows(&word("day")));
-        let region = ControlRange::Numbers { len: 4, min: 0.0, max: 1.0 };
-        assert!(region.allows(&ControlValue::Numbers(vec![0.0, 0.0, 1.0, 1.0])));
-        assert!(!region.allows(&ControlValue::Numbers(vec![0.0, 0.0, 1.0])));
+        let numbers = |numbers: &[f64]| ControlValue::Numbers(numbers.to_vec());
+        let gains = ControlRange::Numbers { len: 2, min: 0.0, max: 8.0 };
+        assert!(gains.allows(&numbers(&[0.0, 8.0])));
+        assert!(!gains.allows(&numbers(&[1.0])) && !gains.allows(&numbers(&[1.0, 9.0])));
+        assert!(ControlRange::Region.allows(&numbers(&[0.0, 0.0, 1.0, 1.0])));
+        for outside in [&[0.0, 0.0, 1.0][..], &[0.5, 0.0, 0.6, 1.0], &[0.0, 0.0, 0.0, 1.0]] {
+            assert!(!ControlRange::Region.allows(&numbers(outside)), "{outside:?}");
+        }
     }
 
     #[test]

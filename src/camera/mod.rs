@@ -6,6 +6,10 @@
 //! [`pipeline`](crate::pipeline)), so it may block in [`Camera::capture`] as long as it likes
 //! without anything else standing still.
 //!
+//! A camera may have knobs ([`Control`]). What they are to be set to stands on a
+//! [`ControlPanel`], on which the configuration and HTTP write and at which the camera's thread
+//! looks.
+//!
 //! Sources: [`pattern`], a test picture that needs no hardware, and [`file`](mod@file), a clip
 //! played in a loop. A program that uses Picket as a library brings its own by implementing
 //! [`Camera`].
@@ -13,12 +17,15 @@
 mod constraints;
 mod controls;
 pub mod file;
+mod panel;
 pub mod pattern;
 #[cfg(feature = "v4l2")]
 pub mod v4l2;
 
 pub use constraints::{Constraints, Mode, nearest};
 pub use controls::{Control, ControlRange, ControlValue, ControlValues};
+pub(crate) use panel::Followed;
+pub use panel::{ControlChanges, ControlPanel, ControlRefusal, PanelState, Power, Setting};
 
 use crate::media::{AccessUnit, Frame};
 

@@ -11,6 +11,7 @@
 
 mod auth;
 mod changes;
+mod controls;
 pub mod fuzzing;
 mod hint;
 mod keys;
@@ -30,6 +31,7 @@ mod watch;
 
 pub use auth::{Auth, Credentials, Password, PasswordError, PasswordHash};
 pub use changes::Changes;
+pub use controls::{AfMode, Auto, Awb, Controls, Flicker, Gains, Hdr, Metering, NoiseReduction};
 pub use keys::{Effect, Key, Scope, Section, find_key, keys, sections};
 pub use load::{Extent, Loaded};
 pub use model::*;

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::{
-    Address, Bitrate, CountryCode, Host, Hostname, IceServer, Origin, PrivateUrl, Roi, Sha256,
-    Source, Ssid, TemplateName, Timezone, Tls, UrlPath,
+    Address, Bitrate, CountryCode, Host, Hostname, IceServer, Origin, PrivateUrl, Sha256, Source,
+    Ssid, TemplateName, Timezone, Tls, UrlPath,
 };
-use super::{Auth, Secret};
+use super::{Auth, Controls, Secret};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,6 +113,8 @@ pub struct Camera {
     pub stabilizer: Stabilizer,
     /// The camera's own knobs.
     pub controls: Controls,
+    /// How libcamera tunes its algorithms to the sensor; its own file for the sensor without.
+    pub tuning_file: Option<PathBuf>,
 }
 
 /// Clockwise turn of the picture.
@@ -191,95 +193,6 @@ pub enum BorderType {
     Replicate,
     /// `abcd|abcd`
     Wrap,
-}
-
-/// `[camera.controls]`. What is `None` stays as the camera has it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Controls {
-    /// −1 (black) to 1 (white).
-    pub brightness: Option<f64>,
-    /// 0 (flat) upwards; 1 is neutral.
-    pub contrast: Option<f64>,
-    /// 0 (grey) upwards; 1 is neutral.
-    pub saturation: Option<f64>,
-    /// 0 (none) upwards; 1 is neutral.
-    pub sharpness: Option<f64>,
-    /// Shutter time.
-    pub exposure: Option<Auto<Duration>>,
-    /// Correction of automatic exposure, in stops.
-    pub exposure_value: Option<f64>,
-    /// Amplification of the sensor, 1 upwards.
-    pub gain: Option<Auto<f64>>,
-    /// White balance.
-    pub awb: Option<Awb>,
-    /// Focus.
-    pub af_mode: Option<AfMode>,
-    /// Focus distance in dioptres, for [`AfMode::Manual`]; 0 is infinity.
-    pub lens_position: Option<f64>,
-    /// High dynamic range.
-    pub hdr: Option<Hdr>,
-    /// Which lamps flicker.
-    pub flicker: Option<Flicker>,
-    /// The part of the sensor that is shown.
-    pub roi: Option<Roi>,
-}
-
-/// Left to the camera, or fixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Auto<T> {
-    /// The camera decides, picture by picture.
-    Auto,
-    /// Always this.
-    Fixed(T),
-}
-
-/// The light white balance reckons with; the names are those of libcamera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awb {
-    Auto,
-    Incandescent,
-    Tungsten,
-    Fluorescent,
-    Indoor,
-    Daylight,
-    Cloudy,
-}
-
-/// How the lens is focused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfMode {
-    /// It stays where [`Controls::lens_position`] puts it.
-    Manual,
-    /// Once, at the start.
-    Auto,
-    /// All the time.
-    Continuous,
-}
-
-/// How a high dynamic range is got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hdr {
-    /// Not at all.
-    Off,
-    /// From one exposure, by tone mapping.
-    SingleExposure,
-    /// From several exposures.
-    MultiExposure,
-    /// From several exposures, for the dark.
-    Night,
-}
-
-/// Mains frequency of the lamps in view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flicker {
-    /// Daylight, or lamps that do not flicker.
-    Off,
-    /// 50 Hz mains.
-    Hz50,
-    /// 60 Hz mains.
-    Hz60,
-    /// The camera finds out.
-    Auto,
 }
 
 /// `[encoder]`

@@ -133,6 +133,20 @@ fn a_full_file_is_read_in_full() {
 }
 
 #[test]
+fn a_region_and_gains_have_their_number_of_numbers_each_in_range() {
+    for (key, good, bad) in [
+        ("awb_gains", "[0, 32.0]", ["[1]", "[1, 2, 3]", "[1, 33]", "[-1, 1]"]),
+        ("af_window", "[0, 0.5, 1, 0.5]", ["[0, 0, 1]", "[0, 0.6, 1, 0.5]", "[0, 0, 0, 1]", "1"]),
+    ] {
+        let text = |value| format!("[camera.controls]\n{key} = {value}\n");
+        assert_eq!(told(&text(good)), Vec::<String>::new());
+        for value in bad {
+            assert!(told(&text(value))[0].contains(&format!("{key}` expects `[")), "{value}");
+        }
+    }
+}
+
+#[test]
 fn a_file_saved_on_windows_is_the_same_file() {
     let expected = load(SAMPLE);
     let crlf = SAMPLE.replace('\n', "\r\n");

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::HttpState;
-use super::body::{self, Whole, expect_media_type};
+use super::body::{self, Whole, expect_json_patch};
 use super::problem::Problem;
 use super::routes::Name;
 use super::whep::{no_such_session, session_id};
@@ -164,9 +164,7 @@ pub(super) async fn steer_session(
     body: Whole,
 ) -> Result<Response, Problem> {
     let id = session_id(&id)?;
-    if super::body::media_type(&headers).as_deref() != Some("application/merge-patch+json") {
-        expect_media_type(&headers, "application/json")?;
-    }
+    expect_json_patch(&headers)?;
     let change = Change::read(body.json(r#"{"active": false}"#)?)?;
     let report = state.rtc.steer(id, change.active, change.direction).await;
     report.map(|report| body::json(&report)).ok_or_else(no_such_session)

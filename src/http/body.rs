@@ -112,6 +112,14 @@ pub(super) fn expect_media_type(headers: &HeaderMap, expected: &str) -> Result<(
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
+/// Refuses a change that is not sent as JSON, plain or as a merge patch (RFC 7396).
+pub(super) fn expect_json_patch(headers: &HeaderMap) -> Result<(), Problem> {
+    if media_type(headers).as_deref() == Some("application/merge-patch+json") {
+        return Ok(());
+    }
+    expect_media_type(headers, "application/json")
+}
+
 /// An answer in JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {

@@ -14,6 +14,7 @@ mod api;
 mod auth;
 mod body;
 mod builtin;
+mod controls;
 mod guard;
 mod headers;
 mod metrics;

@@ -17,7 +17,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::problem::Problem;
-use super::{HttpState, api, auth, guard, headers, metrics, offer, pages, problem, snapshot, whep};
+use super::{
+    HttpState, api, auth, controls, guard, headers, metrics, offer, pages, problem, snapshot, whep,
+};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +117,8 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Get,     "/api/v1/sessions/{id}", Owner,  api::session),
         Route::new(Patch,   "/api/v1/sessions/{id}", Owner,  api::steer_session),
         Route::new(Delete,  "/api/v1/sessions/{id}", Owner,  api::end_session),
+        Route::new(Get,     "/api/v1/controls",      Viewer, controls::get),
+        Route::new(Patch,   "/api/v1/controls",      Owner,  controls::patch),
         Route::new(Get,     "/snapshot.jpg",         Viewer, snapshot::get),
         Route::new(Get,     "/metrics",              Viewer, metrics::get),
         Route::new(Get,     "/healthz",              Open,   api::healthz),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Auth, Meters, Pages, Snapshotter};
+use crate::camera::ControlPanel;
 use crate::hub::Hub;
 use crate::rtc::Rtc;
 
@@ -20,6 +21,8 @@ pub struct Parts {
     pub auth: Arc<Auth>,
     /// What pages look like.
     pub pages: Arc<dyn Pages>,
+    /// What the camera's knobs are to be set to.
+    pub controls: ControlPanel,
     /// Makes still pictures; `None` where nothing can.
     pub snapshots: Option<Arc<dyn Snapshotter>>,
     /// What the other rooms count.

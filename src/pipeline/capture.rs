@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Counters;
-use crate::camera::{Camera, CameraError, Capture, Constraints, Mode};
+use crate::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Followed, Mode};
 use crate::media::{AccessUnit, Frame};
 
 /// What the camera thread has to say.
@@ -82,6 +82,7 @@ pub(super) struct CameraThread {
 impl CameraThread {
     pub(super) fn start(
         camera: Box<dyn Camera>,
+        controls: ControlPanel,
         time_delay: Duration,
         counters: Arc<Counters>,
     ) -> std::io::Result<Self> {
@@ -93,7 +94,7 @@ impl CameraThread {
             }),
             changed: Condvar::new(),
         });
-        let worker = Worker { camera, shared: shared.clone(), time_delay, counters };
+        let worker = Worker { camera, controls, shared: shared.clone(), time_delay, counters };
         std::thread::Builder::new().name("camera".into()).spawn(move || worker.run())?;
         Ok(Self { shared, runs: 0 })
     }
@@ -137,6 +138,7 @@ impl CameraThread {
 
 struct Worker {
     camera: Box<dyn Camera>,
+    controls: ControlPanel,
     shared: Arc<Shared>,
     time_delay: Duration,
     counters: Arc<Counters>,
@@ -163,6 +165,7 @@ impl Worker {
             // A camera may be the library user's code; its panic is a lost camera, not ours.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.deliver(number, &wanted)));
             let stopped = catch_unwind(AssertUnwindSafe(|| self.camera.stop()));
+            self.controls.closed();
             let failure = match (outcome, stopped) {
                 (Ok(Ok(())), Ok(())) => None,
                 (Ok(Err(error)), _) => Some(error),
@@ -182,10 +185,14 @@ impl Worker {
     /// Opens the camera and delivers its pictures until the order changes.
     fn deliver(&mut self, number: u64, wanted: &Constraints) -> Result<(), CameraError> {
         let mode = self.camera.open(wanted)?;
+        self.controls.opened(self.camera.controls());
+        let mut followed = Followed::default();
+        self.follow_controls(&mut followed);
         if !self.post(number, News::Opened(mode)) || !self.pause(number) {
             return Ok(());
         }
         loop {
+            self.follow_controls(&mut followed);
             let (news, ended) = match self.camera.capture()? {
                 Capture::Frame(frame) => {
                     Counters::add(&self.counters.captured, 1);
@@ -197,6 +204,13 @@ impl Worker {
             if !self.post(number, news) || ended {
                 return Ok(());
             }
+        }
+    }
+
+    /// Sets the camera's knobs if they are to stand otherwise. A camera that refuses goes on.
+    fn follow_controls(&mut self, followed: &mut Followed) {
+        if let Some(values) = self.controls.news(followed) {
+            self.controls.note(self.camera.set_controls(&values));
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::camera::{Camera, Constraints};
+use crate::camera::{Camera, Constraints, ControlPanel};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, Sink};
 use crate::hub::Hub;
 use crate::media::Delays;
@@ -32,6 +32,8 @@ pub struct Parts {
     pub source_name: String,
     /// The camera.
     pub camera: Box<dyn Camera>,
+    /// What the camera's knobs are to be set to; may change while pictures flow.
+    pub controls: ControlPanel,
     /// What happens to pictures before they are encoded.
     pub chain: Chain,
     /// Makes encoders.

@@ -115,7 +115,12 @@ impl Producer {
         (stop, restart): (Arc<AtomicBool>, Arc<AtomicBool>),
         counters: Arc<Counters>,
     ) -> std::io::Result<Self> {
-        let camera = CameraThread::start(parts.camera, parts.fixed.time_delay, counters.clone())?;
+        let camera = CameraThread::start(
+            parts.camera,
+            parts.controls,
+            parts.fixed.time_delay,
+            counters.clone(),
+        )?;
         Ok(Self {
             source_name: parts.source_name,
             camera,

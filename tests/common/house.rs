@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use picket::camera::Constraints;
 use picket::camera::pattern::Pattern;
+use picket::camera::{Constraints, ControlPanel};
 use picket::config::{Auth as Setting, PasswordHash};
 use picket::encoder::Encoder;
 use picket::encoder::openh264::OpenH264;
@@ -110,8 +110,12 @@ impl House {
         let hub = Hub::new();
         let (live, receiver) =
             watch::channel(LiveSettings { bitrate_bps: 500_000, fps: Some(30.0), overlay: None });
+        let controls = ControlPanel::default();
         let pipeline = match plan.source {
-            Source::Pattern => Some(Pipeline::start(parts(receiver), hub.clone()).expect("starts")),
+            Source::Pattern => {
+                let parts = parts(controls.clone(), receiver);
+                Some(Pipeline::start(parts, hub.clone()).expect("starts"))
+            }
             Source::Ended => {
                 hub.set_source(SourceState::Ended);
                 None
@@ -145,6 +149,7 @@ impl House {
             rtc: Arc::clone(&rtc),
             auth: Arc::clone(&auth),
             pages: Arc::new(plan.site),
+            controls,
             snapshots: plan.snapshots,
             meters: Vec::new(),
             restart_source: Box::new(move || {
@@ -184,10 +189,11 @@ impl House {
     }
 }
 
-fn parts(live: watch::Receiver<LiveSettings>) -> pipeline::Parts {
+fn parts(controls: ControlPanel, live: watch::Receiver<LiveSettings>) -> pipeline::Parts {
     pipeline::Parts {
         source_name: "pattern".into(),
         camera: Box::new(Pattern::new()),
+        controls,
         chain: Chain::new(TransformSettings::default()).expect("no steps"),
         encoder: Box::new(|settings, sink| {
             Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>)

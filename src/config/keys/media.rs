@@ -1,10 +1,10 @@
 //! Rows for the picture: camera, encoder, stream.
 
-use super::{Key, Scope, Section, key};
+use super::{Key, Scope, Section, controls, key};
 use crate::config::shape::{
-    Maybe, OrAuto, Rate, Real, Region, SourceName, Steps, Switch, Text, Time, Unit, Whole, Words,
+    Maybe, Place, Rate, Real, SourceName, Steps, Switch, Text, Time, Unit, Whole, Words,
 };
-use crate::config::{AfMode, Awb, Backend, BorderType, Colorspace, Corner, Flicker, Hdr, Rotation};
+use crate::config::{Backend, BorderType, Colorspace, Corner, Rotation};
 
 pub(super) const SECTIONS: &[Section] = &[
     Section {
@@ -27,7 +27,8 @@ pub(super) const SECTIONS: &[Section] = &[
         name: "camera.controls",
         scope: Scope::Everywhere,
         doc: "The camera's own knobs. What is unset stays as the camera has it; what a camera does \
-              not have is named in the log once and skipped.",
+              not have, or cannot reach, is named in the log and skipped. `GET \
+              /api/v1/controls` tells what the camera has.",
     },
     Section {
         name: "encoder",
@@ -42,7 +43,7 @@ pub(super) const SECTIONS: &[Section] = &[
 ];
 
 pub(super) fn keys() -> Vec<Key> {
-    [camera(), overlay(), stabilizer(), controls(), encoder(), stream()]
+    [camera(), overlay(), stabilizer(), controls::keys(), encoder(), stream()]
         .into_iter()
         .flatten()
         .collect()
@@ -124,6 +125,15 @@ fn camera() -> Vec<Key> {
             "Pause between opening the source and its first picture, for cameras whose first \
              pictures are bad. The first viewer waits as long."
         ),
+        key!(
+            "camera.tuning_file",
+            camera.tuning_file,
+            Maybe(Place("the name of a file")),
+            "How libcamera tunes colour, noise and exposure to the sensor and its lens, for one \
+             that its own files do not suit, such as a camera without infrared filter. Only \
+             `libcamera` sources use it. This version does not do it yet, and says so in the log."
+        )
+        .example("\"/usr/share/libcamera/ipa/rpi/vc4/imx219_noir.json\""),
     ]
 }
 
@@ -192,142 +202,6 @@ fn stabilizer() -> Vec<Key> {
             "Crops the border and enlarges the rest, so that no border is seen. It costs \
              sharpness and some of the view."
         ),
-    ]
-}
-
-fn controls() -> Vec<Key> {
-    vec![
-        key!(
-            "camera.controls.brightness",
-            camera.controls.brightness,
-            Maybe(Real(-1.0, 1.0)),
-            "From −1, black, to 1, white; 0 is neutral."
-        )
-        .live()
-        .example("0.1"),
-        key!(
-            "camera.controls.contrast",
-            camera.controls.contrast,
-            Maybe(Real(0.0, 32.0)),
-            "0 is flat, 1 neutral."
-        )
-        .live()
-        .example("1.2"),
-        key!(
-            "camera.controls.saturation",
-            camera.controls.saturation,
-            Maybe(Real(0.0, 32.0)),
-            "0 is grey, 1 neutral."
-        )
-        .live()
-        .example("0.9"),
-        key!(
-            "camera.controls.sharpness",
-            camera.controls.sharpness,
-            Maybe(Real(0.0, 16.0)),
-            "0 is none, 1 neutral. More sharpens noise too, which costs bits."
-        )
-        .live()
-        .example("1.5"),
-        key!(
-            "camera.controls.exposure",
-            camera.controls.exposure,
-            Maybe(OrAuto(Time(Unit::Microseconds, 1.0, 60_000_000.0))),
-            "Shutter time. One longer than a picture lasts slows the camera down."
-        )
-        .live()
-        .example("10000"),
-        key!(
-            "camera.controls.exposure_value",
-            camera.controls.exposure_value,
-            Maybe(Real(-8.0, 8.0)),
-            "Makes automatic exposure darker (below 0) or lighter."
-        )
-        .unit("stops")
-        .live()
-        .example("0.5"),
-        key!(
-            "camera.controls.gain",
-            camera.controls.gain,
-            Maybe(OrAuto(Real(1.0, 64.0))),
-            "Amplification of the sensor. More shows more in the dark, and more noise."
-        )
-        .live()
-        .example("2"),
-        key!(
-            "camera.controls.awb",
-            camera.controls.awb,
-            Maybe(Words(&[
-                ("auto", Awb::Auto),
-                ("incandescent", Awb::Incandescent),
-                ("tungsten", Awb::Tungsten),
-                ("fluorescent", Awb::Fluorescent),
-                ("indoor", Awb::Indoor),
-                ("daylight", Awb::Daylight),
-                ("cloudy", Awb::Cloudy),
-            ])),
-            "White balance: the light to reckon with."
-        )
-        .live()
-        .example("\"daylight\""),
-        key!(
-            "camera.controls.af_mode",
-            camera.controls.af_mode,
-            Maybe(Words(&[
-                ("manual", AfMode::Manual),
-                ("auto", AfMode::Auto),
-                ("continuous", AfMode::Continuous),
-            ])),
-            "Focus: where `lens_position` puts it, once at the start, or all the time."
-        )
-        .live()
-        .example("\"continuous\""),
-        key!(
-            "camera.controls.lens_position",
-            camera.controls.lens_position,
-            Maybe(Real(0.0, 32.0)),
-            "Where manual focus is sharp: 0 is infinity, 2 half a metre, 10 ten centimetres."
-        )
-        .unit("dioptres")
-        .live()
-        .example("0.5"),
-        key!(
-            "camera.controls.hdr",
-            camera.controls.hdr,
-            Maybe(Words(&[
-                ("off", Hdr::Off),
-                ("single-exposure", Hdr::SingleExposure),
-                ("multi-exposure", Hdr::MultiExposure),
-                ("night", Hdr::Night),
-            ])),
-            "Keeps detail in both light and shade. From several exposures it costs frame rate, and \
-             what moves may show twice."
-        )
-        .live()
-        .example("\"single-exposure\""),
-        key!(
-            "camera.controls.flicker",
-            camera.controls.flicker,
-            Maybe(Words(&[
-                ("off", Flicker::Off),
-                ("50hz", Flicker::Hz50),
-                ("60hz", Flicker::Hz60),
-                ("auto", Flicker::Auto),
-            ])),
-            "Suits the shutter to lamps that flicker with the mains: 50 Hz in most of the world, \
-             60 Hz in North America and parts of Asia."
-        )
-        .live()
-        .example("\"50hz\""),
-        key!(
-            "camera.controls.roi",
-            camera.controls.roi,
-            Maybe(Region),
-            "The part of the sensor that is shown: a zoom without loss as far as the sensor has \
-             more pixels than the picture."
-        )
-        .live()
-        .example("[0.25, 0.25, 0.5, 0.5]"),
     ]
 }
 

@@ -4,9 +4,10 @@
 //! Everything that has to know the keys goes by this table: the reader of the file, `--set`, the
 //! hints for misspelled names, the classification of changes, the API's view of the configuration
 //! and the tests of the documentation. A new key is a field in [`Config`] and a row in
-//! `keys/media.rs`, `keys/network.rs` or `keys/appliance.rs`.
+//! `keys/media.rs`, `keys/controls.rs`, `keys/network.rs` or `keys/appliance.rs`.
 
 mod appliance;
+mod controls;
 mod media;
 mod network;
 

@@ -17,7 +17,9 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 pub(super) use compound::{ByPath, List, Maybe, OrAuto};
-pub(super) use special::{Hidden, IceServerTable, Rate, Region, SourceName, TlsTable, Unseen};
+pub(super) use special::{
+    Hidden, IceServerTable, Rate, RedBlue, Region, SourceName, TlsTable, Unseen,
+};
 
 /// A value in the file, with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::compound::{Fields, List, Maybe};
 use super::{Parsed, Place, Refusal, Refusals, Shape, Text, Value, int, kind, number, real};
 use crate::config::secret::HIDDEN;
-use crate::config::{Bitrate, IceServer, IceUrl, Roi, Secret, Source, Tls};
+use crate::config::{Bitrate, Gains, IceServer, IceUrl, Roi, Secret, Source, Tls};
 
 /// A rate: a number of bits a second, or a string with a unit.
 pub(in crate::config) struct Rate;
@@ -36,12 +36,7 @@ impl Shape<Roi> for Region {
         "`[x, y, width, height]`, each a share from 0 to 1, within the picture".to_owned()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Roi> {
-        let numbers: Option<Vec<f64>> =
-            value.get_ref().as_array().and_then(|list| list.iter().map(real).collect());
-        let roi = match numbers.as_deref() {
-            Some(&[x, y, width, height]) => Some(Roi { x, y, width, height }),
-            _ => None,
-        };
+        let roi = numbers(value).map(|[x, y, width, height]| Roi { x, y, width, height });
         let inside = |from: f64, length: f64| from >= 0.0 && length > 0.0 && from + length <= 1.0;
         roi.filter(|roi| inside(roi.x, roi.width) && inside(roi.y, roi.height))
             .or_else(|| self.refuse(value, refusals))
@@ -49,6 +44,30 @@ impl Shape<Roi> for Region {
     fn write(&self, roi: &Roi) -> Option<toml::Value> {
         Some([roi.x, roi.y, roi.width, roi.height].map(number).to_vec().into())
     }
+}
+
+/// Two gains, each from the first to the second number: `[red, blue]`.
+pub(in crate::config) struct RedBlue(pub f64, pub f64);
+
+impl Shape<Gains> for RedBlue {
+    fn expects(&self) -> String {
+        format!("`[red, blue]`, each a number from {} to {}", self.0, self.1)
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Gains> {
+        let pair = numbers(value)
+            .filter(|pair: &[f64; 2]| pair.iter().all(|gain| (self.0..=self.1).contains(gain)));
+        pair.map(|[red, blue]| Gains { red, blue }).or_else(|| self.refuse(value, refusals))
+    }
+    fn write(&self, gains: &Gains) -> Option<toml::Value> {
+        Some([gains.red, gains.blue].map(number).to_vec().into())
+    }
+}
+
+/// A list of exactly `N` numbers.
+fn numbers<const N: usize>(value: &Value<'_>) -> Option<[f64; N]> {
+    let list = value.get_ref().as_array()?;
+    let numbers: Option<Vec<f64>> = list.iter().map(real).collect();
+    numbers?.try_into().ok()
 }
 
 /// `{ cert = …, key = … }`
