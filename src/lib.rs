@@ -35,6 +35,7 @@
 //! - A **card** is the picture shown when there is none.
 
 mod app;
+pub mod appliance;
 pub mod camera;
 pub mod config;
 pub mod decoder;
