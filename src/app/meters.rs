@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http::{Meters, Sample, Value};
+use crate::media::Delays;
 use crate::pipeline::Counters;
 use crate::transform::CopyMeter;
 
@@ -23,14 +24,20 @@ impl Meters for House {
             value: Value::Counter(counter.load(Ordering::Relaxed)),
         };
         let gauge = |name, help, value| Sample { name, help, value: Value::Gauge(value) };
-        let encode_seconds = c.encode_nanos.load(Ordering::Relaxed) as f64 / 1e9;
+        let delays = |name, help, delays: &Delays| Sample {
+            name,
+            help,
+            value: Value::Delays(delays.summary()),
+        };
         let mut samples = vec![
             counter("frames_captured", "Raw pictures taken from the camera", &c.captured),
             counter("frames_dropped", "Raw pictures dropped for newer ones", &c.dropped),
             counter("frames_encoded", "Raw pictures encoded, cards included", &c.encoded),
             counter("camera_losses", "Times the camera was lost", &c.camera_losses),
             counter("encoder_restarts", "Times the encoder was made anew", &c.encoder_restarts),
-            gauge("encode_seconds", "Time spent encoding since the start", encode_seconds),
+            delays("capture_delay_seconds", "From exposure until picked up", &c.capture),
+            delays("transform_seconds", "Spent transforming a picture", &c.transform),
+            delays("encode_seconds", "From handing a picture to the encoder", &c.encode),
             Sample {
                 name: "frame_bytes_copied",
                 help: "Bytes of raw picture written anew between camera and encoder",

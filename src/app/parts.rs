@@ -20,7 +20,7 @@ use crate::pipeline::{EncoderFactory, FixedSettings, LiveSettings};
 use crate::rtc::servers::IceServer;
 use crate::rtc::{Rtc, RtcSettings};
 use crate::site::{Mount, Site, SiteError, SiteSettings};
-use crate::transform::{Corner, OverlaySettings, Rotation, TransformSettings};
+use crate::transform::{Colours, Corner, OverlaySettings, Rotation, TransformSettings};
 
 /// The camera, and what to call it. One that this build cannot drive becomes a camera that says
 /// so whenever it is opened: the page then tells the owner, and the daemon runs.
@@ -57,14 +57,12 @@ pub(super) enum Touched {
 
 impl Touched {
     pub(super) fn by(config: &Config, steps_of_the_program: usize) -> Self {
-        let TransformSettings { rotation, hflip, vflip, frame_size_reduction, overlay, .. } =
-            transform(config);
-        let untouched = rotation == Rotation::None
-            && !hflip
-            && !vflip
-            && frame_size_reduction == 0
-            && overlay.is_none()
-            && steps_of_the_program == 0;
+        // Without writing in the picture, the time zone has no effect.
+        let nothing = TransformSettings {
+            time_zone: config.device.timezone.to_string(),
+            ..Default::default()
+        };
+        let untouched = transform(config) == nothing && steps_of_the_program == 0;
         if untouched { Self::No } else { Self::Yes }
     }
 }
@@ -74,7 +72,6 @@ pub(super) fn warn_of_what_is_not_done(config: &Config) {
     let camera = &config.camera;
     let not_done = [
         ("camera.stabilize", camera.stabilize),
-        ("camera.colorspace", camera.colorspace != config::Colorspace::default()),
         ("camera.controls", camera.controls != config::Controls::default()),
         ("webrtc.tcp", config.webrtc.tcp),
     ];
@@ -104,6 +101,10 @@ pub(super) fn transform(config: &Config) -> TransformSettings {
         hflip: camera.hflip,
         vflip: camera.vflip,
         frame_size_reduction: camera.frame_size_reduction,
+        colours: match camera.colorspace {
+            config::Colorspace::Color => Colours::Kept,
+            config::Colorspace::Gray => Colours::Gray,
+        },
         overlay: overlay(config),
         time_zone: config.device.timezone.to_string(),
     }

@@ -11,10 +11,12 @@
 //! [`Camera`].
 
 mod constraints;
+mod controls;
 pub mod file;
 pub mod pattern;
 
 pub use constraints::{Constraints, Mode, nearest};
+pub use controls::{Control, ControlRange, ControlValue, ControlValues};
 
 use crate::media::{AccessUnit, Frame};
 
@@ -37,6 +39,22 @@ pub trait Camera: Send {
     /// # Errors
     /// When the camera is gone or broken. It is then stopped and opened again.
     fn capture(&mut self) -> Result<Capture, CameraError>;
+
+    /// The knobs this camera has; known while it is open.
+    fn controls(&self) -> Vec<Control> {
+        Vec::new()
+    }
+
+    /// Sets knobs, from one of the next pictures on. Called between two captures, and only with
+    /// what [`Camera::controls`] says is possible. What is not among `values` goes back to the
+    /// camera's own choice.
+    ///
+    /// # Errors
+    /// When the driver refuses; the owner is told, and pictures go on.
+    fn set_controls(&mut self, values: &ControlValues) -> Result<(), CameraError> {
+        let _ = values;
+        Ok(())
+    }
 
     /// Releases the device. Called after an error too, and harmless when not open.
     fn stop(&mut self);

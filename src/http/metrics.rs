@@ -1,12 +1,16 @@
 //! `/metrics`, in the OpenMetrics text format.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text,
+};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -14,6 +18,7 @@ use prometheus_client::registry::Registry;
 use super::HttpState;
 use super::problem::Problem;
 use crate::hub::{Layer, SourceState};
+use crate::media::DelaySummary;
 
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -42,6 +47,8 @@ pub enum Value {
     Counter(u64),
     /// Goes up and down.
     Gauge(f64),
+    /// A histogram, in seconds. Its name is to end in "seconds".
+    Delays(DelaySummary),
 }
 
 impl Sample {
@@ -65,11 +72,28 @@ impl Collector for Samples {
             let metric: Box<dyn EncodeMetric> = match *value {
                 Value::Counter(n) => Box::new(ConstCounter::new(n)),
                 Value::Gauge(n) => Box::new(ConstGauge::new(n)),
+                Value::Delays(delays) => Box::new(Histogram(delays)),
             };
             let line = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
             metric.encode(line)?;
         }
         Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Histogram(DelaySummary);
+
+impl EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bound = |bound: Option<Duration>| bound.map_or(f64::MAX, |b| b.as_secs_f64());
+        let buckets: Vec<(f64, u64)> = self.0.buckets().map(|(b, n)| (bound(b), n)).collect();
+        let sum = self.0.sum().as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, self.0.count(), &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 
@@ -87,7 +111,7 @@ pub(super) async fn get(State(state): State<HttpState>) -> Result<Response, Prob
 
 /// What this room's neighbours count.
 fn own(state: &HttpState) -> Vec<Sample> {
-    use Value::{Counter, Gauge};
+    use Value::{Counter, Delays, Gauge};
     let (sent, made) = (state.rtc.totals(), state.hub.totals(Layer::Main));
     let live = matches!(*state.hub.source().borrow(), SourceState::Live(_));
     let uptime = state.started().elapsed().as_secs_f64();
@@ -110,5 +134,15 @@ fn own(state: &HttpState) -> Vec<Sample> {
         Sample::new("key_pictures", "Key pictures among them", Counter(made.key_pictures)),
         Sample::new("encoded_bytes", "Bytes of H.264", Counter(made.bytes)),
         Sample::new("key_requests", "Key pictures asked for", Counter(made.key_requests)),
+        Sample::new(
+            "hub_delay_seconds",
+            "From exposure until the coded picture is there for everybody",
+            Delays(state.hub.delays(Layer::Main)),
+        ),
+        Sample::new(
+            "send_delay_seconds",
+            "From there until every viewer's packets are with the kernel",
+            Delays(state.rtc.send_delays()),
+        ),
     ]
 }

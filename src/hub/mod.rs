@@ -21,7 +21,7 @@ use tokio::sync::watch;
 pub use state::{SourceInfo, SourceState};
 pub use viewer::{Delivery, Viewer};
 
-use crate::media::{AccessUnit, MediaTime};
+use crate::media::{AccessUnit, DelaySummary, Delays, MediaTime};
 use gate::KeyGate;
 use ring::Ring;
 
@@ -82,6 +82,8 @@ struct Shared {
     /// Sequence number of the newest picture of any layer, to wake consumers.
     published: watch::Sender<u64>,
     source: watch::Sender<SourceState>,
+    /// From exposure to here, a layer each.
+    delays: [Delays; Layer::ALL.len()],
     /// Signalled when `watched` may have changed, for the pipeline's thread.
     viewers: Mutex<usize>,
     viewers_changed: Condvar,
@@ -121,6 +123,7 @@ impl Hub {
             layers: Default::default(),
             published: watch::Sender::new(0),
             source: watch::Sender::new(SourceState::Idle),
+            delays: Default::default(),
             viewers: Mutex::new(0),
             viewers_changed: Condvar::new(),
         }))
@@ -130,6 +133,7 @@ impl Hub {
     /// that does not move forward is moved, because every receiver relies on it.
     pub fn publish(&self, layer: Layer, unit: AccessUnit) {
         let now = MediaTime::now();
+        self.0.delays[layer.index()].note(now.since(unit.time()));
         let sequence = {
             let mut state = self.layer(layer);
             state.totals.pictures += 1;
@@ -209,6 +213,12 @@ impl Hub {
     #[must_use]
     pub fn totals(&self, layer: Layer) -> Totals {
         self.layer(layer).totals
+    }
+
+    /// How long pictures of `layer` took from exposure until they were published.
+    #[must_use]
+    pub fn delays(&self, layer: Layer) -> DelaySummary {
+        self.0.delays[layer.index()].summary()
     }
 
     /// The newest key picture of `layer`, if it is still kept.

@@ -92,6 +92,16 @@ pub trait FrameMemory: Send + Sync {
     /// The bytes, readable by the CPU. A camera that lends device memory maps it on first use.
     fn bytes(&self) -> &[u8];
 
+    /// How many bytes. For device memory this must not need a mapping.
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The same memory as a DMABUF, for an encoder that can import it without a copy.
     fn dmabuf(&self) -> Option<BorrowedFd<'_>> {
         None
@@ -175,7 +185,7 @@ impl Frame {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(FrameError::Size { width, height });
         }
-        let held = memory.bytes().len();
+        let held = memory.len();
         let mut kept = [Plane { offset: 0, stride: 0 }; 3];
         for (i, slot) in kept.iter_mut().enumerate().take(format.planes()) {
             let (row, rows) = format.plane_size(i, width, height).unwrap_or_default();

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::camera::{Camera, Constraints};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, Sink};
 use crate::hub::Hub;
+use crate::media::Delays;
 use crate::transform::{Chain, CopyMeter, OverlaySettings};
 
 /// Makes an encoder for the given settings.
@@ -76,8 +77,12 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// Raw pictures encoded, cards included.
     pub encoded: AtomicU64,
-    /// Nanoseconds spent encoding.
-    pub encode_nanos: AtomicU64,
+    /// From exposure until the pipeline takes a raw picture up.
+    pub capture: Delays,
+    /// Spent transforming a raw picture.
+    pub transform: Delays,
+    /// From handing a raw picture to the encoder until its access unit is published.
+    pub encode: Delays,
     /// Times the camera was lost.
     pub camera_losses: AtomicU64,
     /// Times the encoder was made anew after an error.

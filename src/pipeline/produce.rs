@@ -1,7 +1,8 @@
 //! Taking what the camera delivers and making of it what viewers watch.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use super::capture::{CameraThread, News};
 use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts};
 use crate::camera::{Constraints, Mode};
-use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
+use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
 use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
 use crate::media::{AccessUnit, Frame, FramePool, MediaTime};
 use crate::transform::{Card, Chain, Transform};
@@ -81,6 +82,30 @@ struct Watch {
 struct Running {
     encoder: Box<dyn Encoder>,
     settings: EncoderSettings,
+    submissions: Arc<Submissions>,
+}
+
+/// Pictures an encoder has at hand: their time, and when it got them. It may skip some.
+#[derive(Default)]
+struct Submissions(Mutex<VecDeque<(MediaTime, MediaTime)>>);
+
+impl Submissions {
+    /// More than any encoder keeps.
+    const MAX: usize = 32;
+
+    fn begin(&self, picture: MediaTime) {
+        let mut pictures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pictures.len() == Self::MAX {
+            pictures.pop_front();
+        }
+        pictures.push_back((picture, MediaTime::now()));
+    }
+
+    fn finish(&self, picture: MediaTime) -> Option<MediaTime> {
+        let mut pictures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = pictures.iter().position(|(time, _)| *time == picture)?;
+        pictures.drain(..=at).next_back().map(|(_, begun)| begun)
+    }
 }
 
 impl Producer {
@@ -199,7 +224,7 @@ impl Producer {
         {
             log::warn!("the writing in the picture stays as it was: {error}");
         }
-        if let Some(Running { encoder, settings }) = &mut watch.running
+        if let Some(Running { encoder, settings, .. }) = &mut watch.running
             && new.bitrate_bps != settings.bitrate_bps
         {
             match encoder.set_bitrate(new.bitrate_bps) {
@@ -222,8 +247,11 @@ impl Producer {
 
     fn frame(&mut self, watch: &mut Watch, frame: Frame) {
         let fps = watch.mode.map_or(30.0, |mode| mode.fps);
+        let taken = MediaTime::now();
+        self.counters.capture.note(taken.since(frame.time()));
         match self.chain.apply(frame) {
             Ok(frame) => {
+                self.counters.transform.note(MediaTime::now().since(taken));
                 if self.encode(watch, &frame, fps) {
                     self.present(watch, &frame_size(&frame));
                 }
@@ -268,23 +296,33 @@ impl Producer {
             };
             self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
             watch.passing_through = false;
-            let hub = self.hub.clone();
-            let sink = Box::new(move |unit| hub.publish(Layer::Main, unit));
-            watch.running = Some(Running { encoder: (self.encoder)(settings, sink)?, settings });
+            let submissions = Arc::new(Submissions::default());
+            let sink = self.sink(submissions.clone());
+            let encoder = (self.encoder)(settings, sink)?;
+            watch.running = Some(Running { encoder, settings, submissions });
         }
-        let Some(Running { encoder, .. }) = &mut watch.running else {
+        let Some(Running { encoder, submissions, .. }) = &mut watch.running else {
             return Ok(());
         };
         let kind = match self.hub.demand(Layer::Main).key_picture {
             true => PictureKind::Key,
             false => PictureKind::Any,
         };
-        let started = MediaTime::now();
+        submissions.begin(frame.time());
         encoder.encode(frame, kind)?;
-        let nanos = MediaTime::now().since(started).as_nanos();
-        Counters::add(&self.counters.encode_nanos, u64::try_from(nanos).unwrap_or(u64::MAX));
         Counters::add(&self.counters.encoded, 1);
         Ok(())
+    }
+
+    /// Where an encoder puts what it makes, on whatever thread.
+    fn sink(&self, submissions: Arc<Submissions>) -> Sink {
+        let (hub, counters) = (self.hub.clone(), self.counters.clone());
+        Box::new(move |unit| {
+            if let Some(begun) = submissions.finish(unit.time()) {
+                counters.encode.note(MediaTime::now().since(begun));
+            }
+            hub.publish(Layer::Main, unit);
+        })
     }
 
     /// Publishes a picture that came coded.

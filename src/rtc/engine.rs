@@ -28,6 +28,7 @@ use super::wire::Wire;
 use super::{RtcSettings, Totals};
 use crate::hub::{Hub, Layer, Published, SourceState, Viewer};
 use crate::media::h264::{NalType, ProfileLevel};
+use crate::media::{Delays, MediaTime};
 
 /// Offers that have not connected yet. Past it the oldest is dropped for the newest, so that a
 /// flood of offers from nowhere keeps nobody out for longer than it takes to connect.
@@ -56,6 +57,9 @@ pub(super) struct Engine {
     cuts: Cuts,
     waiting: Waiting,
     totals: watch::Sender<Totals>,
+    delays: Arc<Delays>,
+    /// The newest picture in `delays`.
+    timed: Option<u64>,
     stopping: bool,
 }
 
@@ -114,8 +118,15 @@ impl Engine {
             cuts: Cuts::default(),
             waiting: Waiting::default(),
             totals,
+            delays: Arc::default(),
+            timed: None,
             stopping: false,
         })
+    }
+
+    /// How long pictures take from the hub to the kernel.
+    pub(super) fn delays(&self) -> Arc<Delays> {
+        self.delays.clone()
     }
 
     /// Serves until told to stop and every viewer has been told goodbye.
@@ -143,6 +154,7 @@ impl Engine {
                     published.mark_unchanged();
                     self.answer_waiting(now);
                     self.serve_all(now);
+                    self.time_newest();
                 }
                 Event::Alarm => self.ring_alarms(now),
             }
@@ -174,6 +186,16 @@ impl Engine {
             self.sessions.iter().filter(|(_, s)| s.is_connected()).map(|(k, _)| *k).collect();
         for key in connected {
             self.serve(key, now);
+        }
+    }
+
+    /// Takes note of how long the newest picture took to be sent to everybody.
+    fn time_newest(&mut self) {
+        let Some(Cut { picture, .. }) = self.cuts.0.back().map(Arc::as_ref) else {
+            return;
+        };
+        if self.timed.replace(picture.sequence) != Some(picture.sequence) {
+            self.delays.note(MediaTime::now().since(picture.at));
         }
     }
 
@@ -221,6 +243,7 @@ impl Engine {
         match end {
             End::NeverConnected => log::debug!("an offer never connected and was forgotten"),
             End::ClosedByViewer => log::info!("viewer at {from} left, {connected} watching"),
+            End::ClosedHere if from.is_empty() => log::debug!("an offer was withdrawn"),
             End::ClosedHere => log::info!("viewer at {from} was let go, {connected} watching"),
             End::ConsentLost => log::info!("viewer at {from} is gone, {connected} watching"),
             End::Failed => log::info!("connection to {from} failed, {connected} watching"),

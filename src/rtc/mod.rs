@@ -29,7 +29,7 @@ mod waiting;
 mod wire;
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ pub use report::{
 
 use crate::hub::Hub;
 use crate::media::h264::ProfileLevel;
+use crate::media::{DelaySummary, Delays};
 use command::{Command, OfferReply};
 use engine::Engine;
 use wire::Wire;
@@ -104,6 +105,7 @@ const QUEUE: usize = 64;
 pub struct Rtc {
     commands: mpsc::Sender<Command>,
     totals: watch::Receiver<Totals>,
+    delays: Arc<Delays>,
     port: u16,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -128,11 +130,12 @@ impl Rtc {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let (counts, totals) = watch::channel(Totals::default());
         let engine = Engine::new(hub, settings, wire, receiver, counts).map_err(|e| other(&e))?;
+        let delays = engine.delays();
         let thread = std::thread::Builder::new()
             .name("rtc".into())
             .spawn(move || runtime.block_on(engine.run()))
             .map_err(|e| other(&e))?;
-        Ok(Self { commands, totals, port, thread: Mutex::new(Some(thread)) })
+        Ok(Self { commands, totals, delays, port, thread: Mutex::new(Some(thread)) })
     }
 
     /// The UDP port viewers send to.
@@ -145,6 +148,13 @@ impl Rtc {
     #[must_use]
     pub fn totals(&self) -> Totals {
         *self.totals.borrow()
+    }
+
+    /// How long pictures took from the hub until all viewers' packets were with the kernel; what
+    /// the pacer held back comes later.
+    #[must_use]
+    pub fn send_delays(&self) -> DelaySummary {
+        self.delays.summary()
     }
 
     /// Answers an offer that came by HTTP from `from`.

@@ -11,7 +11,7 @@ use super::{SystemClock, Transform, TransformError, WallClock};
 use crate::media::{Frame, FramePool};
 
 /// What is to be done to every picture.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformSettings {
     /// How far it is turned.
     pub rotation: Rotation,
@@ -21,11 +21,26 @@ pub struct TransformSettings {
     pub vflip: bool,
     /// By how many percent both sides shrink, 0 to 90.
     pub frame_size_reduction: u8,
+    /// Whether its colour is kept.
+    pub colours: Colours,
     /// What is written on it.
     pub overlay: Option<OverlaySettings>,
     /// The zone whose time is written, by its IANA name; UTC where it is empty.
     pub time_zone: String,
 }
+
+/// Whether pictures keep their colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colours {
+    /// As the camera sees them.
+    #[default]
+    Kept,
+    /// Shades of grey. At night colour is mostly noise, which costs bits.
+    Gray,
+}
+
+/// A chroma sample without colour.
+const NO_COLOUR: u8 = 128;
 
 /// Everything between camera and encoder: first the user's own steps, then the owner's settings.
 ///
@@ -36,6 +51,7 @@ pub struct Chain {
     user: Vec<Box<dyn Transform>>,
     reduction: u8,
     symmetry: Symmetry,
+    colours: Colours,
     overlay: Option<Overlay>,
     zone: TimeZone,
     clock: Box<dyn WallClock>,
@@ -63,6 +79,7 @@ impl Chain {
             user: Vec::new(),
             reduction: settings.frame_size_reduction.min(90),
             symmetry: Symmetry::new(settings.rotation, settings.hflip, settings.vflip),
+            colours: settings.colours,
             overlay: None,
             zone: zone_named(&settings.time_zone)?,
             clock: Box::new(SystemClock),
@@ -130,11 +147,18 @@ impl Transform for Chain {
         let size = reduced(draft.size(), self.reduction);
         draft = self.resizer.apply(draft, size)?;
         draft = self.symmetry.apply(draft, &self.pools.turned, &self.copies)?;
-        let Some(overlay) = &mut self.overlay else {
+        if self.colours == Colours::Kept && self.overlay.is_none() {
             return Ok(draft.into_frame(time, sequence)?);
-        };
+        }
         let mut picture = draft.into_picture(&self.pools.written_on, &self.copies)?;
-        overlay.draw(&mut picture, self.clock.at(time));
+        if self.colours == Colours::Gray {
+            let [_, u, v] = picture.planes_mut();
+            u.fill(NO_COLOUR);
+            v.fill(NO_COLOUR);
+        }
+        if let Some(overlay) = &mut self.overlay {
+            overlay.draw(&mut picture, self.clock.at(time));
+        }
         Ok(picture.into_frame(time, sequence)?)
     }
 }
@@ -201,6 +225,15 @@ mod tests {
     }
 
     #[test]
+    fn a_gray_picture_keeps_its_light_and_loses_its_colour() {
+        let gray = TransformSettings { colours: Colours::Gray, ..TransformSettings::default() };
+        let frame = picture(PixelFormat::I420, (64, 48));
+        let out = Chain::new(gray).unwrap().apply(frame.clone()).unwrap();
+        assert_eq!(out.plane(0), frame.plane(0));
+        assert!(out.plane(1).iter().chain(out.plane(2)).all(|sample| *sample == 128));
+    }
+
+    #[test]
     fn everything_at_once_keeps_the_promised_size_and_the_stamps() {
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..80 {
@@ -210,6 +243,7 @@ mod tests {
                 hflip: random.bool(),
                 vflip: random.bool(),
                 frame_size_reduction: random.u8(0..=90),
+                colours: if random.bool() { Colours::Gray } else { Colours::Kept },
                 overlay: random.bool().then(|| overlay("Garden")).flatten(),
                 time_zone: "Asia/Kolkata".to_owned(),
             };

@@ -20,7 +20,7 @@ mod resize;
 mod testing;
 
 pub use card::Card;
-pub use chain::{Chain, TransformSettings};
+pub use chain::{Chain, Colours, TransformSettings};
 pub use clock::{SystemClock, WallClock};
 pub use convert::Matrix;
 pub use orient::Rotation;

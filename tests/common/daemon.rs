@@ -99,6 +99,12 @@ impl Daemon {
         response.body_mut().read_json().expect("JSON")
     }
 
+    /// The page for Prometheus.
+    pub fn metrics(&self) -> String {
+        let mut response = ureq::get(&self.url("/metrics")).call().expect("an answer");
+        response.body_mut().read_to_string().expect("text")
+    }
+
     /// Sessions in the state "connected".
     pub fn connected(&self) -> usize {
         let sessions = self.get_json("/api/v1/sessions");

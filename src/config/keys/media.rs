@@ -108,7 +108,8 @@ fn camera() -> Vec<Key> {
             camera.stabilize,
             Switch,
             "Steadies the picture of a shaking camera, in software: much work, and a delay of \
-             `camera.stabilizer.smoothing_radius` pictures."
+             `camera.stabilizer.smoothing_radius` pictures. This version does not do it yet, and \
+             says so in the log."
         ),
         key!(
             "camera.colorspace",

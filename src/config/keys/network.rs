@@ -126,7 +126,8 @@ fn http() -> Vec<Key> {
             http.tls,
             Maybe(TlsTable),
             "Serves HTTPS instead of HTTP. Without it a password crosses the network in the \
-             clear, so a mistake here locks sign-in."
+             clear, so a mistake here locks sign-in. This version does not serve HTTPS yet, and \
+             rather than serve in the clear what was to be encrypted, it does not start."
         )
         .guard()
         .example("{ cert = \"/etc/picket/cert.pem\", key = \"/etc/picket/key.pem\" }"),
@@ -209,7 +210,7 @@ fn webrtc() -> Vec<Key> {
             Switch,
             "Whether viewers may come over TCP, on the same port number, where a firewall lets no \
              UDP through. A lost packet then holds up all that follow: the picture lags where it \
-             would otherwise blur."
+             would otherwise blur. This version does not do it yet, and says so in the log."
         ),
     ]
 }

@@ -101,7 +101,6 @@ pub(in crate::rtc) struct Session {
     protocol: String,
     remote: Credentials,
     local: Credentials,
-    restarts: u32,
     egress: Option<Egress>,
     viewer: Viewer,
     /// A picture of which some is still to be sent.
@@ -162,7 +161,6 @@ impl Session {
             protocol: offer.video().protocol.clone(),
             remote: offer.credentials.clone(),
             local,
-            restarts: 0,
             egress: None,
             viewer,
             under_way: None,
@@ -214,7 +212,7 @@ impl Session {
 
     /// The strong entity tag of the running ICE session (RFC 9725 §4.3.1).
     pub(in crate::rtc) fn etag(&self) -> String {
-        format!("\"{}-{}\"", &self.id[..8], self.restarts)
+        format!("\"{}\"", self.local.ufrag)
     }
 
     pub(in crate::rtc) fn mid_and_protocol(&self) -> (&str, &str) {
@@ -327,7 +325,6 @@ impl Session {
         self.rtc.direct_api().set_local_ice_credentials(creds);
         self.remote = remote;
         self.local = local;
-        self.restarts += 1;
         self.wake_library = now;
         Ok(())
     }
