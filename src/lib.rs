@@ -7,9 +7,10 @@
 //! ```
 //!
 //! Pictures move from left to right; the one thing that moves back is a demand. Each room is a
-//! module whose first paragraph says what it is for, what comes in and what goes out. Two more stand
-//! beside the line: [`config`] reads `config.toml`, [`site`] keeps the pages. [`pipeline`] is the
-//! line from camera to hub, run by two threads; `app` wires everything together.
+//! module whose first paragraph says what it is for, what comes in and what goes out. Three more
+//! stand beside the line: [`config`] reads `config.toml`, [`site`] keeps the pages, [`appliance`]
+//! does what only a device does. [`pipeline`] is the line from camera to hub, run by two threads;
+//! `app` wires everything together.
 //!
 //! A program that wants to be a Picket begins at [`Picket::builder`]:
 //!
@@ -35,6 +36,7 @@
 //! - A **card** is the picture shown when there is none.
 
 mod app;
+pub mod appliance;
 pub mod camera;
 pub mod config;
 pub mod decoder;

@@ -106,6 +106,20 @@ fn a_taken_port_is_told_with_what_to_do() {
 }
 
 #[test]
+fn the_camera_goes_by_the_name_its_machine_has() {
+    let daemon = Daemon::start(&[]);
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux has it");
+    let label = name.trim().split('.').next().expect("a label");
+    let asked = |host: &str| {
+        ureq::get(&daemon.url("/")).header("host", host).call().map(|answer| answer.status())
+    };
+    for host in [name.trim(), label, &format!("{label}.local:8000")] {
+        assert_eq!(asked(host).expect("an answer"), 200, "{host}");
+    }
+    assert!(asked(&format!("{label}.evil.example")).is_err());
+}
+
+#[test]
 fn a_changed_file_takes_effect_while_viewers_watch() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("config.toml");

@@ -7,10 +7,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode};
+use picket::encoder::Encoder;
 use picket::encoder::openh264::OpenH264;
 use picket::hub::{Delivery, Hub, Layer, SourceState, Viewer};
 use picket::media::{Frame, MediaTime, PixelFormat};
-use picket::pipeline::{FixedSettings, LiveSettings, Parts, Pipeline};
+use picket::pipeline::{EncoderFactory, FixedSettings, LiveSettings, Parts, Pipeline};
 use picket::transform::{Chain, TransformSettings};
 use tokio::sync::watch;
 
@@ -94,6 +95,11 @@ struct Stage {
 }
 
 fn stage(infinite_frames: bool) -> Stage {
+    let encoder = |settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>);
+    stage_with(infinite_frames, Box::new(encoder))
+}
+
+fn stage_with(infinite_frames: bool, encoder: EncoderFactory) -> Stage {
     let (camera, strings) = puppet();
     let hub = Hub::new();
     let live = LiveSettings { bitrate_bps: 300_000, fps: None, overlay: None };
@@ -103,7 +109,7 @@ fn stage(infinite_frames: bool) -> Stage {
         camera: Box::new(camera),
         controls: ControlPanel::default(),
         chain: Chain::new(TransformSettings::default()).unwrap(),
-        encoder: Box::new(|settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?))),
+        encoder,
         fixed: FixedSettings {
             constraints: Constraints::default(),
             keyframe_interval: Duration::from_secs(10),
@@ -268,4 +274,13 @@ fn stopping_releases_the_camera() {
     let open = stage.strings.open.clone();
     let _ = stage.strings.orders.send(Next::Frame);
     stage.wait("released", || !open.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_pipeline_that_crashes_is_known_to_have_crashed() {
+    let stage = stage_with(true, Box::new(|_, _| panic!("a bug in the encoder's code")));
+    assert!(stage.pipeline.is_running());
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.order(Next::Frame);
+    stage.wait("crashed", || !stage.pipeline.is_running());
 }

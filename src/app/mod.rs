@@ -12,6 +12,7 @@ mod meters;
 mod parts;
 mod password;
 mod reload;
+mod service;
 mod snapshots;
 mod unavailable;
 
@@ -35,6 +36,7 @@ use crate::rtc::Rtc;
 use crate::transform::{Chain, Transform};
 use meters::House;
 use reload::Reload;
+use service::Service;
 
 /// Reads the configuration from `file`, defaults without one, and puts `sets` (`key=value`) on
 /// top. Never fails: what could not be used is told in the problems, and never makes sign-in
@@ -154,6 +156,7 @@ impl Picket {
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut hangup = signal(SignalKind::hangup())?;
             let mut look = tokio::time::interval(reload::LOOK_EVERY);
+            let mut service = Service::ready();
             loop {
                 tokio::select! {
                     _ = terminate.recv() => break,
@@ -161,9 +164,11 @@ impl Picket {
                     _ = stopped.wait_for(|stop| *stop) => break,
                     _ = hangup.recv() => reload.now("asked by SIGHUP").await,
                     _ = look.tick() => reload.look().await,
+                    () = service.heartbeat() => service.beat(&pipeline, &rtc).await,
                 }
             }
             log::info!("stopping");
+            service.stopping();
             let closing = async {
                 rtc.stop().await;
                 server.stop().await;

@@ -237,7 +237,7 @@ pub(super) fn http(
         controls,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
-            allowed_hosts: config.http.allowed_hosts.iter().map(ToString::to_string).collect(),
+            allowed_hosts: allowed_hosts(config),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
             ice_servers,
             sharing: if config.stream.live_broadcast {
@@ -247,6 +247,17 @@ pub(super) fn http(
             },
         },
     }
+}
+
+/// The names of the configuration, and those this machine goes by without it: on a system that
+/// Picket was added to, that has a name already.
+fn allowed_hosts(config: &Config) -> Vec<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    let label = name.split('.').next().filter(|label| !label.is_empty());
+    let own = label.map(|label| [name.into(), label.into(), format!("{label}.local")]);
+    let set = config.http.allowed_hosts.iter().map(ToString::to_string);
+    set.chain(own.into_iter().flatten()).collect()
 }
 
 /// The servers the daemon uses itself.

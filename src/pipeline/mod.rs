@@ -128,6 +128,12 @@ impl Pipeline {
         Ok(Self { hub, stop, restart, counters, copies, thread: Some(thread) })
     }
 
+    /// Whether pictures can be made: false once the thread that makes them has crashed.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// The pipeline's counts.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {

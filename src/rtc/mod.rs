@@ -216,6 +216,12 @@ impl Rtc {
         found?.into_iter().next()
     }
 
+    /// Comes back once the thread has answered: with false when it has ended.
+    pub async fn answers(&self) -> bool {
+        // The shortest question there is: a session without a name.
+        self.ask(|reply| Command::Report { id: Some(String::new()), reply }).await.is_some()
+    }
+
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(make(reply)).await.ok()?;

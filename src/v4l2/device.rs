@@ -104,21 +104,10 @@ pub(crate) struct Ready {
 pub(crate) struct Control {
     pub(crate) id: u32,
     pub(crate) name: String,
-    pub(crate) kind: ControlKind,
     pub(crate) min: i64,
     pub(crate) max: i64,
     pub(crate) step: u64,
     pub(crate) default: i64,
-}
-
-/// The kinds of controls Picket can set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ControlKind {
-    Integer,
-    Boolean,
-    Menu,
-    Button,
-    Other,
 }
 
 /// What a device says of itself.
@@ -590,18 +579,9 @@ fn usable(raw: &sys::v4l2_queryctrl) -> Option<Control> {
     if raw.flags & unusable != 0 {
         return None;
     }
-    let kind = match raw.type_ {
-        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER => ControlKind::Integer,
-        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN => ControlKind::Boolean,
-        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU => ControlKind::Menu,
-        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_BUTTON => ControlKind::Button,
-        sys::v4l2_ctrl_type_V4L2_CTRL_TYPE_CTRL_CLASS => return None,
-        _ => ControlKind::Other,
-    };
     Some(Control {
         id: raw.id,
         name: text(&raw.name),
-        kind,
         min: raw.minimum.into(),
         max: raw.maximum.into(),
         step: u64::try_from(raw.step).unwrap_or(1).max(1),
@@ -632,7 +612,7 @@ mod tests {
         let device = Device::open(Path::new("/dev/null")).unwrap();
         assert!(device.capability().is_err());
         assert!(device.formats(Queue::CaptureMplane).is_empty());
-        assert!(device.controls().is_empty());
+        assert!(device.control(sys::V4L2_CID_BRIGHTNESS).is_none());
     }
 
     #[test]

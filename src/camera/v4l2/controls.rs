@@ -178,14 +178,12 @@ fn clamped(control: &v4l2::Control, number: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v4l2::ControlKind;
 
     #[test]
     fn neutral_is_the_driver_s_default_and_the_ends_are_its_ends() {
         let control = v4l2::Control {
             id: sys::V4L2_CID_BRIGHTNESS,
             name: "Brightness".into(),
-            kind: ControlKind::Integer,
             min: -64,
             max: 64,
             step: 1,

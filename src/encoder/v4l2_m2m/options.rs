@@ -84,7 +84,6 @@ fn menu_of_level(level_idc: u8) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v4l2::ControlKind;
 
     #[test]
     fn levels_are_the_kernel_s_menu_entries() {
@@ -107,7 +106,6 @@ mod tests {
         let pi = Control {
             id: BITRATE,
             name: "Video Bitrate".into(),
-            kind: ControlKind::Integer,
             min: 25_000,
             max: 25_000_000,
             step: 25_000,
