@@ -51,4 +51,4 @@ pub mod transform;
 #[cfg(feature = "v4l2")]
 mod v4l2;
 
-pub use app::{Builder, Picket, PicketError, Stopper, load_config, start_logging};
+pub use app::{Builder, Picket, PicketError, Probe, Stopper, load_config, probe, start_logging};

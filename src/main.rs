@@ -29,6 +29,12 @@ enum Command {
         /// The file; without it, the one `run` would use.
         file: Option<PathBuf>,
     },
+    /// List the cameras and encoders there are, and which of them `auto` chooses.
+    Probe {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print every HTTP route as METHOD PATH ACCESS.
     Routes,
     /// Read a password and print its hash, for auth.password_hash.
@@ -54,6 +60,14 @@ fn main() -> ExitCode {
         None => run(cli.run),
         Some(Command::Run(options)) => run(options),
         Some(Command::Check { file }) => return check(file.as_deref()),
+        Some(Command::Probe { json }) => {
+            let probe = picket::probe();
+            match json {
+                true => println!("{}", probe.json()),
+                false => print!("{probe}"),
+            }
+            Ok(())
+        }
         Some(Command::Routes) => {
             print!("{}", picket::http::listing());
             Ok(())

@@ -11,6 +11,7 @@ mod logging;
 mod meters;
 mod parts;
 mod password;
+mod probe;
 mod reload;
 mod service;
 mod snapshots;
@@ -26,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 pub use logging::start as start_logging;
+pub use probe::{Probe, probe};
 
 use crate::camera::{Camera, ControlPanel};
 use crate::config::{Config, Problem};

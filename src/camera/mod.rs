@@ -17,6 +17,7 @@
 mod constraints;
 mod controls;
 pub mod file;
+mod found;
 mod panel;
 pub mod pattern;
 #[cfg(feature = "v4l2")]
@@ -24,6 +25,7 @@ pub mod v4l2;
 
 pub use constraints::{Constraints, Mode, nearest};
 pub use controls::{Control, ControlRange, ControlValue, ControlValues};
+pub use found::{Found, FoundMode, Location};
 pub(crate) use panel::Followed;
 pub use panel::{ControlChanges, ControlPanel, ControlRefusal, PanelState, Power, Setting};
 

@@ -18,7 +18,10 @@ use bytes::Bytes;
 
 use self::buffers::Stream;
 use self::modes::{Offer, offers};
-use super::{Camera, CameraError, Capture, Constraints, Control, ControlValues, Mode, nearest};
+use super::{
+    Camera, CameraError, Capture, Constraints, Control, ControlValues, Found, FoundMode, Mode,
+    nearest,
+};
 use crate::media::h264::{NalType, ParameterSets, SpsInfo};
 use crate::media::{AccessUnit, Frame, FrameMemory, FramePool, MediaTime, PixelFormat};
 use crate::v4l2::{Capability, Dequeued, Device, FourCc, Geometry, PictureFormat, Queue};
@@ -148,6 +151,30 @@ fn open(path: &Path) -> Result<Device, CameraError> {
         ))),
         Err(_) => Err(CameraError::Unsupported(format!("{shown} is no video device"))),
     }
+}
+
+/// The cameras there are, with what they offer.
+#[must_use]
+pub fn list() -> Vec<Found> {
+    let found = cameras().map(|(device, capability)| {
+        let modes =
+            offers(&device, Coded::PassOn).into_iter().map(|Offer { code, mode }| FoundMode {
+                format: code.to_string(),
+                width: mode.width,
+                height: mode.height,
+                max_fps: Some(mode.fps),
+            });
+        let node = device.path().display();
+        Found {
+            source: format!("v4l2:{node}"),
+            id: capability.bus,
+            model: capability.card,
+            location: None,
+            modes: modes.collect(),
+            controls: controls::list(&device),
+        }
+    });
+    found.collect()
 }
 
 /// Whether there is a V4L2 camera at all.

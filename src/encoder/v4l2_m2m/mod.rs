@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-pub use node::{Coding, Node, find};
+pub use node::{Coding, Node, find, list};
 
 use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
 use crate::media::h264::{BitstreamError, ParameterSets};

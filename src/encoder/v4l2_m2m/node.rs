@@ -28,7 +28,7 @@ impl Coding {
 
     /// Largest width and height. The Pi's driver accepts 1920×1200 and makes garbage of it
     /// (raspberrypi/linux#6045), so the bound is ours to keep.
-    const fn most(self) -> (u32, u32) {
+    pub(crate) const fn most(self) -> (u32, u32) {
         match self {
             Self::H264 => (1920, 1088),
             Self::Fwht => (4096, 2160),
@@ -78,6 +78,12 @@ impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.path.display(), self.driver)
     }
+}
+
+/// Every device that codes raw pictures Picket has into `coding`.
+#[must_use]
+pub fn list(coding: Coding) -> Vec<Node> {
+    Device::nodes().into_iter().filter_map(|path| look_at(&path, coding)).collect()
 }
 
 /// The first device that codes raw pictures Picket has into `coding`; `None` when there is none.
