@@ -323,11 +323,10 @@ impl Resends {
         if self.recent.iter().any(|(i, _)| *i == index) {
             return false;
         }
-        let (since, sent_then, resent_then) = match self.window {
+        let (_, sent_then, resent_then) = match self.window {
             Some(window) if now.since(window.0) < Duration::from_secs(1) => window,
             _ => *self.window.insert((now, sent_bytes, self.bytes)),
         };
-        let _ = since;
         let allowed = FREE_BYTES + (sent_bytes - sent_then) / 3;
         if self.bytes - resent_then + len as u64 > allowed {
             return false;
@@ -337,3 +336,6 @@ impl Resends {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
