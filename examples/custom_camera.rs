@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use picket::camera::{Camera, CameraError, Capture, Constraints, Mode};
-use picket::config::Config;
 use picket::media::{Frame, FramePool, MediaTime, PixelFormat};
-use picket::{Picket, start_logging};
+use picket::{Picket, load_config, start_logging};
 
 struct Plasma {
     mode: Mode,
@@ -60,13 +59,17 @@ impl Camera for Plasma {
 
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
+    // Settings come from the command line: `-- http.listen=0.0.0.0:8000`.
+    let settings: Vec<String> = std::env::args().skip(1).collect();
+    let (config, problems) = load_config(None, &settings);
+    problems.iter().for_each(|problem| log::warn!("{problem}"));
     let camera = Plasma {
         mode: Mode { width: 640, height: 360, fps: 25.0 },
         next: MediaTime::now(),
         number: 0,
         pool: FramePool::new(),
     };
-    let picket = Picket::builder(Config::default()).camera(camera).build()?;
+    let picket = Picket::builder(config).camera(camera).build()?;
     println!("watch at http://{}/", picket.address());
     picket.run()
 }

@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use picket::config::Config;
 use picket::media::{Frame, FramePool, PixelFormat};
 use picket::transform::{Transform, TransformError};
-use picket::{Picket, start_logging};
+use picket::{Picket, load_config, start_logging};
 
 #[derive(Default)]
 struct Grayscale {
@@ -39,7 +38,11 @@ impl Transform for Grayscale {
 
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
-    let picket = Picket::builder(Config::default()).transform(Grayscale::default()).build()?;
+    // Settings come from the command line: `-- http.listen=0.0.0.0:8000`.
+    let settings: Vec<String> = std::env::args().skip(1).collect();
+    let (config, problems) = load_config(None, &settings);
+    problems.iter().for_each(|problem| log::warn!("{problem}"));
+    let picket = Picket::builder(config).transform(Grayscale::default()).build()?;
     println!("watch at http://{}/", picket.address());
     picket.run()
 }
