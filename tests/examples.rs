@@ -30,8 +30,8 @@ fn plays(daemon: &Daemon) {
 fn a_camera_of_ones_own_is_watched() {
     let daemon = start("custom_camera");
     plays(&daemon);
-    let source = &daemon.get_json("/api/v1/status")["source"];
-    assert_eq!((&source["width"], &source["height"]), (&Value::from(640), &Value::from(360)));
+    let mode = &daemon.get_json("/api/v1/status")["source"]["mode"];
+    assert_eq!((&mode["width"], &mode["height"]), (&Value::from(640), &Value::from(360)));
 }
 
 #[test]

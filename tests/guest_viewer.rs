@@ -76,7 +76,7 @@ fn chromium_plays_what_the_stand_in_for_the_pi_encodes_and_stays_through_every_t
     let Some(guest) = guest() else { return };
     let browser = guest.watch();
     let status = fetched(&browser, "/api/v1/status");
-    assert_eq!(status["source"]["encoder"], "v4l2-m2m", "{status}");
+    assert_eq!(status["source"]["mode"]["encoder"], "v4l2-m2m", "{status}");
     assert_goes_on(&browser);
     let before = session(&browser);
 
@@ -109,6 +109,6 @@ fn chromium_plays_a_usb_camera_encoded_in_software() {
     let Some(guest) = guest() else { return };
     let browser = guest.watch();
     let status = fetched(&browser, "/api/v1/status");
-    assert_eq!(status["source"]["encoder"], "openh264", "{status}");
+    assert_eq!(status["source"]["mode"]["encoder"], "openh264", "{status}");
     assert_goes_on(&browser);
 }
