@@ -10,7 +10,8 @@
 //! module whose first paragraph says what it is for, what comes in and what goes out. Three more
 //! stand beside the line: [`config`] reads `config.toml`, [`site`] keeps the pages, [`appliance`]
 //! does what only a device does. [`pipeline`] is the line from camera to hub, run by two threads;
-//! `app` wires everything together.
+//! `app` wires everything together. With the feature `v4l2`, a room of that name speaks to the
+//! kernel for the cameras and the encoder that need it.
 //!
 //! A program that wants to be a Picket begins at [`Picket::builder`]:
 //!
