@@ -1,7 +1,7 @@
 //! One stretch of streaming: from setting the formats to the last buffer.
 //!
 //! The thread that has pictures puts them into the OUTPUT queue ([`Session::submit`]); a thread of
-//! the session's own takes from both queues whatever comes back. A frame is held until the device
+//! the session's own takes from both queues whatever comes back ([`Worker`]). A frame is held until the device
 //! has given its buffer back, since a camera that got it earlier would paint over what is being
 //! read.
 
@@ -11,15 +11,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
+use super::worker::Worker;
 use super::{CodedPicture, Node, lock, options};
 use crate::encoder::{EncoderSettings, PictureKind};
 use crate::media::{Frame, MediaTime, PixelFormat, Plane};
 use crate::transform::CopyMeter;
 use crate::v4l2::{
-    Buffer, Colours, Dequeued, Device, Event, FourCc, Geometry, Mapping, Memory, PictureFormat,
-    Queue,
+    Buffer, Colours, Device, Event, FourCc, Geometry, Mapping, Memory, PictureFormat, Queue,
 };
 
 /// Takes what the device codes, on the session's thread.
@@ -42,9 +40,6 @@ const STUCK_AFTER: Duration = Duration::from_millis(1500);
 /// One that swallows this many pictures in [`STUCK_AFTER`] and codes none is as well. Rate control
 /// skips some, never that many.
 const SWALLOWED: u32 = 10;
-
-/// How often the session's thread looks whether it is to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How long the end of a session may take before its thread is left to itself.
 const END_WITHIN: Duration = Duration::from_millis(500);
@@ -105,7 +100,7 @@ impl fmt::Display for Refused {
 }
 
 /// Names the call that failed.
-trait While<T> {
+pub(super) trait While<T> {
     fn while_(self, what: &'static str) -> Result<T, Refused>;
 }
 
@@ -127,34 +122,36 @@ pub(super) struct Session {
     worker: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    device: Device,
-    memory: Memory,
+/// What both threads work on.
+pub(super) struct Shared {
+    pub(super) device: Device,
+    /// Of the OUTPUT buffers.
+    pub(super) memory: Memory,
     state: Mutex<State>,
-    changed: Condvar,
+    pub(super) changed: Condvar,
 }
 
-struct State {
+pub(super) struct State {
     /// The OUTPUT buffers, each with the picture that the device reads from it.
-    slots: Vec<Option<Frame>>,
+    pub(super) slots: Vec<Option<Frame>>,
     /// Pictures that went in and did not come out yet: the stamp the device knows them by, and
     /// their time.
-    pending: VecDeque<(MediaTime, MediaTime)>,
+    pub(super) pending: VecDeque<(MediaTime, MediaTime)>,
     /// When the device last gave a buffer back.
-    progress: Instant,
+    pub(super) progress: Instant,
     /// When it last gave a coded picture.
-    coded: Instant,
+    pub(super) coded: Instant,
     /// Pictures that went in since then.
-    swallowed: u32,
+    pub(super) swallowed: u32,
     /// A picture was lost on the way out: the next must stand alone.
-    key_wanted: bool,
-    broken: Option<Refused>,
-    stop: Stop,
-    ended: bool,
+    pub(super) key_wanted: bool,
+    pub(super) broken: Option<Refused>,
+    pub(super) stop: Stop,
+    pub(super) ended: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Stop {
+pub(super) enum Stop {
     No,
     /// When the device has finished what it holds.
     Drained,
@@ -162,7 +159,7 @@ enum Stop {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
@@ -464,7 +461,7 @@ fn map_all(device: &Device, queue: Queue, count: u32) -> Result<Vec<Mapping>, Re
     (0..count).map(map).collect::<std::io::Result<_>>().while_("mapping its buffers")
 }
 
-fn empty(index: u32, room: &Mapping) -> Buffer<'static> {
+pub(super) fn empty(index: u32, room: &Mapping) -> Buffer<'static> {
     Buffer {
         index,
         used: 0,
@@ -474,7 +471,7 @@ fn empty(index: u32, room: &Mapping) -> Buffer<'static> {
     }
 }
 
-fn no_such_buffer() -> Refused {
+pub(super) fn no_such_buffer() -> Refused {
     Refused::Cannot("it speaks of a buffer that it does not have".into())
 }
 
@@ -505,188 +502,4 @@ fn copy_in(frame: &Frame, agreed: &PictureFormat, room: &mut Mapping) -> Result<
 
 fn too_small() -> Refused {
     Refused::Cannot("its buffers are too small for its own format".into())
-}
-
-/// The session's thread.
-struct Worker {
-    shared: Arc<Shared>,
-    coded: Vec<Mapping>,
-    deliver: Arc<Mutex<Deliver>>,
-}
-
-/// How a look at the device ended.
-#[derive(PartialEq)]
-enum Outcome {
-    GoOn,
-    /// A drain has ended.
-    Drained,
-}
-
-impl Worker {
-    fn run(mut self) {
-        loop {
-            let stop = self.shared.lock().stop;
-            if stop == Stop::Now {
-                break;
-            }
-            match self.turn() {
-                Ok(Outcome::Drained) if stop == Stop::Drained => break,
-                Ok(_) => {}
-                Err(refused) => {
-                    self.shared.lock().broken = Some(refused);
-                    break;
-                }
-            }
-        }
-        // Whatever the device still holds is ours again after this.
-        for queue in [Queue::OutputMplane, Queue::CaptureMplane] {
-            if let Err(error) = self.shared.device.stream_off(queue) {
-                log::debug!("stopping the encoder: {error}");
-            }
-        }
-        let frames = {
-            let mut state = self.shared.lock();
-            state.ended = true;
-            std::mem::take(&mut state.slots)
-        };
-        drop(frames);
-        self.shared.changed.notify_all();
-    }
-
-    /// Waits for the device and takes what it has.
-    fn turn(&mut self) -> Result<Outcome, Refused> {
-        let ready = self.shared.device.wait(LOOK_EVERY).while_("waiting for it")?;
-        if ready.event {
-            self.events()?;
-        }
-        if ready.output || ready.error {
-            self.take_back()?;
-        }
-        if ready.capture || ready.error {
-            return self.take_coded();
-        }
-        Ok(Outcome::GoOn)
-    }
-
-    fn events(&self) -> Result<(), Refused> {
-        while let Ok(event) = self.shared.device.next_event() {
-            if event == Event::SourceChange {
-                return Err(Refused::Cannot("its format changed".into()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes back the pictures the device has read.
-    fn take_back(&self) -> Result<(), Refused> {
-        while let Some(done) = self.dequeue(Queue::OutputMplane, self.shared.memory)? {
-            let frame = {
-                let mut state = self.shared.lock();
-                state.progress = Instant::now();
-                let slot = state.slots.get_mut(done.index as usize).ok_or_else(no_such_buffer)?;
-                slot.take()
-            };
-            // Outside the lock: this may be the moment the camera gets its buffer back.
-            drop(frame);
-            self.shared.changed.notify_all();
-        }
-        Ok(())
-    }
-
-    /// Takes what the device has coded.
-    fn take_coded(&mut self) -> Result<Outcome, Refused> {
-        loop {
-            let done = match self.shared.device.dequeue(Queue::CaptureMplane, Memory::Mmap) {
-                Ok(done) => done,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    return Ok(Outcome::GoOn);
-                }
-                // After the last buffer of a drain.
-                Err(error) if error.raw_os_error() == Some(EPIPE) => return Ok(Outcome::Drained),
-                Err(error) => return Err(Refused::Call("taking what it coded", error)),
-            };
-            self.deliver(&done)?;
-            let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
-            if done.last {
-                return Ok(Outcome::Drained);
-            }
-            let again = empty(done.index, room);
-            self.shared
-                .device
-                .queue(Queue::CaptureMplane, &again)
-                .while_("giving it a buffer back")?;
-        }
-    }
-
-    fn deliver(&self, done: &Dequeued) -> Result<(), Refused> {
-        let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
-        let (start, len) = (done.offset as usize, done.used as usize);
-        let bytes = start.checked_add(len).and_then(|end| room.bytes().get(start..end));
-        let bytes = bytes.ok_or_else(|| Refused::Cannot("it wrote past its buffer".into()))?;
-        let time = {
-            let mut state = self.shared.lock();
-            state.progress = Instant::now();
-            if done.error || bytes.is_empty() {
-                // Pictures that follow refer to this one, which nobody will see.
-                state.key_wanted |= done.error;
-                return Ok(());
-            }
-            // A picture that fills its buffer goes on in the next one.
-            if len == room.bytes().len() {
-                return Err(Refused::Overflow);
-            }
-            state.coded = state.progress;
-            state.swallowed = 0;
-            time_of(&mut state.pending, done.time)
-        };
-        let picture = CodedPicture { data: Bytes::copy_from_slice(bytes), time, key: done.key };
-        if self.shared.lock().stop == Stop::Now {
-            return Ok(());
-        }
-        let delivered = (lock(&self.deliver))(picture);
-        if let Err(why) = delivered {
-            log::warn!("the encoder made a picture that is none: {why}");
-            self.shared.lock().key_wanted = true;
-        }
-        Ok(())
-    }
-
-    fn dequeue(&self, queue: Queue, memory: Memory) -> Result<Option<Dequeued>, Refused> {
-        match self.shared.device.dequeue(queue, memory) {
-            Ok(done) => Ok(Some(done)),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) if error.raw_os_error() == Some(EPIPE) => Ok(None),
-            Err(error) => Err(Refused::Call("taking a picture back", error)),
-        }
-    }
-}
-
-/// "Broken pipe": nothing more comes out of a queue that was drained.
-const EPIPE: i32 = rustix::io::Errno::PIPE.raw_os_error();
-
-/// The time of the picture that went in with `stamp`. Those before it were skipped by the device.
-fn time_of(pending: &mut VecDeque<(MediaTime, MediaTime)>, stamp: MediaTime) -> MediaTime {
-    match pending.iter().position(|(s, _)| *s == stamp) {
-        Some(at) => pending.drain(..=at).next_back().map_or(stamp, |(_, time)| time),
-        // Headers in a buffer of their own have a stamp of their own with some drivers.
-        None => pending.front().map_or(stamp, |(_, time)| *time),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(micros: u64) -> MediaTime {
-        MediaTime::from_nanos(micros * 1000)
-    }
-
-    #[test]
-    fn a_picture_the_device_skipped_does_not_shift_the_times_of_the_next() {
-        let mut pending = VecDeque::from([(at(1), at(10)), (at(2), at(20)), (at(3), at(30))]);
-        assert_eq!(time_of(&mut pending, at(2)), at(20));
-        assert_eq!(time_of(&mut pending, at(3)), at(30));
-        assert!(pending.is_empty());
-        assert_eq!(time_of(&mut pending, at(9)), at(9), "a stamp out of nowhere is taken as it is");
-    }
 }

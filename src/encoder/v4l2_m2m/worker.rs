@@ -1,0 +1,200 @@
+//! A session's own thread: takes back what the device has read, and delivers what it has coded.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::session::{Deliver, Refused, Shared, Stop, While, empty, no_such_buffer};
+use super::{CodedPicture, lock};
+use crate::media::MediaTime;
+use crate::v4l2::{Dequeued, Event, Mapping, Memory, Queue};
+
+/// How often it looks whether it is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The session's thread.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    /// The CAPTURE buffers.
+    pub(super) coded: Vec<Mapping>,
+    pub(super) deliver: Arc<Mutex<Deliver>>,
+}
+
+/// How a look at the device ended.
+#[derive(PartialEq)]
+enum Outcome {
+    GoOn,
+    /// A drain has ended.
+    Drained,
+}
+
+impl Worker {
+    pub(super) fn run(mut self) {
+        loop {
+            let stop = self.shared.lock().stop;
+            if stop == Stop::Now {
+                break;
+            }
+            match self.turn() {
+                Ok(Outcome::Drained) if stop == Stop::Drained => break,
+                Ok(_) => {}
+                Err(refused) => {
+                    self.shared.lock().broken = Some(refused);
+                    break;
+                }
+            }
+        }
+        // Whatever the device still holds is ours again after this.
+        for queue in [Queue::OutputMplane, Queue::CaptureMplane] {
+            if let Err(error) = self.shared.device.stream_off(queue) {
+                log::debug!("stopping the encoder: {error}");
+            }
+        }
+        let frames = {
+            let mut state = self.shared.lock();
+            state.ended = true;
+            std::mem::take(&mut state.slots)
+        };
+        drop(frames);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits for the device and takes what it has.
+    fn turn(&mut self) -> Result<Outcome, Refused> {
+        let ready = self.shared.device.wait(LOOK_EVERY).while_("waiting for it")?;
+        if ready.event {
+            self.events()?;
+        }
+        if ready.output || ready.error {
+            self.take_back()?;
+        }
+        if ready.capture || ready.error {
+            return self.take_coded();
+        }
+        Ok(Outcome::GoOn)
+    }
+
+    fn events(&self) -> Result<(), Refused> {
+        while let Ok(event) = self.shared.device.next_event() {
+            if event == Event::SourceChange {
+                return Err(Refused::Cannot("its format changed".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back the pictures the device has read.
+    fn take_back(&self) -> Result<(), Refused> {
+        while let Some(done) = self.dequeue(Queue::OutputMplane, self.shared.memory)? {
+            let frame = {
+                let mut state = self.shared.lock();
+                state.progress = Instant::now();
+                let slot = state.slots.get_mut(done.index as usize).ok_or_else(no_such_buffer)?;
+                slot.take()
+            };
+            // Outside the lock: this may be the moment the camera gets its buffer back.
+            drop(frame);
+            self.shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Takes what the device has coded.
+    fn take_coded(&mut self) -> Result<Outcome, Refused> {
+        loop {
+            let done = match self.shared.device.dequeue(Queue::CaptureMplane, Memory::Mmap) {
+                Ok(done) => done,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Ok(Outcome::GoOn);
+                }
+                // After the last buffer of a drain.
+                Err(error) if error.raw_os_error() == Some(EPIPE) => return Ok(Outcome::Drained),
+                Err(error) => return Err(Refused::Call("taking what it coded", error)),
+            };
+            self.deliver(&done)?;
+            let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
+            if done.last {
+                return Ok(Outcome::Drained);
+            }
+            let again = empty(done.index, room);
+            self.shared
+                .device
+                .queue(Queue::CaptureMplane, &again)
+                .while_("giving it a buffer back")?;
+        }
+    }
+
+    fn deliver(&self, done: &Dequeued) -> Result<(), Refused> {
+        let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
+        let (start, len) = (done.offset as usize, done.used as usize);
+        let bytes = start.checked_add(len).and_then(|end| room.bytes().get(start..end));
+        let bytes = bytes.ok_or_else(|| Refused::Cannot("it wrote past its buffer".into()))?;
+        let time = {
+            let mut state = self.shared.lock();
+            state.progress = Instant::now();
+            if done.error || bytes.is_empty() {
+                // Pictures that follow refer to this one, which nobody will see.
+                state.key_wanted |= done.error;
+                return Ok(());
+            }
+            // A picture that fills its buffer goes on in the next one.
+            if len == room.bytes().len() {
+                return Err(Refused::Overflow);
+            }
+            state.coded = state.progress;
+            state.swallowed = 0;
+            time_of(&mut state.pending, done.time)
+        };
+        let picture = CodedPicture { data: Bytes::copy_from_slice(bytes), time, key: done.key };
+        if self.shared.lock().stop == Stop::Now {
+            return Ok(());
+        }
+        let delivered = (lock(&self.deliver))(picture);
+        if let Err(why) = delivered {
+            log::warn!("the encoder made a picture that is none: {why}");
+            self.shared.lock().key_wanted = true;
+        }
+        Ok(())
+    }
+
+    fn dequeue(&self, queue: Queue, memory: Memory) -> Result<Option<Dequeued>, Refused> {
+        match self.shared.device.dequeue(queue, memory) {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.raw_os_error() == Some(EPIPE) => Ok(None),
+            Err(error) => Err(Refused::Call("taking a picture back", error)),
+        }
+    }
+}
+
+/// "Broken pipe": nothing more comes out of a queue that was drained.
+const EPIPE: i32 = rustix::io::Errno::PIPE.raw_os_error();
+
+/// The time of the picture that went in with `stamp`. Those before it were skipped by the device.
+fn time_of(pending: &mut VecDeque<(MediaTime, MediaTime)>, stamp: MediaTime) -> MediaTime {
+    match pending.iter().position(|(s, _)| *s == stamp) {
+        Some(at) => pending.drain(..=at).next_back().map_or(stamp, |(_, time)| time),
+        // Headers in a buffer of their own have a stamp of their own with some drivers.
+        None => pending.front().map_or(stamp, |(_, time)| *time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> MediaTime {
+        MediaTime::from_nanos(micros * 1000)
+    }
+
+    #[test]
+    fn a_picture_the_device_skipped_does_not_shift_the_times_of_the_next() {
+        let mut pending = VecDeque::from([(at(1), at(10)), (at(2), at(20)), (at(3), at(30))]);
+        assert_eq!(time_of(&mut pending, at(2)), at(20));
+        assert_eq!(time_of(&mut pending, at(3)), at(30));
+        assert!(pending.is_empty());
+        assert_eq!(time_of(&mut pending, at(9)), at(9), "a stamp out of nowhere is taken as it is");
+    }
+}
