@@ -9,6 +9,7 @@ mod controls;
 mod encoders;
 mod logging;
 mod meters;
+mod panel;
 mod parts;
 mod password;
 mod probe;
@@ -37,6 +38,7 @@ use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
 use crate::transform::{Chain, Transform};
 use meters::House;
+use panel::FrontPanel;
 use reload::Reload;
 use service::Service;
 
@@ -98,6 +100,7 @@ pub struct Picket {
     rtc: Arc<Rtc>,
     server: Server,
     reload: Reload,
+    panel: FrontPanel,
     stop: watch::Sender<bool>,
 }
 
@@ -151,7 +154,7 @@ impl Picket {
     /// # Errors
     /// When the system does not let it listen to signals.
     pub fn run(self) -> Result<(), PicketError> {
-        let Self { runtime, mut pipeline, rtc, server, mut reload, stop } = self;
+        let Self { runtime, mut pipeline, rtc, server, mut reload, mut panel, stop } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -159,6 +162,7 @@ impl Picket {
             let mut hangup = signal(SignalKind::hangup())?;
             let mut look = tokio::time::interval(reload::LOOK_EVERY);
             let mut service = Service::ready();
+            panel.ready();
             loop {
                 tokio::select! {
                     _ = terminate.recv() => break,
@@ -167,6 +171,7 @@ impl Picket {
                     _ = hangup.recv() => reload.now("asked by SIGHUP").await,
                     _ = look.tick() => reload.look().await,
                     () = service.heartbeat() => service.beat(&pipeline, &rtc).await,
+                    press = panel.pressed() => panel::answer(press),
                 }
             }
             log::info!("stopping");
@@ -178,6 +183,7 @@ impl Picket {
             if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
                 log::warn!("some connections could not be closed in time");
             }
+            panel.stop().await;
             Ok::<(), std::io::Error>(())
         })?;
         pipeline.stop();
@@ -247,6 +253,7 @@ impl Builder {
             .enable_all()
             .build()?;
         let hub = Hub::new();
+        let panel = FrontPanel::start(&config, hub.clone(), runtime.handle());
         let (live, live_receiver) = watch::channel(parts::live(&config));
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
@@ -280,7 +287,8 @@ impl Builder {
             sets,
             reload::Reached { live, controls, auth, rtc: rtc.clone(), ice_servers },
         );
-        Ok(Picket { runtime, pipeline, rtc, server, reload, stop: watch::Sender::new(false) })
+        let stop = watch::Sender::new(false);
+        Ok(Picket { runtime, pipeline, rtc, server, reload, panel, stop })
     }
 }
 

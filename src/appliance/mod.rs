@@ -1,8 +1,19 @@
 //! What only a device or a service manager does.
 //!
-//! In comes how the house is doing, from `app`; out go signs for whoever looks after the process.
-//! Nothing here is needed to watch a camera, and where there is nobody to tell, nothing happens.
+//! In comes how the house is doing, from `app`; out go signs for whoever looks after the process
+//! or stands before the device, and the presses of its button. Nothing here is needed to watch a
+//! camera, and where there is nobody to tell, or no pin to tell it by, nothing happens.
 
+mod button;
+mod gpio;
+mod led;
+mod network;
 mod notify;
+mod panel;
 
+pub use button::ButtonEvent;
+pub use gpio::{GpioError, Line, board, lines};
+pub use led::{House, Stage};
+pub use network::has_network;
 pub use notify::ServiceManager;
+pub use panel::{Look, Panel};

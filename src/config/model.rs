@@ -37,9 +37,9 @@ pub struct Config {
     pub http: Http,
     /// The pages' files.
     pub site: Site,
-    /// The lamp; image only.
+    /// The lamp.
     pub led: Led,
-    /// The button; image only.
+    /// The button.
     pub button: Button,
     /// The hardware watchdog; image only.
     pub watchdog: Watchdog,
@@ -305,8 +305,6 @@ pub struct Button {
     pub pin: Option<u8>,
     /// Level while it is pressed.
     pub active: Level,
-    /// What a press does.
-    pub press: Press,
 }
 
 /// The level of a GPIO.
@@ -318,16 +316,15 @@ pub enum Level {
     Low,
 }
 
-/// What a press of the button does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Press {
-    /// Stops the picture for everyone, and lets it go on at the next press.
-    #[default]
-    Pause,
-    /// Starts the daemon anew.
-    Restart,
-    /// Nothing.
-    Nothing,
+impl Level {
+    /// The one of the two that this is not.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::High => Self::Low,
+            Self::Low => Self::High,
+        }
+    }
 }
 
 /// `[watchdog]`
@@ -441,7 +438,7 @@ impl Default for Led {
 
 impl Default for Button {
     fn default() -> Self {
-        Self { pin: None, active: Level::Low, press: Press::default() }
+        Self { pin: None, active: Level::Low }
     }
 }
 

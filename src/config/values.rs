@@ -461,14 +461,19 @@ mod tests {
 
     #[test]
     fn sources_read_back_as_they_were_written() {
-        for text in
-            ["auto", "pattern", "libcamera", "libcamera:1", "v4l2:/dev/video0", "file:clip.mp4"]
-        {
+        for text in [
+            "auto",
+            "pattern",
+            "libcamera:1",
+            "v4l2:/dev/video0",
+            "v4l2:HD Webcam",
+            "file:clip.mp4",
+        ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         accepts::<Source>(
             &["rtsp://10.0.0.9/live", "gst:videotestsrc", "page:https://tv.example/1"],
-            &["", "auto:1", "camera", "libcamera:x", "v4l2:video0", "file:", "gst: ", "page:x"],
+            &["", "auto:1", "camera", "libcamera:x", "v4l2: ", "file:", "gst: ", "page:x"],
         );
     }
 

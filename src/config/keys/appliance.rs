@@ -4,11 +4,26 @@ use log::LevelFilter;
 
 use super::{Key, Scope, Section, key};
 use crate::config::shape::{Maybe, Switch, Time, Unit, Unseen, Whole, Words};
-use crate::config::{Install, Level, Press, Schedule};
+use crate::config::{Install, Level, Schedule};
 
 pub(super) const SECTIONS: &[Section] = &[
-    Section { name: "led", scope: Scope::Image, doc: "A lamp that shows when somebody watches." },
-    Section { name: "button", scope: Scope::Image, doc: "A button on the housing." },
+    Section {
+        name: "led",
+        scope: Scope::Everywhere,
+        doc: "A lamp on a Raspberry Pi's GPIO. It is on while somebody watches. It blinks slowly \
+              while Picket starts, flashes twice every 2 seconds without a network, winks every 4 \
+              seconds when all is well, and blinks fast when there should be a picture and is \
+              none. While the button is held, it is on with one short gap a second from 5 seconds \
+              on, with two from 20 seconds on. A build without the feature `gpio` has no lamp and no \
+              button, and says so when it starts.",
+    },
+    Section {
+        name: "button",
+        scope: Scope::Everywhere,
+        doc: "A button on a Raspberry Pi's GPIO. Presses shorter than 5 seconds, from 5 seconds \
+              and from 20 seconds are told apart and logged. None has an effect yet; a short one \
+              never will, because it may be an accident.",
+    },
     Section {
         name: "watchdog",
         scope: Scope::Image,
@@ -47,17 +62,6 @@ pub(super) fn keys() -> Vec<Key> {
             button.active,
             LEVELS,
             "Level while the button is pressed; the pin is pulled to the other one."
-        ),
-        key!(
-            "button.press",
-            button.press,
-            Words(&[
-                ("pause", Press::Pause),
-                ("restart", Press::Restart),
-                ("nothing", Press::Nothing),
-            ]),
-            "What a press does: `pause` stops the picture for everyone until the next press, \
-             `restart` starts Picket anew."
         ),
         key!(
             "watchdog.enabled",

@@ -1,0 +1,66 @@
+//! The lamp and the button of the housing, where there are any.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::appliance::{ButtonEvent, House, Look, Panel, Stage, has_network};
+use crate::config::Config;
+use crate::hub::Hub;
+
+/// Shows how the house is doing, and hears the button.
+pub(super) struct FrontPanel {
+    panel: Option<Panel>,
+    up: Arc<AtomicBool>,
+    presses: mpsc::Receiver<ButtonEvent>,
+}
+
+impl FrontPanel {
+    /// Shows from now on that Picket is starting.
+    pub(super) fn start(config: &Config, hub: Hub, runtime: &Handle) -> Self {
+        let up = Arc::new(AtomicBool::new(false));
+        let (sender, presses) = mpsc::channel(1);
+        let look = look(hub, up.clone());
+        let panel = Panel::start(&config.led, &config.button, look, sender, runtime);
+        Self { panel, up, presses }
+    }
+
+    /// Shows from now on how the house is doing.
+    pub(super) fn ready(&self) {
+        self.up.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for a press of the button: for ever, where there is none.
+    pub(super) async fn pressed(&mut self) -> ButtonEvent {
+        match self.presses.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Puts the lamp out.
+    pub(super) async fn stop(self) {
+        if let Some(panel) = self.panel {
+            panel.stop().await;
+        }
+    }
+}
+
+/// What the lamp is to know of the house.
+fn look(hub: Hub, up: Arc<AtomicBool>) -> Look {
+    let source = hub.source();
+    Box::new(move || House {
+        stage: if up.load(Ordering::Relaxed) { Stage::Up } else { Stage::Starting },
+        source: source.borrow().clone(),
+        viewers: hub.viewers(),
+        has_network: has_network(),
+    })
+}
+
+/// What happens at a press. Nothing does so far, least of all at a short one: a button is pressed
+/// by accident, too.
+pub(super) fn answer(press: ButtonEvent) {
+    log::info!("the button was {press}, which has no effect");
+}
