@@ -56,9 +56,20 @@ pub trait Camera: Send {
         Ok(())
     }
 
+    /// Something that has a [`Camera::capture`] that is waiting, or else the next one, return at
+    /// once, with whatever error. Asked for before the camera is opened for the first time, and
+    /// used from other threads when pictures are no longer wanted; on a camera that is not open it
+    /// has no effect. A camera that never waits long needs none.
+    fn waker(&self) -> Option<Waker> {
+        None
+    }
+
     /// Releases the device. Called after an error too, and harmless when not open.
     fn stop(&mut self);
 }
+
+/// See [`Camera::waker`].
+pub type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// What a camera delivers.
 #[derive(Debug, Clone)]
