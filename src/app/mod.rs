@@ -280,9 +280,11 @@ fn start_pipeline(
     hub: Hub,
 ) -> Result<Pipeline, PicketError> {
     let touched = parts::Touched::by(config, transforms.len());
-    let chain = Chain::new(parts::transform(config))?;
+    let mut transform = parts::transform(config);
+    let (source_name, camera) =
+        camera.unwrap_or_else(|| parts::camera(config, touched, &mut transform));
+    let chain = Chain::new(transform)?;
     let chain = transforms.into_iter().fold(chain, Chain::with_transform);
-    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config, touched));
     let parts = Parts {
         source_name,
         camera,

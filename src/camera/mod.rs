@@ -6,17 +6,21 @@
 //! [`pipeline`](crate::pipeline)), so it may block in [`Camera::capture`] as long as it likes
 //! without anything else standing still.
 //!
-//! Sources: [`pattern`], a test picture that needs no hardware, and [`file`](mod@file), a clip
-//! played in a loop. A program that uses Picket as a library brings its own by implementing
+//! Sources: [`pattern`], a test picture that needs no hardware, [`file`](mod@file), a clip played
+//! in a loop, and `libcamera` (with the feature of that name), the Pi's cameras. A program that uses Picket as a library brings its own by implementing
 //! [`Camera`].
 
 mod constraints;
 mod controls;
 pub mod file;
+mod found;
+#[cfg(feature = "libcamera")]
+pub mod libcamera;
 pub mod pattern;
 
 pub use constraints::{Constraints, Mode, nearest};
 pub use controls::{Control, ControlRange, ControlValue, ControlValues};
+pub use found::{Found, FoundMode, Location};
 
 use crate::media::{AccessUnit, Frame};
 
