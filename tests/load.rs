@@ -107,13 +107,18 @@ fn viewers_who_come_and_go_cost_no_memory_in_the_long_run() {
         daemon.proc_status("VmRSS:")
     };
     round();
-    let before = round();
-    let after = [round(), round()][1];
-    let slope = (after as f64 - before as f64) * 1024.0 / 500.0;
-    println!(
-        "memory: {before} kB before, {after} kB after 500 sessions, {slope:.0} bytes a session"
-    );
-    assert!(slope < 2_000.0, "{slope} bytes a session");
+    let mut before = round();
+    // The allocator takes memory by the megabyte and at any time; a leak grows every time.
+    let flat = (0..4).any(|_| {
+        let after = [round(), round()][1];
+        let slope = (after as f64 - before as f64) * 1024.0 / 500.0;
+        println!(
+            "memory: {before} kB before, {after} kB after 500 sessions, {slope:.0} bytes a session"
+        );
+        before = after;
+        slope < 2_000.0
+    });
+    assert!(flat, "memory grows with every session");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode};
+use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode, Waker};
 use picket::encoder::Encoder;
 use picket::encoder::openh264::OpenH264;
 use picket::hub::{Delivery, Hub, Layer, SourceState, Viewer};
@@ -95,18 +95,30 @@ struct Stage {
 }
 
 fn stage(infinite_frames: bool) -> Stage {
-    let encoder = |settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>);
-    stage_with(infinite_frames, Box::new(encoder))
+    stage_with(infinite_frames, openh264())
+}
+
+fn openh264() -> EncoderFactory {
+    Box::new(|settings, sink| Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>))
 }
 
 fn stage_with(infinite_frames: bool, encoder: EncoderFactory) -> Stage {
     let (camera, strings) = puppet();
+    let (pipeline, hub, settings) = start(Box::new(camera), infinite_frames, encoder);
+    Stage { pipeline, hub, strings, settings }
+}
+
+fn start(
+    camera: Box<dyn Camera>,
+    infinite_frames: bool,
+    encoder: EncoderFactory,
+) -> (Pipeline, Hub, watch::Sender<LiveSettings>) {
     let hub = Hub::new();
     let live = LiveSettings { bitrate_bps: 300_000, fps: None, overlay: None };
     let (settings, live) = watch::channel(live);
     let parts = Parts {
         source_name: "puppet".into(),
-        camera: Box::new(camera),
+        camera,
         controls: ControlPanel::default(),
         chain: Chain::new(TransformSettings::default()).unwrap(),
         encoder,
@@ -120,7 +132,7 @@ fn stage_with(infinite_frames: bool, encoder: EncoderFactory) -> Stage {
         live,
     };
     let pipeline = Pipeline::start(parts, hub.clone()).unwrap();
-    Stage { pipeline, hub, strings, settings }
+    (pipeline, hub, settings)
 }
 
 impl Stage {
@@ -283,4 +295,51 @@ fn a_pipeline_that_crashes_is_known_to_have_crashed() {
     let _viewer = stage.hub.join(Layer::Main);
     stage.order(Next::Frame);
     stage.wait("crashed", || !stage.pipeline.is_running());
+}
+
+/// A camera that never delivers anything, and can be woken from waiting for it.
+struct Sleeper {
+    open: Arc<AtomicBool>,
+    alarm: Sender<()>,
+    alarms: Receiver<()>,
+}
+
+impl Camera for Sleeper {
+    fn open(&mut self, _wanted: &Constraints) -> Result<Mode, CameraError> {
+        while self.alarms.try_recv().is_ok() {}
+        self.open.store(true, Ordering::SeqCst);
+        Ok(Mode { width: 64, height: 48, fps: 30.0 })
+    }
+
+    fn capture(&mut self) -> Result<Capture, CameraError> {
+        let _ = self.alarms.recv();
+        Err(CameraError::Lost("woken".into()))
+    }
+
+    fn waker(&self) -> Option<Waker> {
+        let alarm = self.alarm.clone();
+        Some(Box::new(move || {
+            let _ = alarm.send(());
+        }))
+    }
+
+    fn stop(&mut self) {
+        self.open.store(false, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_camera_that_waits_for_a_picture_is_released_when_the_pipeline_stops() {
+    let open = Arc::new(AtomicBool::new(false));
+    let (alarm, alarms) = channel();
+    let sleeper = Sleeper { open: open.clone(), alarm, alarms };
+    let (mut pipeline, hub, _settings) = start(Box::new(sleeper), true, openh264());
+    let _viewer = hub.join(Layer::Main);
+    let until = Instant::now() + PATIENCE;
+    while !open.load(Ordering::SeqCst) {
+        assert!(Instant::now() < until, "never opened");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    pipeline.stop();
+    assert!(!open.load(Ordering::SeqCst), "left to the system");
 }

@@ -308,9 +308,11 @@ fn start_pipeline(
 ) -> Result<Pipeline, PicketError> {
     let Source { camera, controls, transforms } = source;
     let touched = parts::Touched::by(config, transforms.len());
-    let chain = Chain::new(parts::transform(config))?;
+    let mut transform = parts::transform(config);
+    let (source_name, camera) =
+        camera.unwrap_or_else(|| parts::camera(config, touched, &mut transform));
+    let chain = Chain::new(transform)?;
     let chain = transforms.into_iter().fold(chain, Chain::with_transform);
-    let (source_name, camera) = camera.unwrap_or_else(|| parts::camera(config, touched));
     let encoder = encoders::factory(config.encoder.backend, chain.copies());
     let parts =
         Parts { source_name, camera, controls, chain, encoder, fixed: parts::fixed(config), live };

@@ -8,6 +8,8 @@ use super::password::ConfigFile;
 use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
 use crate::camera::file::{FileCamera, FileMode};
+#[cfg(feature = "libcamera")]
+use crate::camera::libcamera::{self, Flip, LibCamera, Selector};
 use crate::camera::pattern::Pattern;
 use crate::camera::{Camera, Constraints, ControlPanel};
 use crate::config::{self, Config, Source};
@@ -23,11 +25,16 @@ use crate::transform::{Colours, Corner, OverlaySettings, Rotation, TransformSett
 /// The camera, and what to call it. One that this build cannot drive becomes a camera that says
 /// so whenever it is opened: the page then tells the owner, and the daemon runs.
 ///
-/// A clip is passed on as it is coded unless something is to be done to its pictures.
-pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Camera>) {
+/// A clip is passed on as it is coded unless something is to be done to its pictures. What the
+/// camera does itself is taken out of `transform`.
+pub(super) fn camera(
+    config: &Config,
+    touched: Touched,
+    transform: &mut TransformSettings,
+) -> (String, Box<dyn Camera>) {
     let name = config.camera.source.to_string();
     let camera: Box<dyn Camera> = match &config.camera.source {
-        Source::Auto => return first_camera(touched),
+        Source::Auto => return first_camera(touched, transform),
         Source::Pattern => Box::new(Pattern::new()),
         Source::File(path) => Box::new(FileCamera::new(
             path,
@@ -36,6 +43,12 @@ pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Came
                 Touched::Yes => FileMode::Decode,
             },
         )),
+        #[cfg(feature = "libcamera")]
+        Source::Libcamera(number) => {
+            let which = number.map_or(Selector::First, |n| Selector::Index(n as usize));
+            Box::new(libcamera(which, transform))
+        }
+        #[cfg(not(feature = "libcamera"))]
         Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
         Source::V4l2(which) => v4l2_camera(Some(which), touched),
         Source::Url(_) | Source::Page(_) | Source::Gst(_) => {
@@ -45,13 +58,17 @@ pub(super) fn camera(config: &Config, touched: Touched) -> (String, Box<dyn Came
     (name, camera)
 }
 
-/// The first camera there is; without one, the test pattern.
-fn first_camera(touched: Touched) -> (String, Box<dyn Camera>) {
+/// The first camera there is, built-in ones before those on USB; without one, the test pattern.
+#[allow(unused_variables, reason = "a build without camera drivers looks for none")]
+fn first_camera(touched: Touched, transform: &mut TransformSettings) -> (String, Box<dyn Camera>) {
+    #[cfg(feature = "libcamera")]
+    if libcamera::is_there() {
+        return ("libcamera".into(), Box::new(libcamera(Selector::First, transform)));
+    }
     #[cfg(feature = "v4l2")]
     if crate::camera::v4l2::any() {
         return ("the first V4L2 camera".into(), v4l2_camera(None, touched));
     }
-    let _ = touched;
     log::info!("no camera found; showing the test pattern");
     ("pattern".into(), Box::new(Pattern::new()))
 }
@@ -69,6 +86,23 @@ fn v4l2_camera(which: Option<&PathBuf>, touched: Touched) -> Box<dyn Camera> {
 #[cfg(not(feature = "v4l2"))]
 fn v4l2_camera(_: Option<&PathBuf>, _: Touched) -> Box<dyn Camera> {
     Box::new(Unavailable::feature("v4l2", "USB cameras"))
+}
+
+/// A camera that turns and mirrors its pictures itself if it can, which costs no copy.
+#[cfg(feature = "libcamera")]
+fn libcamera(which: Selector, transform: &mut TransformSettings) -> LibCamera {
+    let TransformSettings { rotation, hflip, vflip, .. } = *transform;
+    let flip = match (rotation, hflip, vflip) {
+        (Rotation::None, true, false) | (Rotation::Half, false, true) => Flip::Horizontal,
+        (Rotation::None, false, true) | (Rotation::Half, true, false) => Flip::Vertical,
+        (Rotation::None, true, true) | (Rotation::Half, false, false) => Flip::Both,
+        _ => Flip::None,
+    };
+    if flip == Flip::None || !libcamera::can_flip(&which, flip) {
+        return LibCamera::new(which);
+    }
+    (transform.rotation, transform.hflip, transform.vflip) = (Rotation::None, false, false);
+    LibCamera::new(which).flipped(flip)
 }
 
 /// Whether pictures are changed on their way to the encoder.

@@ -42,6 +42,11 @@ pub fn probe() -> Probe {
 /// The cameras there are.
 fn cameras() -> Vec<Found> {
     let found: Vec<Vec<Found>> = vec![
+        #[cfg(feature = "libcamera")]
+        crate::camera::libcamera::list().unwrap_or_else(|error| {
+            log::warn!("libcamera: {error}");
+            Vec::new()
+        }),
         #[cfg(feature = "v4l2")]
         crate::camera::v4l2::list(),
     ];

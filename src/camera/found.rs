@@ -13,7 +13,7 @@ pub struct Found {
     pub model: String,
     /// Where it is, if it says.
     pub location: Option<Location>,
-    /// Pictures it can deliver, its own order.
+    /// Pictures it can deliver, in its own order.
     pub modes: Vec<FoundMode>,
     /// Its knobs. Their ranges may be narrower once it is open in a mode.
     pub controls: Vec<Control>,

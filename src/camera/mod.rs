@@ -10,14 +10,17 @@
 //! [`ControlPanel`], on which the configuration and HTTP write and at which the camera's thread
 //! looks.
 //!
-//! Sources: [`pattern`], a test picture that needs no hardware, and [`file`](mod@file), a clip
-//! played in a loop. A program that uses Picket as a library brings its own by implementing
+//! Sources: [`pattern`], a test picture that needs no hardware, [`file`](mod@file), a clip played
+//! in a loop, and behind features of their names `libcamera`, for the Pi's cameras, and `v4l2`, for
+//! those on USB. A program that uses Picket as a library brings its own by implementing
 //! [`Camera`].
 
 mod constraints;
 mod controls;
 pub mod file;
 mod found;
+#[cfg(feature = "libcamera")]
+pub mod libcamera;
 mod panel;
 pub mod pattern;
 #[cfg(feature = "v4l2")]
@@ -67,9 +70,20 @@ pub trait Camera: Send {
         Ok(())
     }
 
+    /// Something that has a [`Camera::capture`] that is waiting, or else the next one, return at
+    /// once, with whatever error. Asked for before the camera is opened for the first time, and
+    /// used from other threads when pictures are no longer wanted; on a camera that is not open it
+    /// has no effect. A camera that never waits long needs none.
+    fn waker(&self) -> Option<Waker> {
+        None
+    }
+
     /// Releases the device. Called after an error too, and harmless when not open.
     fn stop(&mut self);
 }
+
+/// See [`Camera::waker`].
+pub type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// What a camera delivers.
 #[derive(Debug, Clone)]

@@ -160,6 +160,7 @@ pub struct Frame {
     memory: Arc<dyn FrameMemory>,
     time: MediaTime,
     sequence: u64,
+    companion: Option<Arc<Frame>>,
 }
 
 /// No camera Picket drives comes near; the bound keeps every size computation far from overflow.
@@ -202,7 +203,7 @@ impl Frame {
             }
             *slot = plane;
         }
-        Ok(Self { format, width, height, planes: kept, memory, time, sequence })
+        Ok(Self { format, width, height, planes: kept, memory, time, sequence, companion: None })
     }
 
     /// A picture whose planes follow each other without gaps, as most programs hold them.
@@ -305,6 +306,19 @@ impl Frame {
     #[must_use]
     pub fn memory(&self) -> &Arc<dyn FrameMemory> {
         &self.memory
+    }
+
+    /// The same picture, smaller, where the camera made one beside this at no cost of ours.
+    #[must_use]
+    pub fn companion(&self) -> Option<&Frame> {
+        self.companion.as_deref()
+    }
+
+    /// This picture with a smaller one of the same moment beside it.
+    #[must_use]
+    pub fn with_companion(mut self, smaller: Frame) -> Self {
+        self.companion = Some(Arc::new(smaller));
+        self
     }
 
     /// The same picture with other stamps.

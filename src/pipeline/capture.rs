@@ -10,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Counters;
-use crate::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Followed, Mode};
+use crate::camera::{
+    Camera, CameraError, Capture, Constraints, ControlPanel, Followed, Mode, Waker,
+};
 use crate::media::{AccessUnit, Frame};
 
 /// What the camera thread has to say.
@@ -76,6 +78,7 @@ impl Shared {
 /// Handle to the camera's thread.
 pub(super) struct CameraThread {
     shared: Arc<Shared>,
+    waker: Option<Waker>,
     runs: u64,
 }
 
@@ -94,9 +97,10 @@ impl CameraThread {
             }),
             changed: Condvar::new(),
         });
+        let waker = camera.waker();
         let worker = Worker { camera, controls, shared: shared.clone(), time_delay, counters };
         std::thread::Builder::new().name("camera".into()).spawn(move || worker.run())?;
-        Ok(Self { shared, runs: 0 })
+        Ok(Self { shared, waker, runs: 0 })
     }
 
     /// Has the camera opened, or closed and opened again.
@@ -114,6 +118,11 @@ impl CameraThread {
         let mut mailbox = self.shared.lock();
         mailbox.order = order;
         mailbox.news.clear();
+        // Before the lock is let go: what is woken must be the run that this order ends, not the
+        // one it begins.
+        if let Some(wake) = &self.waker {
+            wake();
+        }
         self.shared.changed.notify_all();
     }
 

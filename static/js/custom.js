@@ -153,6 +153,15 @@ class Session {
     this.#peer.close();
   }
 
+  /** Ends it with the page. A browser in a hurry may not get the goodbye out that `close` says;
+      a request that may outlive its page, it does. */
+  leave() {
+    if (this.#resource) {
+      fetch(this.#resource, { method: "DELETE", keepalive: true }).catch(() => {});
+    }
+    this.close();
+  }
+
   async #connect() {
     await this.#peer.setLocalDescription();
     // Sent at once, without candidates of ours: the answer holds all of the camera's, and the
@@ -470,7 +479,7 @@ async function main() {
     return say("refused", "This browser cannot play the picture", "It has no WebRTC, or it is turned off.");
   }
   let session;
-  addEventListener("pagehide", () => session?.close());
+  addEventListener("pagehide", () => session?.leave());
   for (const event of ["online", "pageshow"]) addEventListener(event, () => wake());
   document.addEventListener("visibilitychange", () => wake());
   $("retry").addEventListener("click", () => (video.paused && video.srcObject ? video.play() : wake()));
