@@ -55,7 +55,7 @@ pub struct V4l2Camera {
 struct Running {
     stream: Arc<Stream>,
     format: PictureFormat,
-    /// The last picture's number by the driver, and by us: drivers begin anew after a restart.
+    /// Pictures taken since the camera was opened.
     sequence: u64,
     last_time: MediaTime,
     parameter_sets: ParameterSets,

@@ -105,27 +105,39 @@ impl V4l2M2m {
         })
     }
 
-    /// The running session, started or started anew if it does not suit `frame`.
-    fn session_for(&mut self, frame: &Frame) -> Result<&mut Session, EncoderError> {
+    /// Hands a picture to a session that suits it, starting one if need be.
+    fn submit(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), Refused> {
         let input = Input::of(frame, self.import == Import::Untried);
-        if !self.session.as_ref().is_some_and(|s| s.takes(&input)) {
-            // The old one is over before the new one begins, so that pictures stay in order.
-            self.session = None;
-            let deliver = self.deliver.clone();
-            let size = self.coded_size;
-            let start =
-                |input| Session::start(&self.node, &self.settings, input, size, deliver.clone());
-            let session = match start(input) {
-                Err(Refused::Import(why)) => {
-                    log::info!("{} does not import pictures ({why}); copying them", self.node);
-                    self.import = Import::Refused;
-                    start(Input::of(frame, false))
-                }
-                other => other,
-            };
-            self.session = Some(session.map_err(|refused| self.failed(refused))?);
+        // The old one is over before the new one begins, so that pictures stay in order.
+        self.session.take_if(|session| !session.takes(&input));
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert(Session::start(
+                &self.node,
+                &self.settings,
+                input,
+                self.coded_size,
+                self.deliver.clone(),
+            )?),
+        };
+        session.submit(frame, kind, &self.copies)
+    }
+
+    /// Whether a device that refused may take the picture in another way, which is then the way
+    /// from now on. Each way is left once, so this comes to an end.
+    fn adapt(&mut self, refused: &Refused) -> bool {
+        match refused {
+            Refused::Import(why) if self.import == Import::Untried => {
+                log::info!("{} does not import these pictures ({why}); copying them", self.node);
+                self.import = Import::Refused;
+            }
+            Refused::Overflow if self.coded_size < *CODED_SIZE.end() => {
+                self.coded_size *= 2;
+                log::info!("{}: a picture outgrew its buffer; making them larger", self.node);
+            }
+            _ => return false,
         }
-        self.session.as_mut().ok_or_else(|| EncoderError::Failed("no session".into()))
+        true
     }
 
     fn failed(&self, refused: Refused) -> EncoderError {
@@ -165,30 +177,13 @@ impl Encoder for V4l2M2m {
             // A session begins with a key picture: the one way that every driver knows.
             self.session = None;
         }
-        let copies = self.copies.clone();
-        let submitted = self.session_for(frame)?.submit(frame, kind, &copies);
-        let again = match submitted {
-            Ok(()) => return Ok(()),
-            Err(Refused::Import(why)) => {
-                log::info!(
-                    "{} does not import this camera's pictures ({why}); copying them",
-                    self.node
-                );
-                self.import = Import::Refused;
-                self.session_for(frame)?.submit(frame, kind, &copies)
-            }
-            Err(Refused::Overflow) if self.coded_size < *CODED_SIZE.end() => {
-                self.coded_size *= 2;
-                log::info!("{}: a picture outgrew its buffer; making them larger", self.node);
-                self.session = None;
-                self.session_for(frame)?.submit(frame, kind, &copies)
-            }
-            Err(other) => Err(other),
-        };
-        again.map_err(|refused| {
+        while let Err(refused) = self.submit(frame, kind) {
             self.session = None;
-            self.failed(refused)
-        })
+            if !self.adapt(&refused) {
+                return Err(self.failed(refused));
+            }
+        }
+        Ok(())
     }
 
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<u32, EncoderError> {
