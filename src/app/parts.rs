@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::meters::House;
 use super::password::ConfigFile;
@@ -190,7 +191,11 @@ pub(super) fn fixed(config: &Config) -> FixedSettings {
         keyframe_interval: config.encoder.keyframe_interval,
         infinite_frames: config.stream.infinite_frames,
         keep_warm: config.stream.keep_warm,
-        time_delay: config.camera.time_delay,
+        time_delay: match config.camera.source {
+            // Nothing in it has to settle, and its beginning is as good as the rest.
+            Source::File(_) => Duration::ZERO,
+            _ => config.camera.time_delay,
+        },
     }
 }
 

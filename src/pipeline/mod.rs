@@ -55,7 +55,7 @@ pub struct FixedSettings {
     pub infinite_frames: bool,
     /// Keep camera and encoder running without viewers.
     pub keep_warm: bool,
-    /// How long to wait between opening the camera and taking pictures from it.
+    /// How long a camera's first pictures are taken and thrown away, so that it settles.
     pub time_delay: Duration,
 }
 

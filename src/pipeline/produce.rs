@@ -185,6 +185,7 @@ impl Producer {
                     watch.opening = None;
                     watch.last_picture = Instant::now();
                 }
+                News::Settling => settling(&mut watch),
                 News::Frame(frame) => self.frame(&mut watch, frame),
                 News::AccessUnit(unit) => self.pass_through(&mut watch, unit),
                 News::Ended => self.ended(&mut watch),
@@ -457,6 +458,14 @@ impl Producer {
             }
             Err(error) => log::debug!("no card: {error}"),
         }
+    }
+}
+
+/// The camera works, but is not to be seen yet. It is not lost, nor to be opened once more.
+fn settling(watch: &mut Watch) {
+    watch.last_picture = Instant::now();
+    if let Some(Absence { retry: Some(retry), .. }) = &mut watch.absence {
+        *retry = Instant::now() + STALL.max(watch.backoff);
     }
 }
 

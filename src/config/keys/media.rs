@@ -122,8 +122,9 @@ fn camera() -> Vec<Key> {
             "camera.time_delay",
             camera.time_delay,
             Time(Unit::Seconds, 0.0, 60.0),
-            "Pause between opening the source and its first picture, for cameras whose first \
-             pictures are bad. The first viewer waits as long."
+            "How long a camera's pictures are taken and thrown away after it was opened, so that \
+             exposure and white balance settle before anybody sees them. The first viewer waits as \
+             long. Clips have no such delay."
         ),
         key!(
             "camera.tuning_file",
