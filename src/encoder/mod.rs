@@ -5,6 +5,8 @@
 //! its own, as hardware does; it may skip a picture altogether. Every encoder makes constrained
 //! baseline, the one profile every browser decodes, at the lowest level that size and rate allow.
 
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+mod coded;
 pub mod openh264;
 #[cfg(feature = "v4l2")]
 pub mod v4l2_m2m;
