@@ -42,6 +42,9 @@ pub mod camera;
 pub mod config;
 pub mod decoder;
 pub mod encoder;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod media;
