@@ -16,6 +16,7 @@ mod probe;
 mod reload;
 mod service;
 mod snapshots;
+mod tuning;
 mod unavailable;
 
 use std::net::SocketAddr;
@@ -225,7 +226,8 @@ impl Builder {
         self
     }
 
-    /// Opens the sockets and starts the threads.
+    /// Opens the sockets and starts the threads. With `camera.tuning_file` it should come before
+    /// the program has threads of its own, or libcamera cannot be told of it.
     ///
     /// # Errors
     /// When something the configuration asks for cannot be had; the message says what to do.
@@ -234,6 +236,8 @@ impl Builder {
         if config.http.tls.is_some() {
             return Err(PicketError::NoTls);
         }
+        // While there is one thread.
+        tuning::apply(&config);
         parts::warn_of_what_is_not_done(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

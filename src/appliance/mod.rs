@@ -5,6 +5,7 @@
 //! camera, and where there is nobody to tell, or no pin to tell it by, nothing happens.
 
 mod button;
+mod chips;
 mod gpio;
 mod led;
 mod network;
@@ -13,7 +14,8 @@ mod panel;
 mod steward;
 
 pub use button::ButtonEvent;
-pub use gpio::{GpioError, Line, board, lines};
+pub use chips::{Chip, ChipLine, chips};
+pub use gpio::{Board, GpioError, Header, Pin, board, header};
 pub use led::{House, Stage};
 pub use network::has_network;
 pub use notify::ServiceManager;

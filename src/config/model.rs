@@ -125,7 +125,7 @@ pub struct Camera {
     pub stabilize: bool,
     /// Colour or shades of grey.
     pub colorspace: Colorspace,
-    /// Pause between opening the source and its first picture.
+    /// How long a camera's first pictures are taken and thrown away.
     pub time_delay: Duration,
     /// Writing in the picture.
     pub overlay: Overlay,
