@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode, Waker};
-use picket::encoder::Encoder;
 use picket::encoder::openh264::OpenH264;
+use picket::encoder::{Encoder, EncoderError, PictureKind};
 use picket::hub::{Delivery, Hub, Layer, SourceState, Viewer};
 use picket::media::{Frame, MediaTime, PixelFormat};
 use picket::pipeline::{EncoderFactory, FixedSettings, LiveSettings, Parts, Pipeline};
@@ -319,6 +319,69 @@ fn the_bit_rate_changes_without_a_new_encoder() {
     }
     assert_eq!(stage.hub.totals(Layer::Main).key_pictures, keys);
     assert_eq!(stage.pipeline.counters().encoder_restarts.load(Ordering::Relaxed), 0);
+}
+
+/// Fails as often as it is to, then encodes.
+struct Fragile {
+    encoder: OpenH264,
+    failures: Arc<AtomicU32>,
+}
+
+impl Encoder for Fragile {
+    fn name(&self) -> &'static str {
+        "fragile"
+    }
+
+    fn encode(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), EncoderError> {
+        let one_less = |n: u32| n.checked_sub(1);
+        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            Ok(_) => Err(EncoderError::Failed("it is stuck".into())),
+            Err(_) => self.encoder.encode(frame, kind),
+        }
+    }
+
+    fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<u32, EncoderError> {
+        self.encoder.set_bitrate(bitrate_bps)
+    }
+}
+
+#[test]
+fn an_encoder_is_made_anew_four_times_and_the_fifth_failure_in_a_row_is_reported() {
+    let failures = Arc::new(AtomicU32::new(0));
+    let to_come = failures.clone();
+    let stage = stage_with(
+        true,
+        Box::new(move |settings, sink| {
+            let encoder = OpenH264::new(settings, sink)?;
+            Ok(Box::new(Fragile { encoder, failures: to_come.clone() }))
+        }),
+    );
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.play();
+    let fails = |times| {
+        failures.store(times, Ordering::SeqCst);
+        stage.wait("failures", || {
+            stage.order(Next::Frame);
+            failures.load(Ordering::SeqCst) == 0
+        });
+    };
+    let counters = stage.pipeline.counters();
+
+    fails(4);
+    stage.play();
+    assert_eq!(counters.encoder_restarts.load(Ordering::Relaxed), 4);
+    assert_eq!(counters.camera_losses.load(Ordering::Relaxed), 0, "nothing was reported");
+
+    // Cards in place of the picture fail as well.
+    failures.store(u32::MAX, Ordering::SeqCst);
+    stage.wait("the report", || {
+        stage.order(Next::Frame);
+        matches!(stage.state(), SourceState::Lost(_))
+    });
+    stage.lost_because("the encoder failed: it is stuck (");
+    stage.lost_because("times in a row)");
+    failures.store(0, Ordering::SeqCst);
+    stage.play();
 }
 
 #[test]

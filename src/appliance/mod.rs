@@ -11,6 +11,7 @@ mod led;
 mod network;
 mod notify;
 mod panel;
+mod steward;
 
 pub use button::ButtonEvent;
 pub use chips::{Chip, ChipLine, chips};
@@ -19,3 +20,8 @@ pub use led::{House, Stage};
 pub use network::has_network;
 pub use notify::ServiceManager;
 pub use panel::{Look, Panel};
+pub use steward::{
+    Asked, CameraReport, DeviceStatus, Join, Lease, LinkStatus, LongestLine, Outcome, Reply,
+    Request, SOCKET, SeenNetwork, Slot, Steward, StewardError, UpdateStatus,
+    VARIABLE as STEWARD_VARIABLE, WifiStatus,
+};

@@ -48,11 +48,13 @@ struct Mailbox {
     news: VecDeque<News>,
     /// The thread is neither in the camera's code nor about to be.
     resting: bool,
+    /// How many wait for a change.
+    waiting: u32,
 }
 
 struct Shared {
     mailbox: Mutex<Mailbox>,
-    /// Signalled on every change of the mailbox.
+    /// Signalled on every change of the mailbox that somebody waits for.
     changed: Condvar,
 }
 
@@ -61,19 +63,35 @@ impl Shared {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
-        self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner)
+    /// Lets the mailbox go, and wakes those who wait for a change: after that, because they need
+    /// it, and only if there are any, because it costs a call of the kernel for each picture.
+    fn tell(&self, mailbox: MutexGuard<'_, Mailbox>) {
+        let waited_for = mailbox.waiting > 0;
+        drop(mailbox);
+        if waited_for {
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait<'a>(&self, mut mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
+        mailbox.waiting += 1;
+        let mut mailbox = self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner);
+        mailbox.waiting -= 1;
+        mailbox
     }
 
     /// Waits until `done` or for `timeout`.
     fn wait_until<'a>(
         &self,
-        mailbox: MutexGuard<'a, Mailbox>,
+        mut mailbox: MutexGuard<'a, Mailbox>,
         timeout: Duration,
         done: impl Fn(&Mailbox) -> bool,
     ) -> MutexGuard<'a, Mailbox> {
+        mailbox.waiting += 1;
         let waited = self.changed.wait_timeout_while(mailbox, timeout, |m| !done(m));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut mailbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+        mailbox.waiting -= 1;
+        mailbox
     }
 }
 
@@ -96,6 +114,7 @@ impl CameraThread {
                 order: Order::Rest,
                 news: VecDeque::new(),
                 resting: true,
+                waiting: 0,
             }),
             changed: Condvar::new(),
         });
@@ -125,7 +144,7 @@ impl CameraThread {
         if let Some(wake) = &self.waker {
             wake();
         }
-        self.shared.changed.notify_all();
+        self.shared.tell(mailbox);
     }
 
     /// What comes next, waiting at most `timeout` for it.
@@ -133,7 +152,7 @@ impl CameraThread {
         let mailbox = self.shared.lock();
         let mut mailbox = self.shared.wait_until(mailbox, timeout, |m| !m.news.is_empty());
         let news = mailbox.news.pop_front();
-        self.shared.changed.notify_all();
+        self.shared.tell(mailbox);
         news.unwrap_or(News::Silence)
     }
 
@@ -189,7 +208,7 @@ impl Worker {
             {
                 mailbox.news.push_back(News::Failed(error));
             }
-            self.shared.changed.notify_all();
+            self.shared.tell(mailbox);
         }
     }
 
@@ -252,7 +271,7 @@ impl Worker {
             };
             if !full {
                 mailbox.news.push_back(news);
-                self.shared.changed.notify_all();
+                self.shared.tell(mailbox);
                 return true;
             }
             mailbox = self.shared.wait(mailbox);

@@ -354,7 +354,8 @@ impl Producer {
         if watch.encoder_failures < MAX_ENCODER_FAILURES {
             log::warn!("{error}; starting the encoder anew");
         } else {
-            self.lost(watch, &error.to_string());
+            let times = watch.encoder_failures;
+            self.lost(watch, &format!("{error} ({times} times in a row)"));
         }
     }
 

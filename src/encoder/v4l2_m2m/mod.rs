@@ -14,6 +14,7 @@
 mod node;
 mod options;
 mod session;
+mod shared;
 mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::session::{Deliver, Refused, Shared, Stop, While, empty, no_such_buffer};
+use super::session::{Deliver, Refused, While, empty, no_such_buffer};
+use super::shared::{Shared, Stop};
 use super::{CodedPicture, lock};
 use crate::encoder::coded;
 use crate::v4l2::{Dequeued, Event, Mapping, Memory, Queue};
@@ -84,45 +85,45 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes back the pictures the device has read.
+    /// Takes back a picture the device has read, if there is one. When there are more, waiting for
+    /// them takes no time.
     fn take_back(&self) -> Result<(), Refused> {
-        while let Some(done) = self.dequeue(Queue::OutputMplane, self.shared.memory)? {
-            let frame = {
-                let mut state = self.shared.lock();
-                state.progress = Instant::now();
-                let slot = state.slots.get_mut(done.index as usize).ok_or_else(no_such_buffer)?;
-                slot.take()
-            };
-            // Outside the lock: this may be the moment the camera gets its buffer back.
-            drop(frame);
+        let Some(done) = self.dequeue(Queue::OutputMplane, self.shared.memory)? else {
+            return Ok(());
+        };
+        let (frame, waited_for) = {
+            let mut state = self.shared.lock();
+            state.progress = Instant::now();
+            let slot = state.slots.get_mut(done.index as usize).ok_or_else(no_such_buffer)?;
+            (slot.frame.take(), state.waiting > 0)
+        };
+        // Outside the lock: this may be the moment the camera gets its buffer back.
+        drop(frame);
+        if waited_for {
             self.shared.changed.notify_all();
         }
         Ok(())
     }
 
-    /// Takes what the device has coded.
+    /// Takes a picture the device has coded, if there is one.
     fn take_coded(&mut self) -> Result<Outcome, Refused> {
-        loop {
-            let done = match self.shared.device.dequeue(Queue::CaptureMplane, Memory::Mmap) {
-                Ok(done) => done,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    return Ok(Outcome::GoOn);
-                }
-                // After the last buffer of a drain.
-                Err(error) if error.raw_os_error() == Some(EPIPE) => return Ok(Outcome::Drained),
-                Err(error) => return Err(Refused::Call("taking what it coded", error)),
-            };
-            self.deliver(&done)?;
-            let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
-            if done.last {
-                return Ok(Outcome::Drained);
+        let done = match self.shared.device.dequeue(Queue::CaptureMplane, Memory::Mmap) {
+            Ok(done) => done,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                return Ok(Outcome::GoOn);
             }
-            let again = empty(done.index, room);
-            self.shared
-                .device
-                .queue(Queue::CaptureMplane, &again)
-                .while_("giving it a buffer back")?;
+            // After the last buffer of a drain.
+            Err(error) if error.raw_os_error() == Some(EPIPE) => return Ok(Outcome::Drained),
+            Err(error) => return Err(Refused::Call("taking what it coded", error)),
+        };
+        self.deliver(&done)?;
+        let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
+        if done.last {
+            return Ok(Outcome::Drained);
         }
+        let again = empty(done.index, room);
+        self.shared.device.queue(Queue::CaptureMplane, &again).while_("giving it a buffer back")?;
+        Ok(Outcome::GoOn)
     }
 
     fn deliver(&self, done: &Dequeued) -> Result<(), Refused> {
