@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::browser::Browser;
 use common::daemon::metric;
+use common::device::system::System;
 use common::device::writes::Log;
 use common::device::{Card, Device, Options, PATIENCE};
 use serde_json::Value;
@@ -70,6 +71,15 @@ fn digest(card: &Card, partition: u32) -> Vec<u8> {
     let digest =
         aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &card.bytes(partition, 0, length));
     digest.as_ref().to_vec()
+}
+
+#[test]
+fn the_same_parts_make_the_same_card() {
+    let Some(card) = Card::new() else { return };
+    let image = std::fs::read(std::env::var_os("PICKET_IMAGE").expect("set")).expect("an image");
+    // Taken from the image, they have other dates and another order on this disk.
+    let again = System::of(&card).card("qemu");
+    assert!(again == image, "the bytes differ");
 }
 
 #[test]

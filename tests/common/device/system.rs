@@ -38,6 +38,30 @@ impl System {
         self.folder.path().join(name)
     }
 
+    /// What the image says of itself: a line of `NAME=value` in its root.
+    pub fn release(&self, name: &str) -> String {
+        let text = tool(
+            "unsquashfs",
+            &[Path::new("-cat"), &self.path("rootfs.squashfs"), Path::new("usr/lib/picket/release")],
+        );
+        let text = String::from_utf8(text).expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.expect("the image says so").to_owned()
+    }
+
+    /// Makes a card image of it, and returns its bytes.
+    pub fn card(&self, board: &str) -> Vec<u8> {
+        let (version, out) = (self.release("VERSION"), self.path("card"));
+        let made = Command::new("buildroot/board/make-card")
+            .env("SOURCE_DATE_EPOCH", self.release("BUILD_EPOCH"))
+            .args(["--board", board, "--version", &version])
+            .args([self.folder.path(), &out])
+            .output()
+            .expect("make-card runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        std::fs::read(out.join(format!("picket-{board}-{version}.img"))).expect("made")
+    }
+
     /// Changes a file of the boot partition.
     pub fn change_boot(self, name: &str, change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> Self {
         let file = self.path("boot").join(name);
