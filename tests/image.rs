@@ -246,7 +246,8 @@ fn a_viewer_sees_the_picture_in_little_memory_and_nothing_is_written_for_it() {
     let text = format!("{AUTH}[camera]\nwidth = 640\nheight = 360\nfps = 15\n");
     let Some(card) = Card::with_config(&text) else { return };
     let log = tempfile::NamedTempFile::new().expect("a file");
-    let options = Options { log_writes: Some(log.path().to_owned()), once: true };
+    let options =
+        Options { log_writes: Some(log.path().to_owned()), once: true, ..Options::default() };
     let mut device = Device::start_with(&card, &options);
     device.wait_for_pages();
 

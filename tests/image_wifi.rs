@@ -106,3 +106,51 @@ fn a_wrong_password_is_told_in_plain_words() {
     });
     assert!(!device.console().contains("joined"), "{}", device.console());
 }
+
+/// Every program that the device runs from the steward's start on, with its arguments, as the
+/// kernel is asked for it: the steward is ended under strace, and init starts another.
+#[test]
+fn nothing_in_config_toml_is_ever_run_as_a_command() {
+    let hostile = "$(reboot) `reboot`; reboot |";
+    let text = format!(
+        "[auth]\npassword = '{hostile} \"{hostile}'\n[device]\nhostname = '{hostile}'\n\
+         timezone = '{hostile}'\n[wifi]\ncountry = 'DE'\nssid = '{hostile}'\npassword = '{hostile}'\n\
+         [network]\nntp = ['{hostile}', 'ntp.example']\n\
+         [camera]\nsource = 'file:{hostile}'\noverlay = {{ text = '{hostile}' }}\n"
+    );
+    let Some(card) = Card::with_config(&text) else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    device.shell("mkdir -p /run/extras && mount -t squashfs -o ro /dev/vdb /run/extras");
+    device.shell(&format!(
+        "{EXTRAS} x bin/strace -f -q -s 400 -e trace=execve -o /run/execs -p 1 </dev/null >/dev/null 2>&1 & \
+         echo $! > /run/strace"
+    ));
+    device.wait_for("strace looks on", |device| {
+        device.shell("grep TracerPid /proc/1/status").trim() != "TracerPid:\t0"
+    });
+    // The radio comes while it looks on, so that it is seen being set up.
+    device.shell("modprobe mac80211_hwsim radios=1; kill $(pgrep -P 1 -x picket)");
+    let seen = |device: &Device| device.shell("cat /run/execs");
+    for program in [
+        "\"steward\"",
+        "\"run\"",
+        "udhcpc",
+        "default.script",
+        "\"lease\"",
+        "wpa_supplicant",
+        "ntpd",
+    ] {
+        device.wait_for(program, |device| seen(device).contains(program));
+    }
+    let execs = seen(&device);
+    let run: Vec<&str> = execs.lines().filter(|line| line.contains("execve(")).collect();
+    for line in &run {
+        assert!(!line.contains("reboot"), "{line}");
+        let (_, program) = line.split_once("execve(\"").expect("a call");
+        let (program, arguments) = program.split_once('"').expect("a program");
+        assert!(!program.ends_with("/sh") && !arguments.contains("\"-c\", \"$"), "{line}");
+    }
+    println!("{} programs were run, none of them a shell", run.len());
+    assert!(!device.firmware().contains("restarts"), "{}", device.firmware());
+}

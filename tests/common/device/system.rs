@@ -42,7 +42,11 @@ impl System {
     pub fn release(&self, name: &str) -> String {
         let text = tool(
             "unsquashfs",
-            &[Path::new("-cat"), &self.path("rootfs.squashfs"), Path::new("usr/lib/picket/release")],
+            &[
+                Path::new("-cat"),
+                &self.path("rootfs.squashfs"),
+                Path::new("usr/lib/picket/release"),
+            ],
         );
         let text = String::from_utf8(text).expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
