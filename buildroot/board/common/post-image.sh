@@ -11,7 +11,6 @@ PATH=$HOST_DIR/bin:$HOST_DIR/sbin:$PATH
 inputs=$images/inputs
 rm -rf "$inputs"
 mkdir -p "$inputs/boot"
-ln "$images/Image" "$inputs/boot/Image"
 ln "$images/rootfs.squashfs" "$inputs/rootfs.squashfs"
 "$external/board/$board/boot-files" "$images" "$inputs"
 
