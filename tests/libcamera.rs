@@ -322,3 +322,26 @@ fn a_viewer_sees_the_camera() {
         assert!(daemon.wait().success());
     }
 }
+
+/// The Pi's pipelines look for the file in the environment when libcamera starts. Virtual cameras do
+/// not use it; the preloaded library tells what they would have found.
+#[test]
+fn a_tuning_file_is_in_place_when_libcamera_starts() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tuning.json");
+    let settings = ["camera.source=auto".into(), format!("camera.tuning_file={}", file.display())];
+    let settings = settings.each_ref().map(String::as_str);
+
+    std::fs::write(&file, "{ \"version\": 2.0, \"algorithms\": [] }").expect("written");
+    let daemon = Daemon::start(&settings);
+    daemon.wait_for_log(&format!("libcamera begins with the tuning file {}", file.display()));
+    drop(daemon);
+
+    std::fs::write(&file, "{ \"version\": 2.0, ").expect("written");
+    let daemon = Daemon::start(&settings);
+    let told = daemon.wait_for_log("camera.tuning_file");
+    assert!(told.contains("no tuning file") && told.contains("not used"), "{told}");
+    let mut peer = Peer::connect(&daemon);
+    peer.run_until("pictures without it", |seen| seen.pictures >= 5);
+}

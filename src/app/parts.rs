@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::meters::House;
 use super::password::ConfigFile;
@@ -127,11 +128,7 @@ impl Touched {
 /// Tells of settings this build does nothing about, so that nobody waits for them to work.
 pub(super) fn warn_of_what_is_not_done(config: &Config) {
     let camera = &config.camera;
-    let not_done = [
-        ("camera.stabilize", camera.stabilize),
-        ("camera.tuning_file", camera.tuning_file.is_some()),
-        ("webrtc.tcp", config.webrtc.tcp),
-    ];
+    let not_done = [("camera.stabilize", camera.stabilize), ("webrtc.tcp", config.webrtc.tcp)];
     for (key, _) in not_done.iter().filter(|(_, set)| *set) {
         log::warn!("{key} is set, but this build does not do it yet; it has no effect");
     }
@@ -190,7 +187,11 @@ pub(super) fn fixed(config: &Config) -> FixedSettings {
         keyframe_interval: config.encoder.keyframe_interval,
         infinite_frames: config.stream.infinite_frames,
         keep_warm: config.stream.keep_warm,
-        time_delay: config.camera.time_delay,
+        time_delay: match config.camera.source {
+            // Nothing in it has to settle, and its beginning is as good as the rest.
+            Source::File(_) => Duration::ZERO,
+            _ => config.camera.time_delay,
+        },
     }
 }
 

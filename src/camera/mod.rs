@@ -15,6 +15,8 @@
 //! those on USB. A program that uses Picket as a library brings its own by implementing
 //! [`Camera`].
 
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+mod coded;
 mod constraints;
 mod controls;
 pub mod file;

@@ -19,6 +19,8 @@ use crate::media::{AccessUnit, Frame};
 #[derive(Debug)]
 pub(super) enum News {
     Opened(Mode),
+    /// A picture came that is not to be seen: the camera has not settled yet.
+    Settling,
     Frame(Frame),
     AccessUnit(AccessUnit),
     Ended,
@@ -46,11 +48,13 @@ struct Mailbox {
     news: VecDeque<News>,
     /// The thread is neither in the camera's code nor about to be.
     resting: bool,
+    /// How many wait for a change.
+    waiting: u32,
 }
 
 struct Shared {
     mailbox: Mutex<Mailbox>,
-    /// Signalled on every change of the mailbox.
+    /// Signalled on every change of the mailbox that somebody waits for.
     changed: Condvar,
 }
 
@@ -59,19 +63,35 @@ impl Shared {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
-        self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner)
+    /// Lets the mailbox go, and wakes those who wait for a change: after that, because they need
+    /// it, and only if there are any, because it costs a call of the kernel for each picture.
+    fn tell(&self, mailbox: MutexGuard<'_, Mailbox>) {
+        let waited_for = mailbox.waiting > 0;
+        drop(mailbox);
+        if waited_for {
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait<'a>(&self, mut mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
+        mailbox.waiting += 1;
+        let mut mailbox = self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner);
+        mailbox.waiting -= 1;
+        mailbox
     }
 
     /// Waits until `done` or for `timeout`.
     fn wait_until<'a>(
         &self,
-        mailbox: MutexGuard<'a, Mailbox>,
+        mut mailbox: MutexGuard<'a, Mailbox>,
         timeout: Duration,
         done: impl Fn(&Mailbox) -> bool,
     ) -> MutexGuard<'a, Mailbox> {
+        mailbox.waiting += 1;
         let waited = self.changed.wait_timeout_while(mailbox, timeout, |m| !done(m));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut mailbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+        mailbox.waiting -= 1;
+        mailbox
     }
 }
 
@@ -94,6 +114,7 @@ impl CameraThread {
                 order: Order::Rest,
                 news: VecDeque::new(),
                 resting: true,
+                waiting: 0,
             }),
             changed: Condvar::new(),
         });
@@ -123,7 +144,7 @@ impl CameraThread {
         if let Some(wake) = &self.waker {
             wake();
         }
-        self.shared.changed.notify_all();
+        self.shared.tell(mailbox);
     }
 
     /// What comes next, waiting at most `timeout` for it.
@@ -131,7 +152,7 @@ impl CameraThread {
         let mailbox = self.shared.lock();
         let mut mailbox = self.shared.wait_until(mailbox, timeout, |m| !m.news.is_empty());
         let news = mailbox.news.pop_front();
-        self.shared.changed.notify_all();
+        self.shared.tell(mailbox);
         news.unwrap_or(News::Silence)
     }
 
@@ -187,7 +208,7 @@ impl Worker {
             {
                 mailbox.news.push_back(News::Failed(error));
             }
-            self.shared.changed.notify_all();
+            self.shared.tell(mailbox);
         }
     }
 
@@ -197,18 +218,22 @@ impl Worker {
         self.controls.opened(self.camera.controls());
         let mut followed = Followed::default();
         self.follow_controls(&mut followed);
-        if !self.post(number, News::Opened(mode)) || !self.pause(number) {
+        if !self.post(number, News::Opened(mode)) {
             return Ok(());
         }
+        // Exposure and white balance settle only while pictures are taken.
+        let settled = Instant::now() + self.time_delay;
         loop {
             self.follow_controls(&mut followed);
-            let (news, ended) = match self.camera.capture()? {
+            let capture = self.camera.capture()?;
+            let (news, ended) = match capture {
+                Capture::End => (News::Ended, true),
+                _ if Instant::now() < settled => (News::Settling, false),
                 Capture::Frame(frame) => {
                     Counters::add(&self.counters.captured, 1);
                     (News::Frame(frame), false)
                 }
                 Capture::AccessUnit(unit) => (News::AccessUnit(unit), false),
-                Capture::End => (News::Ended, true),
             };
             if !self.post(number, news) || ended {
                 return Ok(());
@@ -221,15 +246,6 @@ impl Worker {
         if let Some(values) = self.controls.news(followed) {
             self.controls.note(self.camera.set_controls(&values));
         }
-    }
-
-    /// Lets the camera settle before the first picture; false when the order changed meanwhile.
-    fn pause(&self, number: u64) -> bool {
-        let until = Instant::now() + self.time_delay;
-        let current = |m: &Mailbox| matches!(m.order, Order::Run(n, _) if n == number);
-        let left = until.saturating_duration_since(Instant::now());
-        let mailbox = self.shared.lock();
-        current(&self.shared.wait_until(mailbox, left, |m| !current(m)))
     }
 
     /// Puts news into the mailbox; false when order `number` is no longer in force.
@@ -247,11 +263,15 @@ impl Worker {
                     Counters::add(&self.counters.dropped, replaced as u64);
                     false
                 }
+                // One that has not been heard yet says the same.
+                News::Settling if mailbox.news.iter().any(|n| matches!(n, News::Settling)) => {
+                    return true;
+                }
                 _ => mailbox.news.len() >= MAX_WAITING,
             };
             if !full {
                 mailbox.news.push_back(news);
-                self.shared.changed.notify_all();
+                self.shared.tell(mailbox);
                 return true;
             }
             mailbox = self.shared.wait(mailbox);

@@ -3,11 +3,13 @@
 //! Two threads do it. One drives the [`Camera`] and may be held up by it for as long as a driver
 //! likes ([`capture`]). The other takes what the camera delivers, transforms it, encodes it and
 //! publishes it in the [`Hub`]; when nothing comes it says so, shows a card in place of the
-//! picture and has the camera opened again ([`produce`]). Neither ever waits for a viewer, and
-//! both rest while nobody watches.
+//! picture and has the camera opened again ([`produce`]). When a software encoder needs more time
+//! than there is, pictures are left out evenly ([`sustain`]). Neither thread ever waits for a
+//! viewer, and both rest while nobody watches.
 
 mod capture;
 mod produce;
+mod sustain;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,7 +57,7 @@ pub struct FixedSettings {
     pub infinite_frames: bool,
     /// Keep camera and encoder running without viewers.
     pub keep_warm: bool,
-    /// How long to wait between opening the camera and taking pictures from it.
+    /// How long a camera's first pictures are taken and thrown away, so that it settles.
     pub time_delay: Duration,
 }
 
@@ -77,7 +79,9 @@ pub struct Counters {
     pub captured: AtomicU64,
     /// Raw pictures dropped because a newer one was there before they were looked at.
     pub dropped: AtomicU64,
-    /// Raw pictures encoded, cards included.
+    /// Raw pictures left out because this machine has no time to encode them all.
+    pub left_out: AtomicU64,
+    /// Raw pictures encoded, cards included. An encoder may skip some.
     pub encoded: AtomicU64,
     /// From exposure until the pipeline takes a raw picture up.
     pub capture: Delays,

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod client;
 pub mod coturn;
 pub mod daemon;
+pub mod device;
 pub mod house;
 pub mod peer;
 pub mod sdp;

@@ -67,6 +67,10 @@ impl Stream {
     pub(super) fn next(&self, silence: Duration) -> Result<Dequeued, CameraError> {
         let until = Instant::now() + silence;
         loop {
+            let left = until.saturating_duration_since(Instant::now());
+            // Waiting comes first: who has just taken a picture would find no other.
+            let ready =
+                self.device.wait(left).map_err(failed(&self.device, "cannot wait for pictures"))?;
             match self.device.dequeue(Queue::Capture, Memory::Mmap) {
                 Ok(taken) if (taken.index as usize) < self.buffers.len() => return Ok(taken),
                 Ok(taken) => {
@@ -76,15 +80,12 @@ impl Stream {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(failed(&self.device, "cannot take pictures")(error)),
             }
-            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(CameraError::Lost(format!(
                     "no picture for {} seconds",
                     silence.as_secs()
                 )));
             }
-            let ready =
-                self.device.wait(left).map_err(failed(&self.device, "cannot wait for pictures"))?;
             if ready.error && self.device.capability().is_err() {
                 return Err(CameraError::Lost("it was unplugged".into()));
             }

@@ -7,24 +7,26 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::shared::{HELD, Shared, Slot, State, Stop};
 use super::worker::Worker;
-use super::{CodedPicture, Node, lock, options};
+use super::{CodedPicture, Node, options};
 use crate::encoder::{EncoderSettings, PictureKind};
-use crate::media::{Frame, MediaTime, PixelFormat, Plane};
+use crate::media::geometry::Geometry;
+use crate::media::{Frame, MediaTime, PixelFormat};
 use crate::transform::CopyMeter;
-use crate::v4l2::{
-    Buffer, Colours, Device, Event, FourCc, Geometry, Mapping, Memory, PictureFormat, Queue,
-};
+use crate::v4l2::{Buffer, Colours, Device, Event, FourCc, Mapping, Memory, PictureFormat, Queue};
 
 /// Takes what the device codes, on the session's thread.
 pub(super) type Deliver = Box<dyn FnMut(CodedPicture) -> Result<(), String> + Send>;
 
-/// Pictures the device may hold. With fewer than four the Pi's encoder falls behind its own rate.
-const OUTPUT_BUFFERS: u32 = 4;
+/// Buffers for pictures that are imported: enough for each of a camera's to have one of its own.
+/// The kernel maps a DMABUF for the device anew when it comes in another buffer than last time.
+const IMPORTED: u32 = 16;
 const CAPTURE_BUFFERS: u32 = 6;
 
 /// Least and most room for a coded picture. The Pi's driver offers 512 KiB, which large key
@@ -122,58 +124,6 @@ pub(super) struct Session {
     worker: Option<JoinHandle<()>>,
 }
 
-/// What both threads work on.
-pub(super) struct Shared {
-    pub(super) device: Device,
-    /// Of the OUTPUT buffers.
-    pub(super) memory: Memory,
-    state: Mutex<State>,
-    pub(super) changed: Condvar,
-}
-
-pub(super) struct State {
-    /// The OUTPUT buffers, each with the picture that the device reads from it.
-    pub(super) slots: Vec<Option<Frame>>,
-    /// Pictures that went in and did not come out yet: the stamp the device knows them by, and
-    /// their time.
-    pub(super) pending: VecDeque<(MediaTime, MediaTime)>,
-    /// When the device last gave a buffer back.
-    pub(super) progress: Instant,
-    /// When it last gave a coded picture.
-    pub(super) coded: Instant,
-    /// Pictures that went in since then.
-    pub(super) swallowed: u32,
-    /// A picture was lost on the way out: the next must stand alone.
-    pub(super) key_wanted: bool,
-    pub(super) broken: Option<Refused>,
-    pub(super) stop: Stop,
-    pub(super) ended: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Stop {
-    No,
-    /// When the device has finished what it holds.
-    Drained,
-    Now,
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        timeout: Duration,
-        until: impl Fn(&State) -> bool,
-    ) -> MutexGuard<'a, State> {
-        let waited = self.changed.wait_timeout_while(state, timeout, |s| !until(s));
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
 impl Session {
     pub(super) fn start(
         node: &Node,
@@ -192,7 +142,11 @@ impl Session {
                 log::debug!("the encoder reports no {event:?}: {error}");
             }
         }
-        let count = device.request_buffers(Queue::OutputMplane, input.memory, OUTPUT_BUFFERS);
+        let wanted = match input.memory {
+            Memory::Dmabuf => IMPORTED,
+            Memory::Mmap => HELD as u32,
+        };
+        let count = device.request_buffers(Queue::OutputMplane, input.memory, wanted);
         let count = match (count, input.memory) {
             (Ok(0), _) => return Err(Refused::Cannot("it has no buffers for pictures".into())),
             (Err(error), Memory::Dmabuf) => return Err(Refused::Import(error.to_string())),
@@ -219,7 +173,7 @@ impl Session {
             device,
             memory: input.memory,
             state: Mutex::new(State {
-                slots: vec![None; count as usize],
+                slots: vec![Slot::default(); count as usize],
                 pending: VecDeque::new(),
                 progress: now,
                 coded: now,
@@ -228,6 +182,7 @@ impl Session {
                 broken: None,
                 stop: Stop::No,
                 ended: false,
+                waiting: 0,
             }),
             changed: Condvar::new(),
         });
@@ -269,7 +224,12 @@ impl Session {
         kind: PictureKind,
         copies: &CopyMeter,
     ) -> Result<(), Refused> {
-        let Some((index, key_wanted)) = self.room()? else {
+        let dmabuf = match self.input.memory {
+            Memory::Dmabuf => frame.memory().dmabuf(),
+            Memory::Mmap => None,
+        };
+        let number = dmabuf.map(|fd| fd.as_raw_fd());
+        let Some((index, key_wanted)) = self.room(number)? else {
             return Ok(());
         };
         if kind == PictureKind::Key || key_wanted {
@@ -288,27 +248,29 @@ impl Session {
         {
             let mut state = self.shared.lock();
             if let Some(slot) = state.slots.get_mut(index) {
-                *slot = Some(frame.clone());
+                *slot = Slot { frame: Some(frame.clone()), dmabuf: number };
             }
             state.pending.push_back((stamp, frame.time()));
             state.swallowed += 1;
         }
-        let queued = self.queue(index, frame, stamp);
+        let queued = self.queue(index, frame, dmabuf, stamp);
         if queued.is_err() {
             let mut state = self.shared.lock();
             if let Some(slot) = state.slots.get_mut(index) {
-                *slot = None;
+                *slot = Slot::default();
             }
             state.pending.pop_back();
         }
         queued
     }
 
-    fn queue(&self, index: usize, frame: &Frame, stamp: MediaTime) -> Result<(), Refused> {
-        let dmabuf = match self.input.memory {
-            Memory::Dmabuf => frame.memory().dmabuf(),
-            Memory::Mmap => None,
-        };
+    fn queue(
+        &self,
+        index: usize,
+        frame: &Frame,
+        dmabuf: Option<BorrowedFd<'_>>,
+        stamp: MediaTime,
+    ) -> Result<(), Refused> {
         let len = match dmabuf {
             Some(_) => u32::try_from(frame.memory().len()).unwrap_or(u32::MAX),
             None => self.agreed.size,
@@ -328,11 +290,15 @@ impl Session {
         })
     }
 
-    /// A free OUTPUT buffer, and whether its picture must be a key picture.
-    fn room(&self) -> Result<Option<(usize, bool)>, Refused> {
-        let has_room = |s: &State| s.broken.is_some() || s.slots.iter().any(Option::is_none);
+    /// A free OUTPUT buffer, the one that had this DMABUF last time if it can be, and whether its
+    /// picture must be a key picture.
+    fn room(&self, dmabuf: Option<RawFd>) -> Result<Option<(usize, bool)>, Refused> {
         let state = self.shared.lock();
-        let mut state = self.shared.wait(state, ROOM_WITHIN, has_room);
+        let has_room = |s: &State| s.broken.is_some() || s.has_room();
+        let mut state = match has_room(&state) {
+            true => state,
+            false => self.shared.wait(state, ROOM_WITHIN, has_room),
+        };
         if let Some(why) = &state.broken {
             return Err(again(why));
         }
@@ -340,7 +306,7 @@ impl Session {
             let swallowed = state.swallowed;
             return Err(Refused::Stuck(format!("it took {swallowed} pictures and gave none")));
         }
-        match state.slots.iter().position(Option::is_none) {
+        match state.free(dmabuf) {
             Some(index) => Ok(Some((index, std::mem::take(&mut state.key_wanted)))),
             None if state.progress.elapsed() >= STUCK_AFTER => {
                 Err(Refused::Stuck("it holds all its buffers and gives none back".into()))
@@ -477,29 +443,8 @@ pub(super) fn no_such_buffer() -> Refused {
 
 /// Copies a picture to where the device's rows are; says how many bytes that were.
 fn copy_in(frame: &Frame, agreed: &PictureFormat, room: &mut Mapping) -> Result<usize, Refused> {
-    let format = frame.format();
-    let (width, height) = (agreed.width, agreed.height);
-    let planes = Geometry { format, width, height, stride: agreed.stride as usize }.planes();
-    let planes = planes.ok_or_else(|| Refused::Cannot("its rows are too short".into()))?;
-    let mut copied = 0;
-    for (i, Plane { offset, stride }) in planes.into_iter().enumerate() {
-        let (row, rows) = format.plane_size(i, frame.width(), frame.height()).unwrap_or_default();
-        let from = frame.plane(i).chunks(frame.stride(i)).take(rows);
-        let to = room.bytes_mut().get_mut(offset..).unwrap_or_default().chunks_mut(stride);
-        let mut written = 0;
-        for (from, to) in from.zip(to) {
-            let to = to.get_mut(..row).ok_or_else(too_small)?;
-            to.copy_from_slice(&from[..row]);
-            written += 1;
-        }
-        if written < rows {
-            return Err(too_small());
-        }
-        copied += row * rows;
-    }
-    Ok(copied)
-}
-
-fn too_small() -> Refused {
-    Refused::Cannot("its buffers are too small for its own format".into())
+    let PictureFormat { width, height, stride, .. } = *agreed;
+    let geometry = Geometry { format: frame.format(), width, height, stride: stride as usize };
+    let copied = geometry.copy_in(frame, room.bytes_mut());
+    copied.map_err(|why| Refused::Cannot(why.to_string()))
 }
