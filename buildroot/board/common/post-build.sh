@@ -37,10 +37,13 @@ done
         usr/share/gdb usr/share/glib-2.0 usr/share/gettext usr/share/et usr/share/ss \
         usr/share/locale usr/share/i18n usr/share/libcamera/pipeline/rpi/*/example.yaml \
         usr/lib/gio usr/lib/glib-2.0 usr/lib/ossl-modules usr/lib/engines-3 usr/lib/girepository-1.0
-    # OpenSSL's settings only name what it does anyway.
-    rm -rf etc/ssl/misc etc/ssl/*.dist etc/ssl/ct_log_list.cnf*
+    rm -rf etc/ssl/misc etc/ssl/*.dist etc/ssl/ct_log_list.cnf* etc/fstab linuxrc media mnt opt
 )
 "$here/prune" "$target" "$here/programs"
+# Busybox has had no links where a larger program of the same name was, which may be gone now.
+cat "$BUILD_DIR"/busybox-*/busybox.links | while read -r link; do
+    [ -e "$target$link" ] || ln -s /usr/bin/busybox "$target$link"
+done
 
 # --- what must be there ---
 missing=0
