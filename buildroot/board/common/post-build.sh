@@ -55,7 +55,7 @@ while read -r program; do
     fi
 done < "$here/programs"
 # A kernel's own configuration drops what it cannot have without a word, as Buildroot's does.
-for fragment in "$here/linux.fragment" "$external/board/$board/linux.fragment"; do
-    [ ! -e "$fragment" ] || "$here/check-kernel" "$BUILD_DIR"/linux-*/.config "$fragment" || missing=1
+for fragment in "$here/linux.fragment" "$external/board/$board"/linux.*; do
+    "$here/check-kernel" "$BUILD_DIR"/linux-*/.config "$fragment" >&2 || missing=1
 done
 exit "$missing"
