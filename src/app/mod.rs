@@ -6,6 +6,7 @@
 //! middleware; [`Picket::run`] serves until told to stop.
 
 mod controls;
+mod device;
 mod encoders;
 mod logging;
 mod meters;
@@ -261,6 +262,7 @@ impl Builder {
         let restart = pipeline.restarter();
         let ice_servers = IceServers::from(parts::ice_servers(&config));
         let rooms = parts::Rooms {
+            device: device::start(&config, hub.clone(), runtime.handle()),
             hub,
             rtc: rtc.clone(),
             auth: auth.clone(),

@@ -8,6 +8,7 @@ use super::meters::House;
 use super::password::ConfigFile;
 use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
+use crate::appliance::Device;
 use crate::camera::file::{FileCamera, FileMode};
 #[cfg(feature = "libcamera")]
 use crate::camera::libcamera::{self, Flip, LibCamera, Selector};
@@ -252,6 +253,7 @@ pub(super) struct Rooms {
     pub(super) site: Arc<Site>,
     pub(super) ice_servers: http::IceServers,
     pub(super) controls: ControlPanel,
+    pub(super) device: Option<Device>,
 }
 
 pub(super) fn http(
@@ -260,7 +262,7 @@ pub(super) fn http(
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
-    let Rooms { hub, rtc, auth, site, ice_servers, controls } = rooms;
+    let Rooms { hub, rtc, auth, site, ice_servers, controls, device } = rooms;
     http::Parts {
         snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
         meters: vec![Box::new(house)],
@@ -270,6 +272,7 @@ pub(super) fn http(
         auth,
         pages: site,
         controls,
+        device,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
             allowed_hosts: allowed_hosts(config),

@@ -66,10 +66,7 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
         let whole = collect(request.into_body());
         let received = tokio::time::timeout(timeout.unwrap_or_default().0, whole).await;
         enter(Phase::Handling);
-        received.unwrap_or_else(|_| {
-            let detail = "the body took too long to arrive";
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing())
-        })
+        received.unwrap_or_else(|_| Err(too_slow()))
     }
 }
 
@@ -78,10 +75,7 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 async fn collect(mut body: Body) -> Result<Whole, Problem> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| {
-            log::debug!("a request's body: {e}");
-            Problem::bad_request("the body is cut off or malformed").closing()
-        })?;
+        let frame = frame.map_err(|e| cut_off(&e))?;
         let piece = frame.into_data().unwrap_or_default();
         if whole.len() + piece.len() > MAX_BODY {
             return Err(too_large());
@@ -89,6 +83,16 @@ async fn collect(mut body: Body) -> Result<Whole, Problem> {
         whole.extend_from_slice(&piece);
     }
     Ok(Whole(whole.freeze()))
+}
+
+pub(super) fn too_slow() -> Problem {
+    let detail = "the body took too long to arrive";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing()
+}
+
+pub(super) fn cut_off(error: &axum::Error) -> Problem {
+    log::debug!("a request's body: {error}");
+    Problem::bad_request("the body is cut off or malformed").closing()
 }
 
 fn too_large() -> Problem {

@@ -3,6 +3,7 @@
 //! Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod axe;
 pub mod browser;
 pub mod client;
 pub mod coturn;
@@ -10,3 +11,5 @@ pub mod daemon;
 pub mod house;
 pub mod peer;
 pub mod sdp;
+pub mod steward;
+pub mod web;
