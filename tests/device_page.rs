@@ -167,10 +167,11 @@ fn who_is_in_the_devices_own_network_is_told_before_it_goes_and_after_it_is_back
     let browser = opened(&daemon);
     assert!(browser.text("#own-network").contains("Picket-1A2B"));
     assert!(browser.text("#own-network").contains("abcd-efgh-jkmn-pqrs"));
-    shows(&browser, "leaving", "this page loses it");
-    shows(&browser, "leaving", "http://porch.local/device");
     steward.state().no_network = Some("“home” is not in reach, or does not answer".into());
     choose(&browser, 0);
+    let leaving = browser.text("#leaving");
+    assert!(leaving.contains("this page loses it"), "{leaving}");
+    assert!(leaving.contains("http://porch.local/device"), "{leaving}");
     browser.fill("#wifi-password", "correct horse");
     browser.click("#join .button");
     shows(&browser, "join-outcome", "is not in reach");

@@ -75,7 +75,10 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 async fn collect(mut body: Body) -> Result<Whole, Problem> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| cut_off(&e))?;
+        let frame = frame.map_err(|e| {
+            log::debug!("a request's body: {e}");
+            Problem::bad_request("the body is cut off or malformed").closing()
+        })?;
         let piece = frame.into_data().unwrap_or_default();
         if whole.len() + piece.len() > MAX_BODY {
             return Err(too_large());
@@ -88,11 +91,6 @@ async fn collect(mut body: Body) -> Result<Whole, Problem> {
 pub(super) fn too_slow() -> Problem {
     let detail = "the body took too long to arrive";
     Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing()
-}
-
-pub(super) fn cut_off(error: &axum::Error) -> Problem {
-    log::debug!("a request's body: {error}");
-    Problem::bad_request("the body is cut off or malformed").closing()
 }
 
 fn too_large() -> Problem {

@@ -131,7 +131,10 @@ impl Bundle for Upload {
         match timeout_at(until, self.body.frame()).await {
             Ok(None) => Ok(None),
             Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
-            Ok(Some(Err(error))) => Err(body::cut_off(&error)),
+            Ok(Some(Err(error))) => {
+                log::debug!("the owner's update: {error}");
+                Err(Problem::bad_request("the update was not received to its end").closing())
+            }
             Err(_) => Err(body::too_slow()),
         }
     }

@@ -205,6 +205,7 @@ fn install(
         return say(reader.get_ref(), &Reply::Refused { why });
     }
     state.installed += 1;
+    state.status.update.outcome = Outcome::Installing { percent: 100 };
     let _ = say(reader.get_ref(), &Reply::Progress { percent: 100, step: "restarting".into() });
     let _ = say(reader.get_ref(), &Reply::Done);
     Ok(())

@@ -187,7 +187,7 @@ function showNetwork() {
   const own = state === "access-point";
   $("own-network").hidden = !own;
   if (own) {
-    const parts = ["This device is in no network and has opened its own, ", element("b", visible(ssid)), " with the password ", element("b", key), ". Choose the network that it is to join."];
+    const parts = ["This device has opened a network of its own, ", element("b", visible(ssid)), " with the password ", element("b", key), ". Choose the network that it is to join."];
     fill("own-network", parts);
   }
   showLeaving(own);
@@ -200,7 +200,6 @@ function showLeaving(own) {
     ? `The device closes its own network to join the other one, and this page loses it. Then connect this phone or computer to that other network and open ${home()}device. If the device cannot join, its own network is back after about a minute: connect to it again, and this page says why.`
     : `If you reach the device by Wi-Fi, this page may lose it. Then connect this phone or computer to the same network and open ${home()}device. If the device cannot join, it goes back to where it was.`;
   set("leaving", text);
-  $("leaving").hidden = !networks;
 }
 
 /** What became of the last choice, also of one made before the connection was lost. */
@@ -262,14 +261,14 @@ const chosen = () => document.querySelector('[name="network"]:checked')?.value;
 
 function showFields() {
   const value = chosen();
+  $("details").hidden = value === undefined;
   $("other-network").hidden = value !== "other";
-  $("secret").hidden = value === undefined || Boolean(networks?.[value]?.open);
+  $("secret").hidden = Boolean(networks?.[value]?.open);
 }
 
 /** What the form says, as the device is asked. */
 function wanted() {
   const value = chosen();
-  if (value === undefined) throw new Refusal("choose a network");
   const other = value === "other";
   const ssid = other ? $("ssid").value : networks[value].ssid;
   if (!ssid) throw new Refusal("type the network’s name");
@@ -350,7 +349,7 @@ function showProgress(percent, step) {
 
 function showUpdate() {
   const { news, outcome: last } = update;
-  const now = update.installing ?? (last.state === "installing" && { percent: last.percent, step: "writing" });
+  const now = update.installing ?? (last.state === "installing" && last.percent < 100 && { percent: last.percent, step: "writing" });
   if (now && !(upload && now.step === "receiving")) {
     showProgress(now.percent, `${STEPS[now.step] ?? sentence(now.step)}…`);
   }
@@ -361,6 +360,7 @@ function showUpdate() {
   installing = now ? (installing ?? performance.now()) : undefined;
 
   const busy = Boolean(now || upload || restarting);
+  $("restart").disabled = busy;
   say("update-state", ...(busy ? [""] : (told ?? outcome({ ...last, version: update.version }))));
   $("offer").hidden = busy || !news.offer || last.state === "trying";
   if (news.offer) {
