@@ -100,6 +100,8 @@ fn main() -> ExitCode {
 
 fn run(options: Run) -> anyhow::Result<()> {
     let Run { config, mut sets, defaults, log } = options;
+    // Nothing that is run from here may become more than this is.
+    rustix::thread::set_no_new_privs(true).context("the system is too old")?;
     // A level asked for on the command line holds over the file, however that changes.
     sets.extend(log.map(|level| format!("log.level={}", level.as_str().to_lowercase())));
     let source = ConfigSource { file: find(config.as_deref()), defaults, sets };

@@ -8,6 +8,7 @@
 mod controls;
 mod device;
 mod encoders;
+mod first_camera;
 mod logging;
 mod meters;
 mod panel;
@@ -32,6 +33,7 @@ pub use logging::start as start_logging;
 pub use probe::{Probe, probe};
 pub use reload::ConfigSource;
 
+use crate::appliance::{Announcement, Steward};
 use crate::camera::{Camera, ControlPanel};
 use crate::config::Config;
 use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
@@ -95,6 +97,8 @@ pub struct Picket {
     reload: Reload,
     panel: FrontPanel,
     stop: watch::Sender<bool>,
+    /// Answers for the device's name, on the image.
+    _announcement: Option<Announcement>,
 }
 
 /// Stops a running [`Picket`] from elsewhere.
@@ -146,7 +150,8 @@ impl Picket {
     /// # Errors
     /// When the system does not let it listen to signals.
     pub fn run(self) -> Result<(), PicketError> {
-        let Self { runtime, mut pipeline, rtc, server, mut reload, mut panel, stop } = self;
+        let Self { runtime, mut pipeline, rtc, server, mut reload, mut panel, stop, _announcement } =
+            self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -250,7 +255,8 @@ impl Builder {
         let (live, live_receiver) = watch::channel(parts::live(&config));
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
-        let auth = Arc::new(parts::auth(&config, from.file.as_deref()));
+        let steward = Steward::from_environment();
+        let auth = Arc::new(parts::auth(&config, from.file.as_deref(), steward.as_ref()));
         let controls = ControlPanel::new(controls::controls(&config));
         let source = Source { camera, controls: controls.clone(), transforms };
         let pipeline = start_pipeline(&config, source, live_receiver, hub.clone())?;
@@ -261,9 +267,12 @@ impl Builder {
         };
         let restart = pipeline.restarter();
         let ice_servers = IceServers::from(parts::ice_servers(&config));
+        let device = steward
+            .clone()
+            .map(|steward| device::look_after(steward, &config, hub.clone(), runtime.handle()));
         let rooms = parts::Rooms {
-            device: device::start(&config, hub.clone(), runtime.handle()),
-            hub,
+            device,
+            hub: hub.clone(),
             rtc: rtc.clone(),
             auth: auth.clone(),
             site,
@@ -275,13 +284,27 @@ impl Builder {
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
+        let announcement = steward.and_then(|steward| {
+            runtime.spawn(device::report(steward, hub));
+            let _inside = runtime.enter();
+            device::announce(&config)
+        });
         let reload = Reload::new(
             config,
             from,
             reload::Reached { live, controls, auth, rtc: rtc.clone(), ice_servers },
         );
         let stop = watch::Sender::new(false);
-        Ok(Picket { runtime, pipeline, rtc, server, reload, panel, stop })
+        Ok(Picket {
+            runtime,
+            pipeline,
+            rtc,
+            server,
+            reload,
+            panel,
+            stop,
+            _announcement: announcement,
+        })
     }
 }
 

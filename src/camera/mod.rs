@@ -56,6 +56,11 @@ pub trait Camera: Send {
     /// When the camera is gone or broken. It is then stopped and opened again.
     fn capture(&mut self) -> Result<Capture, CameraError>;
 
+    /// What to call it, if that is known only now that it is open.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     /// The knobs this camera has; known while it is open.
     fn controls(&self) -> Vec<Control> {
         Vec::new()

@@ -18,7 +18,8 @@ use crate::media::{AccessUnit, Frame};
 /// What the camera thread has to say.
 #[derive(Debug)]
 pub(super) enum News {
-    Opened(Mode),
+    /// With what to call the camera, if that is known only now.
+    Opened(Mode, Option<String>),
     /// A picture came that is not to be seen: the camera has not settled yet.
     Settling,
     Frame(Frame),
@@ -218,7 +219,7 @@ impl Worker {
         self.controls.opened(self.camera.controls());
         let mut followed = Followed::default();
         self.follow_controls(&mut followed);
-        if !self.post(number, News::Opened(mode)) {
+        if !self.post(number, News::Opened(mode, self.camera.name())) {
             return Ok(());
         }
         // Exposure and white balance settle only while pictures are taken.

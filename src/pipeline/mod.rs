@@ -108,6 +108,8 @@ pub struct Pipeline {
     restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
     copies: CopyMeter,
+    /// Counts the turns of the thread's loop.
+    turns: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -121,21 +123,30 @@ impl Pipeline {
         let restart = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let copies = parts.chain.copies();
+        let turns = Arc::new(AtomicU64::new(0));
         let producer = produce::Producer::new(
             parts,
             hub.clone(),
             (stop.clone(), restart.clone()),
             counters.clone(),
+            turns.clone(),
         )?;
         let thread =
             std::thread::Builder::new().name("pipeline".into()).spawn(move || producer.run())?;
-        Ok(Self { hub, stop, restart, counters, copies, thread: Some(thread) })
+        Ok(Self { hub, stop, restart, counters, copies, turns, thread: Some(thread) })
     }
 
     /// Whether pictures can be made: false once the thread that makes them has crashed.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// How often the thread that makes pictures has gone around. It does so every two seconds at
+    /// least, whatever the camera does, so one that stays where it was has been stuck for so long.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// The pipeline's counts.

@@ -1,7 +1,7 @@
 //! Taking what the camera delivers and making of it what viewers watch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ pub(super) struct Producer {
     stop: Arc<AtomicBool>,
     restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    /// Counts the turns of the loop, for whoever minds it.
+    turns: Arc<AtomicU64>,
     pool: FramePool,
     /// What was learnt of this machine, and of which size and rate.
     sustain: Option<((u32, u32), f64, Sustain)>,
@@ -117,6 +119,7 @@ impl Producer {
         hub: Hub,
         (stop, restart): (Arc<AtomicBool>, Arc<AtomicBool>),
         counters: Arc<Counters>,
+        turns: Arc<AtomicU64>,
     ) -> std::io::Result<Self> {
         let camera = CameraThread::start(
             parts.camera,
@@ -135,6 +138,7 @@ impl Producer {
             stop,
             restart,
             counters,
+            turns,
             pool: FramePool::new(),
             sustain: None,
         })
@@ -142,6 +146,7 @@ impl Producer {
 
     pub(super) fn run(mut self) {
         while !self.stopping() {
+            Counters::add(&self.turns, 1);
             if self.fixed.keep_warm || self.hub.wait_watched(Duration::from_secs(1)) {
                 self.watch();
             }
@@ -177,13 +182,15 @@ impl Producer {
         };
         self.open(&mut watch);
         while !self.stopping() && !self.abandoned(&mut watch) {
+            Counters::add(&self.turns, 1);
             self.follow_settings(&mut watch);
             if self.restart.swap(false, Ordering::Relaxed) {
                 self.open(&mut watch);
                 watch.last_picture = Instant::now();
             }
             match self.camera.next(patience(&watch)) {
-                News::Opened(mode) => {
+                News::Opened(mode, name) => {
+                    self.source_name = name.unwrap_or_else(|| self.source_name.clone());
                     log::debug!("{} opened: {mode:?}", self.source_name);
                     watch.mode = Some(mode);
                     watch.opening = None;
