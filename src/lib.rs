@@ -55,5 +55,6 @@ pub mod steward;
 pub mod transform;
 #[cfg(feature = "v4l2")]
 mod v4l2;
+mod web;
 
 pub use app::{Builder, ConfigSource, Picket, PicketError, Probe, Stopper, probe, start_logging};
