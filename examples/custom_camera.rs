@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use picket::camera::{Camera, CameraError, Capture, Constraints, Mode};
 use picket::media::{Frame, FramePool, MediaTime, PixelFormat};
-use picket::{Picket, load_config, start_logging};
+use picket::{ConfigSource, Picket, start_logging};
 
 struct Plasma {
     mode: Mode,
@@ -60,8 +60,8 @@ impl Camera for Plasma {
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
     // Settings come from the command line: `-- http.listen=0.0.0.0:8000`.
-    let settings: Vec<String> = std::env::args().skip(1).collect();
-    let (config, problems) = load_config(None, &settings);
+    let sets = std::env::args().skip(1).collect();
+    let (config, problems) = ConfigSource { sets, ..ConfigSource::default() }.load(None);
     problems.iter().for_each(|problem| log::warn!("{problem}"));
     let camera = Plasma {
         mode: Mode { width: 640, height: 360, fps: 25.0 },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use picket::media::{Frame, FramePool, PixelFormat};
 use picket::transform::{Transform, TransformError};
-use picket::{Picket, load_config, start_logging};
+use picket::{ConfigSource, Picket, start_logging};
 
 #[derive(Default)]
 struct Grayscale {
@@ -39,8 +39,8 @@ impl Transform for Grayscale {
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
     // Settings come from the command line: `-- http.listen=0.0.0.0:8000`.
-    let settings: Vec<String> = std::env::args().skip(1).collect();
-    let (config, problems) = load_config(None, &settings);
+    let sets = std::env::args().skip(1).collect();
+    let (config, problems) = ConfigSource { sets, ..ConfigSource::default() }.load(None);
     problems.iter().for_each(|problem| log::warn!("{problem}"));
     let picket = Picket::builder(config).transform(Grayscale::default()).build()?;
     println!("watch at http://{}/", picket.address());

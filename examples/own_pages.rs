@@ -9,7 +9,7 @@ use picket::http::axum::middleware::map_response;
 use picket::http::axum::response::{Html, Response};
 use picket::http::axum::routing::get;
 use picket::http::{Access, ExtraRoutes};
-use picket::{Picket, load_config, start_logging};
+use picket::{ConfigSource, Picket, start_logging};
 
 async fn hello() -> Html<&'static str> {
     Html("<!doctype html><title>Hello</title><h1>Hello</h1><p><a href=\"/\">Watch the camera</a>")
@@ -28,8 +28,8 @@ async fn signature(mut response: Response) -> Response {
 fn main() -> Result<(), picket::PicketError> {
     start_logging(log::LevelFilter::Info);
     // Settings come from the command line: `-- http.listen=0.0.0.0:8000`.
-    let settings: Vec<String> = std::env::args().skip(1).collect();
-    let (config, problems) = load_config(None, &settings);
+    let sets = std::env::args().skip(1).collect();
+    let (config, problems) = ConfigSource { sets, ..ConfigSource::default() }.load(None);
     problems.iter().for_each(|problem| log::warn!("{problem}"));
     // Every route says who may use it: `Open`, `Viewer` or `Owner`. One that would hide a route
     // of Picket's is refused when the house is built.

@@ -48,8 +48,9 @@ pub mod media;
 pub mod pipeline;
 pub mod rtc;
 pub mod site;
+pub mod steward;
 pub mod transform;
 #[cfg(feature = "v4l2")]
 mod v4l2;
 
-pub use app::{Builder, Picket, PicketError, Probe, Stopper, load_config, probe, start_logging};
+pub use app::{Builder, ConfigSource, Picket, PicketError, Probe, Stopper, probe, start_logging};

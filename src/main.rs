@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use picket::config::{self, Config, PasswordHash};
-use picket::{Picket, load_config, start_logging};
+use picket::{ConfigSource, Picket, start_logging};
 
 /// Camera firmware: one H.264 encode, every browser, over WebRTC.
 #[derive(Parser)]
@@ -39,6 +39,15 @@ enum Command {
     Routes,
     /// Read a password and print its hash, for auth.password_hash.
     Password,
+    /// Bring the device up and mind it: the image's part that runs as root.
+    #[command(hide = true)]
+    Steward,
+    /// Pass on what a DHCP client has learned.
+    #[command(hide = true)]
+    Lease { event: String },
+    /// Answer what RAUC asks about the two systems.
+    #[command(hide = true)]
+    Slot { question: Vec<String> },
 }
 
 #[derive(Args)]
@@ -49,6 +58,9 @@ struct Run {
     /// Set one key, over the file: --set camera.source=file:clip.mp4
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Set what holds for one key where the file does not set it.
+    #[arg(long = "default", value_name = "KEY=VALUE")]
+    defaults: Vec<String>,
     /// How much to log: off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL")]
     log: Option<log::LevelFilter>,
@@ -73,6 +85,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Password) => password(),
+        Some(Command::Steward) => picket::steward::run().context("this is no Picket device"),
+        Some(Command::Lease { event }) => picket::steward::lease(&event).map_err(Into::into),
+        Some(Command::Slot { question }) => slot(&question),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,14 +99,16 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Run) -> anyhow::Result<()> {
-    let Run { config, mut sets, log } = options;
+    let Run { config, mut sets, defaults, log } = options;
+    // Nothing that is run from here may become more than this is.
+    rustix::thread::set_no_new_privs(true).context("the system is too old")?;
     // A level asked for on the command line holds over the file, however that changes.
     sets.extend(log.map(|level| format!("log.level={}", level.as_str().to_lowercase())));
-    let file = find(config.as_deref());
-    let (config, problems) = load_config(file.as_deref(), &sets);
+    let source = ConfigSource { file: find(config.as_deref()), defaults, sets };
+    let (config, problems) = source.load(None);
     start_logging(config.log.level);
     problems.iter().for_each(|problem| log::warn!("{problem}"));
-    let picket = Picket::builder(config).follow(file, sets).build()?;
+    let picket = Picket::builder(config).follow(source).build()?;
     // The one line on standard output: for people to click, and for scripts to wait for.
     println!("picket: watch at http://{}/", picket.address());
     std::io::stdout().flush().context("standard output")?;
@@ -128,6 +145,13 @@ fn check(file: Option<&Path>) -> ExitCode {
 fn find(named: Option<&Path>) -> Option<PathBuf> {
     let environment = std::env::var_os("PICKET_CONFIG");
     config::find(named, environment.as_deref(), Path::exists)
+}
+
+fn slot(question: &[String]) -> anyhow::Result<()> {
+    if let Some(answer) = picket::steward::slot(question)? {
+        println!("{answer}");
+    }
+    Ok(())
 }
 
 fn password() -> anyhow::Result<()> {

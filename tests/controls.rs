@@ -15,7 +15,7 @@ use picket::camera::{
     Mode,
 };
 use picket::config::Config;
-use picket::{Picket, PicketError, Stopper};
+use picket::{ConfigSource, Picket, PicketError, Stopper};
 use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -107,12 +107,16 @@ impl House {
         let file = folder.path().join("config.toml");
         write(&file, config);
         let sets = ["http.listen=127.0.0.1:0", "webrtc.udp_port=0", "camera.width=320"];
-        let sets = sets.map(str::to_owned).to_vec();
-        let (config, problems) = picket::load_config(Some(&file), &sets);
+        let source = ConfigSource {
+            file: Some(file.clone()),
+            sets: sets.map(str::to_owned).to_vec(),
+            ..ConfigSource::default()
+        };
+        let (config, problems) = source.load(None);
         assert_eq!(problems, []);
         let diary = Diary::default();
         let camera = Knobbed { picture: Pattern::new(), diary: Arc::clone(&diary) };
-        let picket = Picket::builder(config).follow(Some(file.clone()), sets).camera(camera);
+        let picket = Picket::builder(config).follow(source).camera(camera);
         let picket = picket.build().expect("built");
         let (address, stopper) = (picket.address(), picket.stopper());
         let running = Some(std::thread::spawn(move || picket.run()));

@@ -84,6 +84,15 @@ fn check_tells_every_problem_with_its_place() {
 }
 
 #[test]
+fn a_tuning_file_that_cannot_be_used_is_told_and_the_daemon_runs() {
+    let daemon = Daemon::start(&["camera.tuning_file=/nowhere/imx219.json"]);
+    let told = daemon.wait_for_log("camera.tuning_file");
+    assert!(told.contains("cannot read /nowhere/imx219.json"), "{told}");
+    let mut peer = Peer::connect(&daemon);
+    peer.run_until("pictures", |seen| seen.pictures >= 5);
+}
+
+#[test]
 fn routes_prints_every_route_with_who_may_use_it() {
     let output = picket(&["routes"]);
     let routes = text(&output.stdout);

@@ -104,7 +104,15 @@ fn openh264() -> EncoderFactory {
 
 fn stage_with(infinite_frames: bool, encoder: EncoderFactory) -> Stage {
     let (camera, strings) = puppet();
-    let (pipeline, hub, settings) = start(Box::new(camera), infinite_frames, encoder);
+    let settling = Duration::ZERO;
+    let (pipeline, hub, settings) = start(Box::new(camera), infinite_frames, encoder, settling);
+    Stage { pipeline, hub, strings, settings }
+}
+
+/// With a camera that takes its time to settle.
+fn stage_settling(time_delay: Duration) -> Stage {
+    let (camera, strings) = puppet();
+    let (pipeline, hub, settings) = start(Box::new(camera), true, openh264(), time_delay);
     Stage { pipeline, hub, strings, settings }
 }
 
@@ -112,6 +120,7 @@ fn start(
     camera: Box<dyn Camera>,
     infinite_frames: bool,
     encoder: EncoderFactory,
+    time_delay: Duration,
 ) -> (Pipeline, Hub, watch::Sender<LiveSettings>) {
     let hub = Hub::new();
     let live = LiveSettings { bitrate_bps: 300_000, fps: None, overlay: None };
@@ -127,7 +136,7 @@ fn start(
             keyframe_interval: Duration::from_secs(10),
             infinite_frames,
             keep_warm: false,
-            time_delay: Duration::ZERO,
+            time_delay,
         },
         live,
     };
@@ -220,6 +229,42 @@ fn a_silent_camera_is_noticed_and_a_card_shown_until_it_is_back() {
     stage.play();
     stage.wait("the picture again", seen);
     assert_eq!(stage.hub.viewers(), 1);
+}
+
+#[test]
+fn while_a_camera_settles_its_pictures_are_taken_and_seen_by_nobody() {
+    // Longer than a silent camera would be waited for.
+    let delay = Duration::from_millis(2500);
+    let stage = stage_settling(delay);
+    let before = MediaTime::now();
+    let viewer = RefCell::new(stage.hub.join(Layer::Main));
+    stage.wait("opened", || stage.is_open());
+    let first = Cell::new(None);
+    stage.wait("a picture", || {
+        stage.order(Next::Frame);
+        if let Delivery::Picture(picture) = viewer.borrow_mut().next(MediaTime::now()) {
+            first.set(Some(picture.unit.time()));
+        }
+        first.get().is_some()
+    });
+    let waited = first.get().expect("seen").since(before);
+    assert!(waited >= delay, "{waited:?}");
+    let counters = stage.pipeline.counters();
+    assert_eq!(counters.camera_losses.load(Ordering::Relaxed), 0, "it was never lost");
+    assert_eq!(stage.strings.opened.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_camera_that_falls_silent_while_it_settles_is_lost_and_one_that_does_not_comes_back() {
+    let stage = stage_settling(Duration::from_millis(2500));
+    let _viewer = stage.hub.join(Layer::Main);
+    stage.wait("opened", || stage.is_open());
+    stage.order(Next::Frame);
+    stage.lost_because("no picture for 2 seconds");
+    stage.wait("back", || {
+        stage.order(Next::Frame);
+        matches!(stage.state(), SourceState::Live(_))
+    });
 }
 
 #[test]
@@ -396,7 +441,7 @@ fn a_camera_that_waits_for_a_picture_is_released_when_the_pipeline_stops() {
     let open = Arc::new(AtomicBool::new(false));
     let (alarm, alarms) = channel();
     let sleeper = Sleeper { open: open.clone(), alarm, alarms };
-    let (mut pipeline, hub, _settings) = start(Box::new(sleeper), true, openh264());
+    let (mut pipeline, hub, _settings) = start(Box::new(sleeper), true, openh264(), Duration::ZERO);
     let _viewer = hub.join(Layer::Main);
     let until = Instant::now() + PATIENCE;
     while !open.load(Ordering::SeqCst) {

@@ -32,6 +32,7 @@ impl Meters for House {
         let mut samples = vec![
             counter("frames_captured", "Raw pictures taken from the camera", &c.captured),
             counter("frames_dropped", "Raw pictures dropped for newer ones", &c.dropped),
+            counter("frames_left_out", "Raw pictures there was no time to encode", &c.left_out),
             counter("frames_encoded", "Raw pictures encoded, cards included", &c.encoded),
             counter("camera_losses", "Times the camera was lost", &c.camera_losses),
             counter("encoder_restarts", "Times the encoder was made anew", &c.encoder_restarts),

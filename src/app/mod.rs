@@ -6,7 +6,9 @@
 //! middleware; [`Picket::run`] serves until told to stop.
 
 mod controls;
+mod device;
 mod encoders;
+mod first_camera;
 mod logging;
 mod meters;
 mod panel;
@@ -16,10 +18,10 @@ mod probe;
 mod reload;
 mod service;
 mod snapshots;
+mod tuning;
 mod unavailable;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,9 +31,11 @@ use tokio::sync::watch;
 
 pub use logging::start as start_logging;
 pub use probe::{Probe, probe};
+pub use reload::ConfigSource;
 
+use crate::appliance::{Announcement, Steward};
 use crate::camera::{Camera, ControlPanel};
-use crate::config::{Config, Problem};
+use crate::config::Config;
 use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
@@ -41,14 +45,6 @@ use meters::House;
 use panel::FrontPanel;
 use reload::Reload;
 use service::Service;
-
-/// Reads the configuration from `file`, defaults without one, and puts `sets` (`key=value`) on
-/// top. Never fails: what could not be used is told in the problems, and never makes sign-in
-/// weaker.
-#[must_use]
-pub fn load_config(file: Option<&Path>, sets: &[String]) -> (Config, Vec<Problem>) {
-    reload::load(file, sets, None)
-}
 
 /// Everything must be over this long after a signal to stop.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
@@ -84,8 +80,7 @@ pub enum PicketError {
 /// Collects what a Picket is made of.
 pub struct Builder {
     config: Config,
-    file: Option<PathBuf>,
-    sets: Vec<String>,
+    source: ConfigSource,
     camera: Option<(String, Box<dyn Camera>)>,
     transforms: Vec<Box<dyn Transform>>,
     routes: Vec<ExtraRoutes>,
@@ -102,6 +97,8 @@ pub struct Picket {
     reload: Reload,
     panel: FrontPanel,
     stop: watch::Sender<bool>,
+    /// Answers for the device's name, on the image.
+    _announcement: Option<Announcement>,
 }
 
 /// Stops a running [`Picket`] from elsewhere.
@@ -121,8 +118,7 @@ impl Picket {
     pub fn builder(config: Config) -> Builder {
         Builder {
             config,
-            file: None,
-            sets: Vec::new(),
+            source: ConfigSource::default(),
             camera: None,
             transforms: Vec::new(),
             routes: Vec::new(),
@@ -154,7 +150,8 @@ impl Picket {
     /// # Errors
     /// When the system does not let it listen to signals.
     pub fn run(self) -> Result<(), PicketError> {
-        let Self { runtime, mut pipeline, rtc, server, mut reload, mut panel, stop } = self;
+        let Self { runtime, mut pipeline, rtc, server, mut reload, mut panel, stop, _announcement } =
+            self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -194,12 +191,10 @@ impl Picket {
 }
 
 impl Builder {
-    /// The file the configuration came from, to be followed, and the `--set`s that go on top of
-    /// it every time.
+    /// Where the configuration came from, to be read again when its file changes.
     #[must_use]
-    pub fn follow(mut self, file: Option<PathBuf>, sets: Vec<String>) -> Self {
-        self.file = file;
-        self.sets = sets;
+    pub fn follow(mut self, source: ConfigSource) -> Self {
+        self.source = source;
         self
     }
 
@@ -237,15 +232,18 @@ impl Builder {
         self
     }
 
-    /// Opens the sockets and starts the threads.
+    /// Opens the sockets and starts the threads. With `camera.tuning_file` it should come before
+    /// the program has threads of its own, or libcamera cannot be told of it.
     ///
     /// # Errors
     /// When something the configuration asks for cannot be had; the message says what to do.
     pub fn build(self) -> Result<Picket, PicketError> {
-        let Self { config, file, sets, camera, transforms, routes, layers } = self;
+        let Self { config, source: from, camera, transforms, routes, layers } = self;
         if config.http.tls.is_some() {
             return Err(PicketError::NoTls);
         }
+        // While there is one thread.
+        tuning::apply(&config);
         parts::warn_of_what_is_not_done(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -257,7 +255,8 @@ impl Builder {
         let (live, live_receiver) = watch::channel(parts::live(&config));
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
-        let auth = Arc::new(parts::auth(&config, file.as_deref()));
+        let steward = Steward::from_environment();
+        let auth = Arc::new(parts::auth(&config, from.file.as_deref(), steward.as_ref()));
         let controls = ControlPanel::new(controls::controls(&config));
         let source = Source { camera, controls: controls.clone(), transforms };
         let pipeline = start_pipeline(&config, source, live_receiver, hub.clone())?;
@@ -269,7 +268,7 @@ impl Builder {
         let restart = pipeline.restarter();
         let ice_servers = IceServers::from(parts::ice_servers(&config));
         let rooms = parts::Rooms {
-            hub,
+            hub: hub.clone(),
             rtc: rtc.clone(),
             auth: auth.clone(),
             site,
@@ -281,14 +280,27 @@ impl Builder {
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
+        let announcement = steward.and_then(|steward| {
+            runtime.spawn(device::report(steward, hub));
+            let _inside = runtime.enter();
+            device::announce(&config)
+        });
         let reload = Reload::new(
             config,
-            file,
-            sets,
+            from,
             reload::Reached { live, controls, auth, rtc: rtc.clone(), ice_servers },
         );
         let stop = watch::Sender::new(false);
-        Ok(Picket { runtime, pipeline, rtc, server, reload, panel, stop })
+        Ok(Picket {
+            runtime,
+            pipeline,
+            rtc,
+            server,
+            reload,
+            panel,
+            stop,
+            _announcement: announcement,
+        })
     }
 }
 

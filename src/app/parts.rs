@@ -2,18 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::device::OnTheCard;
+use super::first_camera::FirstCamera;
 use super::meters::House;
 use super::password::ConfigFile;
 use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
+use crate::appliance::Steward;
 use crate::camera::file::{FileCamera, FileMode};
 #[cfg(feature = "libcamera")]
 use crate::camera::libcamera::{self, Flip, LibCamera, Selector};
 use crate::camera::pattern::Pattern;
 use crate::camera::{Camera, Constraints, ControlPanel};
 use crate::config::{self, Config, Source};
-use crate::http::{self, Auth};
+use crate::http::{self, Auth, PasswordStore};
 use crate::hub::Hub;
 use crate::media::h264::{ProfileLevel, level_for};
 use crate::pipeline::{FixedSettings, LiveSettings};
@@ -34,7 +38,7 @@ pub(super) fn camera(
 ) -> (String, Box<dyn Camera>) {
     let name = config.camera.source.to_string();
     let camera: Box<dyn Camera> = match &config.camera.source {
-        Source::Auto => return first_camera(touched, transform),
+        Source::Auto => Box::new(first_camera(touched, transform)),
         Source::Pattern => Box::new(Pattern::new()),
         Source::File(path) => Box::new(FileCamera::new(
             path,
@@ -58,19 +62,24 @@ pub(super) fn camera(
     (name, camera)
 }
 
-/// The first camera there is, built-in ones before those on USB; without one, the test pattern.
+/// The first camera there is, built-in ones before those on USB; without one, the test picture.
 #[allow(unused_variables, reason = "a build without camera drivers looks for none")]
-fn first_camera(touched: Touched, transform: &mut TransformSettings) -> (String, Box<dyn Camera>) {
+fn first_camera(touched: Touched, transform: &mut TransformSettings) -> FirstCamera {
+    // One that comes later cannot take anything out of the transform any more.
     #[cfg(feature = "libcamera")]
-    if libcamera::is_there() {
-        return ("libcamera".into(), Box::new(libcamera(Selector::First, transform)));
-    }
-    #[cfg(feature = "v4l2")]
-    if crate::camera::v4l2::any() {
-        return ("the first V4L2 camera".into(), v4l2_camera(None, touched));
-    }
-    log::info!("no camera found; showing the test pattern");
-    ("pattern".into(), Box::new(Pattern::new()))
+    let mut built_in = libcamera::is_there().then(|| libcamera(Selector::First, transform));
+    FirstCamera::new(move || {
+        #[cfg(feature = "libcamera")]
+        if libcamera::is_there() {
+            let camera = built_in.take().unwrap_or_else(|| LibCamera::new(Selector::First));
+            return Some(("libcamera".into(), Box::new(camera)));
+        }
+        #[cfg(feature = "v4l2")]
+        if crate::camera::v4l2::any() {
+            return Some(("the first V4L2 camera".into(), v4l2_camera(None, touched)));
+        }
+        None
+    })
 }
 
 #[cfg(feature = "v4l2")]
@@ -127,11 +136,7 @@ impl Touched {
 /// Tells of settings this build does nothing about, so that nobody waits for them to work.
 pub(super) fn warn_of_what_is_not_done(config: &Config) {
     let camera = &config.camera;
-    let not_done = [
-        ("camera.stabilize", camera.stabilize),
-        ("camera.tuning_file", camera.tuning_file.is_some()),
-        ("webrtc.tcp", config.webrtc.tcp),
-    ];
+    let not_done = [("camera.stabilize", camera.stabilize), ("webrtc.tcp", config.webrtc.tcp)];
     for (key, _) in not_done.iter().filter(|(_, set)| *set) {
         log::warn!("{key} is set, but this build does not do it yet; it has no effect");
     }
@@ -190,7 +195,11 @@ pub(super) fn fixed(config: &Config) -> FixedSettings {
         keyframe_interval: config.encoder.keyframe_interval,
         infinite_frames: config.stream.infinite_frames,
         keep_warm: config.stream.keep_warm,
-        time_delay: config.camera.time_delay,
+        time_delay: match config.camera.source {
+            // Nothing in it has to settle, and its beginning is as good as the rest.
+            Source::File(_) => Duration::ZERO,
+            _ => config.camera.time_delay,
+        },
     }
 }
 
@@ -231,8 +240,12 @@ pub(super) fn site(config: &Config) -> Result<Site, SiteError> {
     Ok(site)
 }
 
-pub(super) fn auth(config: &Config, file: Option<&Path>) -> Auth {
-    Auth::new(&config.auth, Box::new(ConfigFile(file.map(Path::to_owned))))
+pub(super) fn auth(config: &Config, file: Option<&Path>, steward: Option<&Steward>) -> Auth {
+    let store: Box<dyn PasswordStore> = match steward {
+        Some(steward) => Box::new(OnTheCard(steward.clone())),
+        None => Box::new(ConfigFile(file.map(Path::to_owned))),
+    };
+    Auth::new(&config.auth, store)
 }
 
 pub(super) fn limits(config: &Config) -> http::Limits {

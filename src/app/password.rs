@@ -3,9 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table, value};
-
-use crate::config::PasswordHash;
+use crate::config::{PasswordHash, edit};
 use crate::http::PasswordStore;
 
 /// Keeps the password in the configuration file the daemon was started with. Comments and order
@@ -26,20 +24,13 @@ impl PasswordStore for ConfigFile {
 }
 
 fn store(file: &Path, hash: &PasswordHash) -> Result<(), String> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(e.to_string()),
     };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
-        format!("it is not TOML as it stands ({})", e.message())
-    })?;
-    let auth = document.entry("auth").or_insert_with(|| Item::Table(Table::new()));
-    let auth = auth.as_table_like_mut().ok_or("its `auth` is not a section")?;
-    auth.remove("password");
-    auth.insert("password_hash", value(hash.expose()));
-    replace(file, document.to_string().as_bytes()).map_err(|e| e.to_string())
+    let changed = edit::set_password(&bytes, hash).map_err(|e| e.to_string())?;
+    replace(file, changed.as_bytes()).map_err(|e| e.to_string())
 }
 
 /// Puts `contents` in place of the file in one step: after a power cut it is the old one or the

@@ -20,8 +20,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Reload {
     config: Config,
-    file: Option<PathBuf>,
-    sets: Vec<String>,
+    source: ConfigSource,
     watch: Watch,
     reached: Reached,
 }
@@ -36,19 +35,14 @@ pub(super) struct Reached {
 }
 
 impl Reload {
-    pub(super) fn new(
-        config: Config,
-        file: Option<PathBuf>,
-        sets: Vec<String>,
-        reached: Reached,
-    ) -> Self {
-        let watch = Watch::new(file.as_deref().and_then(stamp));
-        Self { config, file, sets, watch, reached }
+    pub(super) fn new(config: Config, source: ConfigSource, reached: Reached) -> Self {
+        let watch = Watch::new(source.file.as_deref().and_then(stamp));
+        Self { config, source, watch, reached }
     }
 
     /// Looks whether the file has changed, and reads it if so.
     pub(super) async fn look(&mut self) {
-        let seen = self.file.as_deref().and_then(stamp);
+        let seen = self.source.file.as_deref().and_then(stamp);
         if self.watch.look(seen) == Sight::Changed {
             self.now("the file changed").await;
         }
@@ -56,12 +50,12 @@ impl Reload {
 
     /// Reads the file again.
     pub(super) async fn now(&mut self, why: &str) {
-        let Some(file) = &self.file else {
+        let Some(file) = &self.source.file else {
             log::info!("{why}, but Picket was started without a configuration file");
             return;
         };
         log::info!("reading {} again: {why}", file.display());
-        let (loaded, problems) = load(Some(file), &self.sets, Some(self.config.clone()));
+        let (loaded, problems) = self.source.load(Some(self.config.clone()));
         problems.iter().for_each(|problem| log::warn!("{problem}"));
         self.apply(loaded).await;
     }
@@ -97,28 +91,45 @@ impl Reload {
     }
 }
 
-/// Reads a configuration file and puts the `--set`s on top. Never fails: what could not be used
-/// is told in the problems.
-pub(super) fn load(
-    file: Option<&Path>,
-    sets: &[String],
-    last_good: Option<Config>,
-) -> (Config, Vec<Problem>) {
-    let loaded = file.map_or_else(
-        || Config::load(b"", ""),
-        |file| {
-            let name = file.display().to_string();
-            match std::fs::read(file) {
-                Ok(bytes) => Config::load(&bytes, &name),
-                Err(error) => Loaded::unreadable(&name, &error),
+/// Where a configuration comes from: a file, what holds where the file says nothing, and what
+/// holds whatever it says.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigSource {
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
+    /// `key=value`, each under the file.
+    pub defaults: Vec<String>,
+    /// `key=value`, each over the file.
+    pub sets: Vec<String>,
+}
+
+impl ConfigSource {
+    /// Reads it. Never fails: what could not be used is told in the problems, and never makes
+    /// sign-in weaker. With a `last_good` configuration, that holds on where the file cannot be
+    /// read to its end.
+    #[must_use]
+    pub fn load(&self, last_good: Option<Config>) -> (Config, Vec<Problem>) {
+        let mut defaults = Config::default();
+        let mut problems = apply(&mut defaults, &self.defaults);
+        let loaded = match &self.file {
+            None => Config::load_over(defaults, b"", ""),
+            Some(file) => {
+                let name = file.display().to_string();
+                match std::fs::read(file) {
+                    Ok(bytes) => Config::load_over(defaults, &bytes, &name),
+                    Err(error) => Loaded::unreadable(defaults, &name, &error),
+                }
             }
-        },
-    );
-    let Loaded { mut config, mut problems, .. } = loaded.or_last_good(last_good);
-    for set in sets {
-        problems.extend(config.apply_set(set).err().into_iter().flatten());
+        };
+        let Loaded { mut config, problems: told, .. } = loaded.or_last_good(last_good);
+        problems.extend(told);
+        problems.extend(apply(&mut config, &self.sets));
+        (config, problems)
     }
-    (config, problems)
+}
+
+fn apply(config: &mut Config, sets: &[String]) -> Vec<Problem> {
+    sets.iter().filter_map(|set| config.apply_set(set).err()).flatten().collect()
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Service {
     manager: Option<ServiceManager>,
     heartbeat: Option<Interval>,
+    /// The pipeline's turns at the last beat.
+    turns: Option<u64>,
 }
 
 impl Service {
@@ -32,7 +34,7 @@ impl Service {
         if let Some(manager) = &manager {
             manager.ready();
         }
-        Self { manager, heartbeat }
+        Self { manager, heartbeat, turns: None }
     }
 
     /// Waits until the next [`beat`](Self::beat) is due: for ever, where nobody listens for it.
@@ -45,11 +47,16 @@ impl Service {
 
     /// Tells that all is well, if it is. A lost camera is nothing a restart would mend; a thread of
     /// our own that has crashed or hangs is.
-    pub(super) async fn beat(&self, pipeline: &Pipeline, rtc: &Rtc) {
+    pub(super) async fn beat(&mut self, pipeline: &Pipeline, rtc: &Rtc) {
         if !pipeline.is_running() {
             log::error!(
                 "the pipeline has crashed: leaving it to the service manager to start anew"
             );
+            return;
+        }
+        let turns = pipeline.turns();
+        if self.turns.replace(turns) == Some(turns) {
+            log::error!("the pipeline is stuck: leaving it to the service manager to start anew");
             return;
         }
         if !matches!(tokio::time::timeout(PATIENCE, rtc.answers()).await, Ok(true)) {

@@ -2,6 +2,7 @@
 //!
 //! Off a Pi, and in a build without the feature `gpio`, every pin is refused with the reason.
 
+use super::chips::{Chip, chips};
 use crate::config::Level;
 
 /// A pin that Picket drives. Goes back to what it was when dropped.
@@ -34,32 +35,108 @@ pub enum GpioError {
     Failed(String),
 }
 
-/// One pin of the header, as [`lines`] found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Its BCM number, as `led.pin` and `button.pin` have it.
-    pub pin: u8,
-    /// What it is set to be: `in`, `out`, or `alt0` and so on where another part of the chip,
-    /// such as a serial port, has it.
-    pub mode: String,
+/// This board, by its own account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// "Raspberry Pi 4 Model B Rev 1.4"; `None` where the firmware says nothing, as on a PC.
+    pub model: Option<String>,
+    /// What it is made of, the board first and the chip last: "raspberrypi,4-model-b",
+    /// "brcm,bcm2711".
+    pub compatible: Vec<String>,
 }
 
-/// What board this is, by its own account: "Raspberry Pi 4 Model B Rev 1.4". `None` where the
-/// firmware describes none, as on a PC.
+impl Board {
+    /// Whether it is a Raspberry Pi.
+    #[must_use]
+    pub fn is_a_pi(&self) -> bool {
+        self.compatible.iter().any(|name| name.starts_with("raspberrypi,"))
+    }
+
+    /// Its chip: "BCM2711".
+    #[must_use]
+    pub fn chip(&self) -> Option<String> {
+        let (_, name) = self.compatible.last()?.split_once(',')?;
+        Some(name.to_uppercase())
+    }
+}
+
+/// What board this is.
 #[must_use]
-pub fn board() -> Option<String> {
-    // A string of a device tree ends in a NUL (Devicetree Specification §2.2.4).
-    let text = std::fs::read_to_string("/proc/device-tree/model").ok()?;
-    let name = text.trim_end_matches('\0').trim();
-    (!name.is_empty()).then(|| name.to_owned())
+pub fn board() -> Board {
+    // Strings of a device tree end in a NUL (Devicetree Specification §2.2.4).
+    let strings = |name: &str| -> Vec<String> {
+        let text = std::fs::read(format!("/proc/device-tree/{name}")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.split('\0').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    };
+    Board { model: strings("model").into_iter().next(), compatible: strings("compatible") }
 }
 
-/// The pins there are to choose from. Changes none of them.
+/// The header with its pins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The GPIO chip its pins belong to.
+    pub chip: String,
+    /// The pins, in the order of their numbers.
+    pub pins: Vec<Pin>,
+    /// Why Picket cannot use them, if it cannot.
+    pub unusable: Option<GpioError>,
+}
+
+/// One pin of the header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Its BCM number, as `led.pin` and `button.pin` have it.
+    pub number: u8,
+    /// What the board's description calls it: "GPIO17", "ID_SDA".
+    pub name: String,
+    /// What uses it now; `None` when it is free.
+    pub user: Option<String>,
+}
+
+/// The pins of the 40-pin header; further ones of the chip are wired on the board.
+const HEADER: std::ops::RangeInclusive<u8> = 0..=27;
+
+/// The pins there are to choose from, and what uses them. Changes none of them.
 ///
 /// # Errors
-/// When none can be used; says why.
-pub fn lines() -> Result<Vec<Line>, GpioError> {
-    pins::lines()
+/// When there are none; says why.
+pub fn header() -> Result<Header, GpioError> {
+    assemble(&board(), chips(), pins::modes())
+}
+
+fn assemble(
+    board: &Board,
+    chips: Vec<Chip>,
+    modes: Result<Vec<(u8, String)>, GpioError>,
+) -> Result<Header, GpioError> {
+    if !board.is_a_pi() {
+        return Err(GpioError::NotAPi);
+    }
+    let has_header = |chip: &Chip| {
+        chip.lines.len() > usize::from(*HEADER.end())
+            && (chip.label.starts_with("pinctrl-bcm") || chip.label.starts_with("pinctrl-rp1"))
+    };
+    let chip = chips.into_iter().find(has_header);
+    let chip = chip.ok_or_else(|| GpioError::Denied("/dev/gpiochip0".into()))?;
+    let (modes, unusable) = match modes {
+        Ok(modes) => (modes, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    let pins = HEADER.zip(chip.lines).map(|(number, line)| {
+        let mode = modes.iter().find(|(pin, _)| *pin == number).map(|(_, mode)| mode.as_str());
+        let user = match (line.user, mode) {
+            (Some(user), _) if user.is_empty() => Some("somebody".into()),
+            (Some(user), _) => Some(user),
+            // Such as a serial port or a bus, which the kernel does not list.
+            (None, Some(mode)) if mode.starts_with("alt") => {
+                Some(format!("another part of the chip ({mode})"))
+            }
+            (None, _) => None,
+        };
+        Pin { number, name: line.name, user }
+    });
+    Ok(Header { chip: format!("{} ({})", chip.name, chip.label), pins: pins.collect(), unusable })
 }
 
 /// Takes a pin to drive it, at `first` to begin with.
@@ -76,10 +153,7 @@ pub(super) fn input(pin: u8, rest: Level) -> Result<Box<dyn Input>, GpioError> {
 mod pins {
     use rppal::gpio::{Error, Gpio, InputPin, OutputPin};
 
-    use super::{GpioError, Input, Level, Line, Output};
-
-    /// The pins of the 40-pin header; further ones of the chip are wired on the board.
-    const HEADER: std::ops::RangeInclusive<u8> = 0..=27;
+    use super::{GpioError, HEADER, Input, Level, Output};
 
     impl From<Error> for GpioError {
         fn from(error: Error) -> Self {
@@ -123,14 +197,12 @@ mod pins {
         }))
     }
 
-    pub(super) fn lines() -> Result<Vec<Line>, GpioError> {
+    /// What each pin of the header is set to be: `in`, `out`, or `alt0` and so on where another
+    /// part of the chip has it.
+    pub(super) fn modes() -> Result<Vec<(u8, String)>, GpioError> {
         let gpio = Gpio::new()?;
-        // What another part of this process has is in use, which is to be told, too.
-        let mode = |pin| match gpio.get(pin) {
-            Ok(pin) => pin.mode().to_string().to_lowercase(),
-            Err(_) => "in use".to_owned(),
-        };
-        Ok(HEADER.map(|pin| Line { pin, mode: mode(pin) }).collect())
+        let mode = |pin| Some((pin, gpio.get(pin).ok()?.mode().to_string().to_lowercase()));
+        Ok(HEADER.filter_map(mode).collect())
     }
 
     #[cfg(test)]
@@ -149,7 +221,7 @@ mod pins {
 
 #[cfg(not(feature = "gpio"))]
 mod pins {
-    use super::{GpioError, Input, Level, Line, Output};
+    use super::{GpioError, Input, Level, Output};
 
     pub(super) fn output(_: u8, _: Level) -> Result<Box<dyn Output>, GpioError> {
         Err(GpioError::NotBuilt)
@@ -159,8 +231,62 @@ mod pins {
         Err(GpioError::NotBuilt)
     }
 
-    pub(super) fn lines() -> Result<Vec<Line>, GpioError> {
+    pub(super) fn modes() -> Result<Vec<(u8, String)>, GpioError> {
         Err(GpioError::NotBuilt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chips::ChipLine;
+    use super::*;
+
+    fn pi() -> Board {
+        let compatible = vec!["raspberrypi,4-model-b".to_owned(), "brcm,bcm2711".to_owned()];
+        Board { model: Some("Raspberry Pi 4 Model B Rev 1.4".into()), compatible }
+    }
+
+    fn chip(label: &str, count: usize) -> Chip {
+        let line = |n| ChipLine { name: format!("GPIO{n}"), user: None };
+        Chip {
+            name: "gpiochip0".into(),
+            label: label.into(),
+            lines: (0..count).map(line).collect(),
+        }
+    }
+
+    #[test]
+    fn the_header_s_pins_are_told_with_who_uses_them() {
+        let mut soc = chip("pinctrl-bcm2711", 58);
+        soc.lines[17].user = Some("status lamp".into());
+        soc.lines[18].user = Some(String::new());
+        let others = vec![chip("raspberrypi-exp-gpio", 8), soc];
+        let modes = Ok(vec![(14, "alt0".to_owned()), (4, "in".to_owned())]);
+        let header = assemble(&pi(), others, modes).unwrap();
+        assert_eq!(header.chip, "gpiochip0 (pinctrl-bcm2711)");
+        assert_eq!(header.pins.len(), 28);
+        let user = |pin: usize| header.pins[pin].user.as_deref();
+        assert_eq!(user(17), Some("status lamp"));
+        assert_eq!(user(18), Some("somebody"));
+        assert_eq!(user(14), Some("another part of the chip (alt0)"));
+        assert_eq!((user(4), header.pins[4].name.as_str()), (None, "GPIO4"));
+        assert_eq!(header.unusable, None);
+    }
+
+    #[test]
+    fn a_pi_whose_pins_cannot_be_used_says_why() {
+        let soc = vec![chip("pinctrl-rp1", 54)];
+        let header = assemble(&pi(), soc, Err(GpioError::NotBuilt)).unwrap();
+        assert_eq!(header.unusable, Some(GpioError::NotBuilt));
+        let denied = assemble(&pi(), vec![], Err(GpioError::NotBuilt)).unwrap_err();
+        assert!(denied.to_string().contains("group"), "{denied}");
+    }
+
+    #[test]
+    fn elsewhere_there_is_no_header() {
+        let board = Board { model: Some("linux,dummy-virt".into()), ..Board::default() };
+        let chips = vec![chip("9030000.pl061", 8)];
+        assert_eq!(assemble(&board, chips, Ok(vec![])), Err(GpioError::NotAPi));
     }
 }
 

@@ -5,15 +5,25 @@
 //! camera, and where there is nobody to tell, or no pin to tell it by, nothing happens.
 
 mod button;
+mod chips;
 mod gpio;
 mod led;
+mod mdns;
 mod network;
 mod notify;
 mod panel;
+mod steward;
 
 pub use button::ButtonEvent;
-pub use gpio::{GpioError, Line, board, lines};
+pub use chips::{Chip, ChipLine, chips};
+pub use gpio::{Board, GpioError, Header, Pin, board, header};
 pub use led::{House, Stage};
+pub use mdns::Announcement;
 pub use network::has_network;
 pub use notify::ServiceManager;
 pub use panel::{Look, Panel};
+pub use steward::{
+    Asked, CameraReport, DeviceStatus, Join, Lease, LinkStatus, LongestLine, Outcome, Reply,
+    Request, SOCKET, SeenNetwork, Slot, Steward, StewardError, UpdateStatus,
+    VARIABLE as STEWARD_VARIABLE, WifiStatus,
+};

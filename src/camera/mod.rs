@@ -15,6 +15,8 @@
 //! those on USB. A program that uses Picket as a library brings its own by implementing
 //! [`Camera`].
 
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+mod coded;
 mod constraints;
 mod controls;
 pub mod file;
@@ -53,6 +55,11 @@ pub trait Camera: Send {
     /// # Errors
     /// When the camera is gone or broken. It is then stopped and opened again.
     fn capture(&mut self) -> Result<Capture, CameraError>;
+
+    /// What to call it, if that is known only now that it is open.
+    fn name(&self) -> Option<String> {
+        None
+    }
 
     /// The knobs this camera has; known while it is open.
     fn controls(&self) -> Vec<Control> {

@@ -53,7 +53,7 @@ impl Auth {
     }
 
     /// The credentials, unless locked; none when unset.
-    pub(super) fn credentials(&self) -> Option<Credentials> {
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
         match self {
             Self::Unset => Some(Credentials::default()),
             Self::Set(credentials) => Some(credentials.clone()),

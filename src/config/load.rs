@@ -50,9 +50,9 @@ impl Loaded {
     /// For a file that is there but could not be read at all: defaults, and sign-in locked,
     /// because nobody knows what it says about that.
     #[must_use]
-    pub fn unreadable(name: &str, why: &std::io::Error) -> Self {
+    pub fn unreadable(defaults: Config, name: &str, why: &std::io::Error) -> Self {
         let text = Text::decode(&[]);
-        let mut reader = Reader::new(name, &text);
+        let mut reader = Reader::new(defaults, name, &text);
         reader.unreadable(0, 1, &format!("the file cannot be read ({why})"));
         reader.finish()
     }
@@ -79,8 +79,14 @@ impl Config {
     /// whatever the bytes; see [`Loaded`].
     #[must_use]
     pub fn load(bytes: &[u8], name: &str) -> Loaded {
+        Self::load_over(Self::default(), bytes, name)
+    }
+
+    /// The same, over other defaults: what holds for each key that the file does not set well.
+    #[must_use]
+    pub fn load_over(defaults: Self, bytes: &[u8], name: &str) -> Loaded {
         let text = Text::decode(bytes);
-        let mut reader = Reader::new(name, &text);
+        let mut reader = Reader::new(defaults, name, &text);
         let table = reader.parse();
         reader.table("", &table);
         reader.check_together();
@@ -147,6 +153,7 @@ fn unknown(what: &str, hint: &str, guard: bool) -> String {
 struct Reader<'t> {
     name: Arc<str>,
     text: &'t Text,
+    defaults: Config,
     config: Config,
     /// Problems with the byte they stand at, by which they are sorted in the end.
     problems: Vec<(usize, Problem)>,
@@ -158,11 +165,12 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn new(name: &str, text: &'t Text) -> Self {
+    fn new(defaults: Config, name: &str, text: &'t Text) -> Self {
         Self {
             name: name.into(),
             text,
-            config: Config::default(),
+            config: defaults.clone(),
+            defaults,
             problems: Vec::new(),
             met: BTreeMap::new(),
             lock: None,
@@ -241,7 +249,7 @@ impl<'t> Reader<'t> {
             let end = match taken {
                 _ if key.guard => LOCKED.to_owned(),
                 Taken::Yes => "it is left out".to_owned(),
-                Taken::No => format!("the default is used, {}", key.default_in_words()),
+                Taken::No => format!("the default is used, {}", key.in_words(&self.defaults)),
             };
             let message = format!("`{}` {message}; {end}", key.name);
             match key.guard {

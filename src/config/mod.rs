@@ -12,6 +12,7 @@
 mod auth;
 mod changes;
 mod controls;
+pub mod edit;
 pub mod fuzzing;
 mod hint;
 mod keys;
@@ -32,6 +33,7 @@ mod watch;
 pub use auth::{Auth, Credentials, Password, PasswordError, PasswordHash};
 pub use changes::Changes;
 pub use controls::{AfMode, Auto, Awb, Controls, Flicker, Gains, Hdr, Metering, NoiseReduction};
+pub use edit::EditError;
 pub use keys::{Effect, Key, Scope, Section, find_key, keys, sections};
 pub use load::{Extent, Loaded};
 pub use model::*;
@@ -40,6 +42,7 @@ pub use search::find;
 pub use secret::Secret;
 pub use values::{
     Address, Bitrate, CountryCode, Host, Hostname, IceServer, IceUrl, Malformed, Origin,
-    PrivateUrl, Roi, Sha256, Source, Ssid, TemplateName, Timezone, Tls, UrlPath,
+    PrivateUrl, Roi, Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath,
+    WifiNetwork, is_wifi_password,
 };
 pub use watch::{Sight, Stamp, Watch};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::values::{
     Address, Bitrate, CountryCode, Host, Hostname, IceServer, Origin, PrivateUrl, Sha256, Source,
-    Ssid, TemplateName, Timezone, Tls, UrlPath,
+    SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
 };
 use super::{Auth, Controls, Secret};
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub watchdog: Watchdog,
     /// Updates of the image; image only.
     pub update: Update,
+    /// Signing in to the device itself; image only.
+    pub ssh: Ssh,
     /// The log.
     pub log: Log,
 }
@@ -56,6 +58,8 @@ pub struct Device {
     pub hostname: Hostname,
     /// Time zone of the clock in the picture and of the log.
     pub timezone: Timezone,
+    /// Whether the device is to forget everything at its next start; image only.
+    pub factory_reset: bool,
 }
 
 /// `[wifi]`
@@ -69,10 +73,24 @@ pub struct Wifi {
     pub password: Option<Secret>,
     /// Whether the network keeps its name to itself.
     pub hidden: bool,
+    /// Further networks; see [`Wifi::all`].
+    pub networks: Vec<WifiNetwork>,
+}
+
+impl Wifi {
+    /// Every network that may be joined, the preferred one first.
+    pub fn all(&self) -> impl Iterator<Item = WifiNetwork> + '_ {
+        let first = self.ssid.clone().map(|ssid| WifiNetwork {
+            ssid,
+            password: self.password.clone(),
+            hidden: self.hidden,
+        });
+        first.into_iter().chain(self.networks.iter().cloned())
+    }
 }
 
 /// `[network]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// The device's address.
     pub address: Address,
@@ -80,6 +98,8 @@ pub struct Network {
     pub gateway: Option<IpAddr>,
     /// Name servers; empty for those of DHCP.
     pub dns: Vec<IpAddr>,
+    /// Time servers; empty to ask none.
+    pub ntp: Vec<Host>,
 }
 
 /// `[camera]`
@@ -105,7 +125,7 @@ pub struct Camera {
     pub stabilize: bool,
     /// Colour or shades of grey.
     pub colorspace: Colorspace,
-    /// Pause between opening the source and its first picture.
+    /// How long a camera's first pictures are taken and thrown away.
     pub time_delay: Duration,
     /// Writing in the picture.
     pub overlay: Overlay,
@@ -369,11 +389,29 @@ pub enum Install {
     Automatic,
 }
 
+/// `[ssh]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ssh {
+    /// Who may sign in; without any, nothing listens.
+    pub authorized_keys: Vec<SshKey>,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     /// How much is told.
     pub level: log::LevelFilter,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            address: Address::Dhcp,
+            gateway: None,
+            dns: Vec::new(),
+            ntp: "pool.ntp.org".parse().into_iter().collect(),
+        }
+    }
 }
 
 impl Default for Stabilizer {

@@ -117,6 +117,24 @@ ruled_text! {
     }
 }
 
+ruled_text! {
+    /// A public key that may sign in by SSH: a line as in `authorized_keys`, without options
+    /// (sshd(8)).
+    SshKey, |text| {
+        let mut words = text.split(' ');
+        let kind = words.next().unwrap_or_default();
+        let key = words.next().unwrap_or_default();
+        let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+        let known = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
+            "ecdsa-sha2-nistp521", "ssh-rsa", "sk-ssh-ed25519@openssh.com"];
+        text.len() <= 2048
+            && known.contains(&kind)
+            && key.len() >= 64
+            && key.bytes().all(base64)
+            && !text.chars().any(char::is_control)
+    }
+}
+
 impl Default for Hostname {
     fn default() -> Self {
         Self("picket".to_owned())
@@ -388,6 +406,28 @@ pub struct IceServer {
     pub credential: Option<Secret>,
 }
 
+/// Whether a text can be the password of a wireless network: a passphrase, or a key in hexadecimal
+/// digits (IEEE 802.11 §J.4.1).
+#[must_use]
+pub fn is_wifi_password(text: &str) -> bool {
+    match text.len() {
+        8..=63 => text.bytes().all(|b| (b' '..=b'~').contains(&b)),
+        64 => text.bytes().all(|b| b.is_ascii_hexdigit()),
+        _ => false,
+    }
+}
+
+/// A wireless network to join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WifiNetwork {
+    /// Its name.
+    pub ssid: Ssid,
+    /// Its passphrase or key; none for an open network.
+    pub password: Option<Secret>,
+    /// Whether it keeps its name to itself.
+    pub hidden: bool,
+}
+
 /// Certificate and key for HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
@@ -495,6 +535,17 @@ mod tests {
         accepts::<Timezone>(&["UTC", "America/Port-au-Prince", "Etc/GMT+5"], &["", "../x", "/UTC"]);
         accepts::<IceUrl>(&["stun:s.example:3478"], &["s.example", "stun:", "http://s.example"]);
         accepts::<CountryCode>(&["DE"], &["de", "GER", "D1"]);
+        let key = format!("ssh-ed25519 {} me@home", "A".repeat(68));
+        accepts::<SshKey>(
+            &[&key],
+            &[
+                "",
+                "ssh-ed25519",
+                "ssh-ed25519 AAAA",
+                &format!("command=\"sh\" {key}"),
+                &format!("{key}\nx"),
+            ],
+        );
         accepts::<Ssid>(&["my network", "ü"], &["", &"x".repeat(33), "a\nb"]);
     }
 }

@@ -1,4 +1,4 @@
-//! H.264 back to raw pictures.
+//! Coded pictures back to raw ones: H.264 here, Motion JPEG in `jpeg`.
 //!
 //! In come [`AccessUnit`]s in coding order, damaged ones among them; out come I420 [`Frame`]s in
 //! the order they are to be shown, each with the time its access unit came with. Used for still
@@ -7,6 +7,9 @@
 //!
 //! The work is done by OpenH264, which decodes progressive 4:2:0 8 bit pictures of the baseline,
 //! main and high profiles. Everything else is refused before it reaches the library.
+
+#[cfg(feature = "jpeg")]
+pub mod jpeg;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

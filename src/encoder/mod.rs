@@ -5,6 +5,8 @@
 //! its own, as hardware does; it may skip a picture altogether. Every encoder makes constrained
 //! baseline, the one profile every browser decodes, at the lowest level that size and rate allow.
 
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+mod coded;
 pub mod openh264;
 #[cfg(feature = "v4l2")]
 pub mod v4l2_m2m;
@@ -52,6 +54,21 @@ pub trait Encoder: Send {
     /// # Errors
     /// When the encoder refuses.
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<u32, EncoderError>;
+
+    /// Whether [`Encoder::encode`] does all of its work before it returns, on this machine's own
+    /// processor, so that the time it takes tells how many pictures the machine can sustain.
+    fn codes_at_once(&self) -> bool {
+        false
+    }
+
+    /// Says how many pictures a second will come from now on, once some have come.
+    ///
+    /// # Errors
+    /// When the encoder is broken and has to be made anew.
+    fn set_fps(&mut self, fps: f64) -> Result<(), EncoderError> {
+        let _ = fps;
+        Ok(())
+    }
 }
 
 /// How the next picture is to be coded.

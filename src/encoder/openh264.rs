@@ -4,8 +4,12 @@
 //! 120 kbit/s; a rate control that drops pictures; scene-change detection that turns every burst
 //! of noise into a key picture (one in 17 for a noisy night scene); 0 as the frame rate, which
 //! makes the rate control believe in one picture a second. All are set below.
+//!
+//! How much of the machine it takes is chosen by what has to be coded ([`threads_for`]); when that
+//! is still too much, the [`pipeline`](crate::pipeline) leaves pictures out and says so with
+//! [`Encoder::set_fps`].
 
-// The safe API cannot change the bit rate of a running encoder; see `set_bitrate`.
+// The safe API cannot change a running encoder's rates, nor have pictures cut into slices.
 #![allow(unsafe_code)]
 
 use std::time::Duration;
@@ -14,8 +18,9 @@ use ::openh264::OpenH264API;
 use ::openh264::encoder as lib;
 use ::openh264::formats::YUVSource;
 use openh264_sys2::{
-    ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo,
-    SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_IDR_INTERVAL,
+    ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, ENCODER_OPTION_TRACE_LEVEL,
+    SBitrateInfo, SEncParamExt, SM_FIXEDSLCNUM_SLICE, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
 
 use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
@@ -60,7 +65,7 @@ impl OpenH264 {
             .scene_change_detect(false)
             .background_detection(false)
             .adaptive_quantization(false)
-            .num_threads(threads_for(width, height, fps));
+            .num_threads(1);
         let mut inner = lib::Encoder::with_api_config(OpenH264API::from_source(), config)
             .map_err(|e| EncoderError::Failed(e.to_string()))?;
         // It warns on stderr that without dropping pictures the rate cannot be kept to the bit.
@@ -68,7 +73,54 @@ impl OpenH264 {
         // SAFETY: the option reads one `int` (codec_api.h) during the call only. It is the one
         // option that may be set before the first picture.
         unsafe { inner.raw_api().set_option(ENCODER_OPTION_TRACE_LEVEL, (&raw mut quiet).cast()) };
-        Ok(Self { inner, settings, parameter_sets: ParameterSets::default(), sink })
+        let parameter_sets = ParameterSets::default();
+        let mut encoder = Self { inner, settings, parameter_sets, sink };
+        let threads = threads_for(width, height, fps, cores());
+        if threads > 1 {
+            encoder.cut_into_slices(threads)?;
+        }
+        Ok(encoder)
+    }
+
+    /// Has pictures cut into as many slices, each coded by a thread of its own.
+    fn cut_into_slices(&mut self, count: u16) -> Result<(), EncoderError> {
+        let EncoderSettings { width, height, .. } = self.settings;
+        // The wrapper sets the library up with one slice, and not before the first picture: this
+        // one, which nobody sees. After the change the library begins anew, with a key picture.
+        let (width, height) = (width as usize, height as usize);
+        let (luma, chroma) = (vec![16; width * height], vec![128; width * height / 4]);
+        self.inner
+            .encode(&Blank { size: (width, height), luma: &luma, chroma: &chroma })
+            .map_err(|e| EncoderError::Failed(e.to_string()))?;
+        let mut parameters = SEncParamExt::default();
+        // SAFETY: the option writes one `SEncParamExt` (codec_api.h) during the call only.
+        let code = unsafe {
+            let option = ENCODER_OPTION_SVC_ENCODE_PARAM_EXT;
+            self.inner.raw_api().get_option(option, (&raw mut parameters).cast())
+        };
+        if code != 0 {
+            return Err(EncoderError::Failed(format!("openh264 hides its settings (code {code})")));
+        }
+        parameters.iMultipleThreadIdc = count;
+        let slices = &mut parameters.sSpatialLayers[0].sSliceArgument;
+        slices.uiSliceMode = SM_FIXEDSLCNUM_SLICE;
+        slices.uiSliceNum = count.into();
+        self.set(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, &mut parameters, "slices")
+    }
+
+    /// Sets an option, which must be one that reads a `T` (codec_api.h).
+    fn set<T>(
+        &mut self,
+        option: ENCODER_OPTION,
+        value: &mut T,
+        what: &str,
+    ) -> Result<(), EncoderError> {
+        // SAFETY: by the contract of this function; the library reads during the call only.
+        let code = unsafe { self.inner.raw_api().set_option(option, (&raw mut *value).cast()) };
+        match code {
+            0 => Ok(()),
+            _ => Err(EncoderError::Failed(format!("openh264 refused {what} (code {code})"))),
+        }
     }
 }
 
@@ -114,16 +166,24 @@ impl Encoder for OpenH264 {
         };
         for option in order {
             let mut info = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: target };
-            // SAFETY: both options read one `SBitrateInfo` (codec_api.h) during the call only.
-            let code = unsafe { self.inner.raw_api().set_option(option, (&raw mut info).cast()) };
-            if code != 0 {
-                return Err(EncoderError::Failed(format!(
-                    "openh264 refused a rate of {bitrate_bps} bit/s (code {code})"
-                )));
-            }
+            self.set(option, &mut info, &format!("a rate of {bitrate_bps} bit/s"))?;
         }
         self.settings.bitrate_bps = bitrate_bps;
         Ok(bitrate_bps)
+    }
+
+    fn codes_at_once(&self) -> bool {
+        true
+    }
+
+    fn set_fps(&mut self, fps: f64) -> Result<(), EncoderError> {
+        let what = format!("{fps} pictures a second");
+        self.set(ENCODER_OPTION_FRAME_RATE, &mut (fps as f32), &what)?;
+        // It counts pictures, not seconds.
+        let mut interval = frames_in(self.settings.keyframe_interval, fps) as i32;
+        self.set(ENCODER_OPTION_IDR_INTERVAL, &mut interval, &what)?;
+        self.settings.fps = fps;
+        Ok(())
     }
 }
 
@@ -148,6 +208,31 @@ impl YUVSource for Source<'_> {
     }
 }
 
+/// A picture of one colour.
+struct Blank<'a> {
+    size: (usize, usize),
+    luma: &'a [u8],
+    chroma: &'a [u8],
+}
+
+impl YUVSource for Blank<'_> {
+    fn dimensions(&self) -> (usize, usize) {
+        self.size
+    }
+    fn strides(&self) -> (usize, usize, usize) {
+        (self.size.0, self.size.0 / 2, self.size.0 / 2)
+    }
+    fn y(&self) -> &[u8] {
+        self.luma
+    }
+    fn u(&self) -> &[u8] {
+        self.chroma
+    }
+    fn v(&self) -> &[u8] {
+        self.chroma
+    }
+}
+
 /// The colours pictures of this height are in: what [`transform`](crate::transform) converts to.
 fn colours_for(height: u32) -> lib::VuiConfig {
     if height < 720 { lib::VuiConfig::bt601() } else { lib::VuiConfig::bt709() }
@@ -157,11 +242,24 @@ fn frames_in(interval: Duration, fps: f64) -> u32 {
     (interval.as_secs_f64() * fps).round().clamp(1.0, 1e6) as u32
 }
 
-/// One thread up to 720p30: slices cost quality and more threads cost wake-ups. Above that the
-/// library splits the picture, or a Pi 5 could not keep up with 1080p.
-fn threads_for(width: u32, height: u32, fps: f64) -> u16 {
-    let pixels_per_second = f64::from(width * height) * fps;
-    if pixels_per_second <= 1280.0 * 720.0 * 31.0 { 1 } else { 0 }
+/// How many threads share the work of a picture: one for each 720p30 there is in it, as far as
+/// there are cores. A slice boundary costs some picture quality and a thread some wake-ups, so that
+/// it is one as long as one will do; but 1080p30 is more than one core of a Pi 5 has time for.
+#[must_use]
+pub fn threads_for(width: u32, height: u32, fps: f64, cores: usize) -> u16 {
+    let of_720p30 = f64::from(width) * f64::from(height) * fps / (1280.0 * 720.0 * 30.0);
+    // A camera that says 30 may mean 30.02.
+    let wanted = (of_720p30 - 0.05).ceil() as usize;
+    wanted.clamp(1, cores.clamp(1, MOST_THREADS)) as u16
+}
+
+/// Slices get too thin for more, and the library has no more.
+const MOST_THREADS: usize = 4;
+
+/// How many threads this machine can run at once.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn library_level(level_idc: u8) -> lib::Level {
@@ -287,6 +385,58 @@ mod tests {
         let (after, keys) = rate(45);
         assert!(after * 3 < before * 2, "{before} bits before, {after} after");
         assert_eq!(keys, 0);
+    }
+
+    #[test]
+    fn as_many_threads_work_as_the_picture_needs_and_the_machine_has() {
+        for ((width, height, fps), threads) in [
+            ((640, 480, 30.0), 1),
+            ((1280, 720, 30.0), 1),
+            ((1280, 720, 30.02), 1),
+            ((1280, 720, 60.0), 2),
+            ((1920, 1080, 30.0), 3),
+            ((3840, 2160, 60.0), 4),
+            ((0, 0, 0.0), 1),
+        ] {
+            assert_eq!(threads_for(width, height, fps, 8), threads, "{width}×{height} at {fps}");
+            assert_eq!(threads_for(width, height, fps, 1), 1);
+        }
+        assert_eq!(threads_for(1920, 1080, 30.0, 2), 2);
+        assert_eq!(threads_for(1920, 1080, f64::NAN, 4), 1);
+    }
+
+    #[test]
+    fn a_picture_shared_by_threads_is_one_picture_in_slices() {
+        let (mut encoder, units) = encoder(SETTINGS);
+        encoder.cut_into_slices(3).unwrap();
+        assert!(units.try_recv().is_err(), "nobody sees how it is set up");
+        let mut decoder = crate::decoder::Decoder::new().unwrap();
+        for n in 0..30 {
+            let kind = if n == 20 { PictureKind::Key } else { PictureKind::Any };
+            encoder.encode(&grain(n, 60), kind).unwrap();
+            let unit = units.try_recv().unwrap();
+            assert_eq!(unit.is_key(), n == 0 || n == 20);
+            assert_eq!(unit.nals().filter(|nal| NalType::of(nal).is_slice()).count(), 3);
+            let frame = decoder.decode(&unit).unwrap().expect("a picture at once");
+            assert_eq!(frame.time(), unit.time());
+        }
+        assert_eq!(encoder.set_bitrate(200_000).unwrap(), 200_000);
+    }
+
+    #[test]
+    fn fewer_pictures_share_the_same_rate() {
+        let (mut encoder, units) = encoder(SETTINGS);
+        let mut bytes = |from: u64| -> usize {
+            for n in from..from + 60 {
+                encoder.encode(&grain(n, 24), PictureKind::Any).unwrap();
+            }
+            if from == 0 {
+                encoder.set_fps(10.0).unwrap();
+            }
+            units.try_iter().skip(20).map(|unit| unit.bytes().len()).sum()
+        };
+        let (before, after) = (bytes(0), bytes(60));
+        assert!(after > 2 * before, "{before} bytes at 30 a second, {after} at 10");
     }
 
     #[test]

@@ -292,6 +292,34 @@ impl ParameterSets {
     }
 }
 
+/// Tells an SPS that was damaged on its way from one that is merely unusual: where those of a
+/// stream can be read, one that cannot is damaged.
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+#[derive(Debug, Default)]
+pub(crate) struct SpsScreen {
+    readable: bool,
+}
+
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+impl SpsScreen {
+    /// Whether no SPS in a piece of an Annex B byte stream is damaged. One that is must not be
+    /// remembered: it would be put before every key picture that is to come.
+    pub(crate) fn passes(&mut self, data: &[u8]) -> bool {
+        for range in nal_ranges(data) {
+            let nal = &data[range];
+            if NalType::of(nal) != NalType::Sps {
+                continue;
+            }
+            match SpsInfo::parse(nal) {
+                Ok(_) => self.readable = true,
+                Err(_) if self.readable || nal.len() < 4 => return false,
+                Err(_) => {}
+            }
+        }
+        true
+    }
+}
+
 fn remember(slot: &mut Option<Bytes>, nal: &[u8]) {
     // They repeat with every key picture and almost never change.
     if slot.as_deref() != Some(nal) {

@@ -3,12 +3,19 @@
 //!
 //! Nothing here does I/O or knows where pictures come from or go to; every other room speaks in
 //! these types. H.264 syntax that more than one room needs (NAL units, parameter sets) lives in
-//! [`h264`].
+//! [`h264`]. What drivers say of pictures and no driver is believed in is checked here, too:
+//! `geometry` and `layout` for where they lie, `stamps` for when they were taken.
 
 mod access_unit;
 mod delays;
 mod frame;
+#[cfg(any(feature = "v4l2", fuzzing, test))]
+pub(crate) mod geometry;
 pub mod h264;
+#[cfg(any(feature = "libcamera", fuzzing, test))]
+pub(crate) mod layout;
+#[cfg(any(feature = "libcamera", feature = "v4l2", fuzzing, test))]
+pub(crate) mod stamps;
 mod time;
 
 pub use access_unit::{AccessUnit, NalUnits};

@@ -18,7 +18,10 @@ use crate::media::{AccessUnit, Frame};
 /// What the camera thread has to say.
 #[derive(Debug)]
 pub(super) enum News {
-    Opened(Mode),
+    /// With what to call the camera, if that is known only now.
+    Opened(Mode, Option<String>),
+    /// A picture came that is not to be seen: the camera has not settled yet.
+    Settling,
     Frame(Frame),
     AccessUnit(AccessUnit),
     Ended,
@@ -216,18 +219,22 @@ impl Worker {
         self.controls.opened(self.camera.controls());
         let mut followed = Followed::default();
         self.follow_controls(&mut followed);
-        if !self.post(number, News::Opened(mode)) || !self.pause(number) {
+        if !self.post(number, News::Opened(mode, self.camera.name())) {
             return Ok(());
         }
+        // Exposure and white balance settle only while pictures are taken.
+        let settled = Instant::now() + self.time_delay;
         loop {
             self.follow_controls(&mut followed);
-            let (news, ended) = match self.camera.capture()? {
+            let capture = self.camera.capture()?;
+            let (news, ended) = match capture {
+                Capture::End => (News::Ended, true),
+                _ if Instant::now() < settled => (News::Settling, false),
                 Capture::Frame(frame) => {
                     Counters::add(&self.counters.captured, 1);
                     (News::Frame(frame), false)
                 }
                 Capture::AccessUnit(unit) => (News::AccessUnit(unit), false),
-                Capture::End => (News::Ended, true),
             };
             if !self.post(number, news) || ended {
                 return Ok(());
@@ -240,15 +247,6 @@ impl Worker {
         if let Some(values) = self.controls.news(followed) {
             self.controls.note(self.camera.set_controls(&values));
         }
-    }
-
-    /// Lets the camera settle before the first picture; false when the order changed meanwhile.
-    fn pause(&self, number: u64) -> bool {
-        let until = Instant::now() + self.time_delay;
-        let current = |m: &Mailbox| matches!(m.order, Order::Run(n, _) if n == number);
-        let left = until.saturating_duration_since(Instant::now());
-        let mailbox = self.shared.lock();
-        current(&self.shared.wait_until(mailbox, left, |m| !current(m)))
     }
 
     /// Puts news into the mailbox; false when order `number` is no longer in force.
@@ -265,6 +263,10 @@ impl Worker {
                     let replaced = before - mailbox.news.len();
                     Counters::add(&self.counters.dropped, replaced as u64);
                     false
+                }
+                // One that has not been heard yet says the same.
+                News::Settling if mailbox.news.iter().any(|n| matches!(n, News::Settling)) => {
+                    return true;
                 }
                 _ => mailbox.news.len() >= MAX_WAITING,
             };

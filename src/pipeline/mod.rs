@@ -3,11 +3,13 @@
 //! Two threads do it. One drives the [`Camera`] and may be held up by it for as long as a driver
 //! likes ([`capture`]). The other takes what the camera delivers, transforms it, encodes it and
 //! publishes it in the [`Hub`]; when nothing comes it says so, shows a card in place of the
-//! picture and has the camera opened again ([`produce`]). Neither ever waits for a viewer, and
-//! both rest while nobody watches.
+//! picture and has the camera opened again ([`produce`]). When a software encoder needs more time
+//! than there is, pictures are left out evenly ([`sustain`]). Neither thread ever waits for a
+//! viewer, and both rest while nobody watches.
 
 mod capture;
 mod produce;
+mod sustain;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,7 +57,7 @@ pub struct FixedSettings {
     pub infinite_frames: bool,
     /// Keep camera and encoder running without viewers.
     pub keep_warm: bool,
-    /// How long to wait between opening the camera and taking pictures from it.
+    /// How long a camera's first pictures are taken and thrown away, so that it settles.
     pub time_delay: Duration,
 }
 
@@ -77,7 +79,9 @@ pub struct Counters {
     pub captured: AtomicU64,
     /// Raw pictures dropped because a newer one was there before they were looked at.
     pub dropped: AtomicU64,
-    /// Raw pictures encoded, cards included.
+    /// Raw pictures left out because this machine has no time to encode them all.
+    pub left_out: AtomicU64,
+    /// Raw pictures encoded, cards included. An encoder may skip some.
     pub encoded: AtomicU64,
     /// From exposure until the pipeline takes a raw picture up.
     pub capture: Delays,
@@ -104,6 +108,8 @@ pub struct Pipeline {
     restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
     copies: CopyMeter,
+    /// Counts the turns of the thread's loop.
+    turns: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -117,21 +123,30 @@ impl Pipeline {
         let restart = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let copies = parts.chain.copies();
+        let turns = Arc::new(AtomicU64::new(0));
         let producer = produce::Producer::new(
             parts,
             hub.clone(),
             (stop.clone(), restart.clone()),
             counters.clone(),
+            turns.clone(),
         )?;
         let thread =
             std::thread::Builder::new().name("pipeline".into()).spawn(move || producer.run())?;
-        Ok(Self { hub, stop, restart, counters, copies, thread: Some(thread) })
+        Ok(Self { hub, stop, restart, counters, copies, turns, thread: Some(thread) })
     }
 
     /// Whether pictures can be made: false once the thread that makes them has crashed.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// How often the thread that makes pictures has gone around. It does so every two seconds at
+    /// least, whatever the camera does, so one that stays where it was has been stuck for so long.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// The pipeline's counts.

@@ -1,13 +1,14 @@
 //! Taking what the camera delivers and making of it what viewers watch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::capture::{CameraThread, News};
+use super::sustain::{Change, Sustain};
 use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts};
 use crate::camera::{Constraints, Mode};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
@@ -51,7 +52,11 @@ pub(super) struct Producer {
     stop: Arc<AtomicBool>,
     restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    /// Counts the turns of the loop, for whoever minds it.
+    turns: Arc<AtomicU64>,
     pool: FramePool,
+    /// What was learnt of this machine, and of which size and rate.
+    sustain: Option<((u32, u32), f64, Sustain)>,
 }
 
 /// Why there is no picture.
@@ -114,6 +119,7 @@ impl Producer {
         hub: Hub,
         (stop, restart): (Arc<AtomicBool>, Arc<AtomicBool>),
         counters: Arc<Counters>,
+        turns: Arc<AtomicU64>,
     ) -> std::io::Result<Self> {
         let camera = CameraThread::start(
             parts.camera,
@@ -132,12 +138,15 @@ impl Producer {
             stop,
             restart,
             counters,
+            turns,
             pool: FramePool::new(),
+            sustain: None,
         })
     }
 
     pub(super) fn run(mut self) {
         while !self.stopping() {
+            Counters::add(&self.turns, 1);
             if self.fixed.keep_warm || self.hub.wait_watched(Duration::from_secs(1)) {
                 self.watch();
             }
@@ -173,18 +182,21 @@ impl Producer {
         };
         self.open(&mut watch);
         while !self.stopping() && !self.abandoned(&mut watch) {
+            Counters::add(&self.turns, 1);
             self.follow_settings(&mut watch);
             if self.restart.swap(false, Ordering::Relaxed) {
                 self.open(&mut watch);
                 watch.last_picture = Instant::now();
             }
             match self.camera.next(patience(&watch)) {
-                News::Opened(mode) => {
+                News::Opened(mode, name) => {
+                    self.source_name = name.unwrap_or_else(|| self.source_name.clone());
                     log::debug!("{} opened: {mode:?}", self.source_name);
                     watch.mode = Some(mode);
                     watch.opening = None;
                     watch.last_picture = Instant::now();
                 }
+                News::Settling => settling(&mut watch),
                 News::Frame(frame) => self.frame(&mut watch, frame),
                 News::AccessUnit(unit) => self.pass_through(&mut watch, unit),
                 News::Ended => self.ended(&mut watch),
@@ -261,17 +273,74 @@ impl Producer {
                 return;
             }
         }
+        if !self.has_time_for(watch, &frame, fps) {
+            watch.last_picture = Instant::now();
+            Counters::add(&self.counters.left_out, 1);
+            return;
+        }
         let taken = MediaTime::now();
         self.counters.capture.note(taken.since(frame.time()));
         match self.chain.apply(frame) {
             Ok(frame) => {
                 self.counters.transform.note(MediaTime::now().since(taken));
                 if self.encode(watch, &frame, fps) {
+                    self.took(watch, MediaTime::now().since(taken));
                     self.present(watch, &frame_size(&frame));
                 }
             }
             Err(error) => self.lost(watch, &error.to_string()),
         }
+    }
+
+    /// Whether the machine has time for this picture, or it is to be left out. When the picture is
+    /// to come back, it is not.
+    fn has_time_for(&mut self, watch: &Watch, frame: &Frame, fps: f64) -> bool {
+        let size = frame_size(frame);
+        let known = self.sustain.as_ref().is_some_and(|(s, f, _)| (*s, *f) == (size, fps));
+        if !known {
+            self.sustain = Some((size, fps, Sustain::new(fps)));
+        }
+        let Some((_, _, sustain)) = &mut self.sustain else {
+            return true;
+        };
+        sustain.takes(frame.time()) || watch.absence.is_some()
+    }
+
+    /// Takes note of how long a picture took, and follows if that is too long.
+    fn took(&mut self, watch: &mut Watch, busy: Duration) {
+        let Some(Running { encoder, settings, .. }) = &mut watch.running else {
+            return;
+        };
+        let Some((_, full, sustain)) = &mut self.sustain else {
+            return;
+        };
+        if !encoder.codes_at_once() {
+            return;
+        }
+        let Some(change) = sustain.took(busy, Instant::now()) else {
+            return;
+        };
+        let (fps, (width, height)) = (sustain.fps(), (settings.width, settings.height));
+        match change {
+            Change::Down(each) => log::warn!(
+                "a picture of {width}×{height} takes this machine {} ms to encode, too long for \
+                 {full:.0} a second: showing {fps:.0} a second; a smaller camera.width and \
+                 camera.height would allow more",
+                each.as_millis()
+            ),
+            Change::Up => log::info!("there is time to spare: showing {fps:.0} pictures a second"),
+        }
+        settings.fps = fps;
+        if let Err(error) = encoder.set_fps(fps) {
+            log::warn!("{error}; starting it anew");
+            watch.running = None;
+        }
+    }
+
+    /// Pictures a second that are coded, of `fps` that the camera delivers.
+    fn coded_fps(&self, fps: f64) -> f64 {
+        let sustained = self.sustain.as_ref().filter(|(_, full, _)| *full == fps);
+        sustained.map_or(fps, |(_, _, sustain)| sustain.fps())
     }
 
     /// Encodes a picture and publishes what comes of it; false when that failed.
@@ -312,9 +381,7 @@ impl Producer {
             false => PictureKind::Any,
         };
         submissions.begin(frame.time());
-        encoder.encode(frame, kind)?;
-        Counters::add(&self.counters.encoded, 1);
-        Ok(())
+        encoder.encode(frame, kind)
     }
 
     /// Has an encoder running for pictures of this size.
@@ -329,7 +396,7 @@ impl Producer {
             let settings = EncoderSettings {
                 width,
                 height,
-                fps,
+                fps: self.coded_fps(fps),
                 bitrate_bps: watch.live.bitrate_bps,
                 keyframe_interval: self.fixed.keyframe_interval,
             };
@@ -353,6 +420,7 @@ impl Producer {
             if let Some(begun) = submissions.finish(unit.time()) {
                 counters.encode.note(MediaTime::now().since(begun));
             }
+            Counters::add(&counters.encoded, 1);
             hub.publish(Layer::Main, unit);
         })
     }
@@ -387,7 +455,7 @@ impl Producer {
             encoder: watch.running.as_ref().map_or("none", |r| r.encoder.name()).into(),
             width,
             height,
-            fps: watch.mode.map_or(0.0, |mode| mode.fps),
+            fps: watch.mode.map_or(0.0, |mode| self.coded_fps(mode.fps)),
         }));
     }
 
@@ -458,6 +526,14 @@ impl Producer {
             }
             Err(error) => log::debug!("no card: {error}"),
         }
+    }
+}
+
+/// The camera works, but is not to be seen yet. It is not lost, nor to be opened once more.
+fn settling(watch: &mut Watch) {
+    watch.last_picture = Instant::now();
+    if let Some(Absence { retry: Some(retry), .. }) = &mut watch.absence {
+        *retry = Instant::now() + STALL.max(watch.backoff);
     }
 }
 

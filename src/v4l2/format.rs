@@ -94,93 +94,9 @@ impl Colours {
     }
 }
 
-/// Where the planes of a raw picture lie in a buffer with this stride, by the kernel's rule for
-/// formats in one buffer: chroma rows follow the luma rows at once, and planar chroma has half the
-/// stride ("Multi-planar and single-planar YUV formats").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    pub(crate) format: PixelFormat,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) stride: usize,
-}
-
-impl Geometry {
-    /// Offset and stride of each plane. `None` when the numbers, which a driver gave, are beyond
-    /// any picture.
-    pub(crate) fn planes(self) -> Option<Vec<crate::media::Plane>> {
-        use crate::media::Plane;
-        let Self { format, width, height, stride } = self;
-        let (row, _) = format.plane_size(0, width, height)?;
-        if stride < row {
-            return None;
-        }
-        let mut offset = 0_usize;
-        (0..format.planes())
-            .map(|i| {
-                let stride = match (format, i) {
-                    (PixelFormat::I420, 1 | 2) => stride / 2,
-                    _ => stride,
-                };
-                let (row, rows) = format.plane_size(i, width, height)?;
-                let plane = Plane { offset, stride };
-                offset = stride.checked_mul(rows)?.checked_add(offset)?;
-                (stride >= row).then_some(plane)
-            })
-            .collect()
-    }
-}
-
 /// Sizes a driver offers: from a least to a largest, in steps. A single one has no steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SizeRange {
     pub(crate) least: (u32, u32),
     pub(crate) most: (u32, u32),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::Plane;
-
-    #[test]
-    fn chroma_follows_luma_with_the_stride_of_its_kind() {
-        let planes =
-            |format, stride| Geometry { format, width: 640, height: 360, stride }.planes().unwrap();
-        assert_eq!(
-            planes(PixelFormat::Nv12, 640),
-            [Plane { offset: 0, stride: 640 }, Plane { offset: 640 * 360, stride: 640 }]
-        );
-        assert_eq!(
-            planes(PixelFormat::I420, 704),
-            [
-                Plane { offset: 0, stride: 704 },
-                Plane { offset: 704 * 360, stride: 352 },
-                Plane { offset: 704 * 360 + 352 * 180, stride: 352 }
-            ]
-        );
-    }
-
-    #[test]
-    fn numbers_of_a_mad_driver_make_no_picture() {
-        let mut random = fastrand::Rng::with_seed(3);
-        for _ in 0..20_000 {
-            let any = |random: &mut fastrand::Rng| match random.u8(0..4) {
-                0 => random.u32(..),
-                1 => u32::MAX,
-                _ => random.u32(0..5000),
-            };
-            let geometry = Geometry {
-                format: if random.bool() { PixelFormat::Nv12 } else { PixelFormat::I420 },
-                width: any(&mut random),
-                height: any(&mut random),
-                stride: if random.bool() { usize::MAX } else { any(&mut random) as usize },
-            };
-            for (i, plane) in geometry.planes().into_iter().flatten().enumerate() {
-                let (row, _) =
-                    geometry.format.plane_size(i, geometry.width, geometry.height).unwrap();
-                assert!(plane.stride >= row, "{geometry:?}");
-            }
-        }
-    }
 }

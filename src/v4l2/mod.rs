@@ -13,5 +13,5 @@ mod mapping;
 mod negotiate;
 
 pub(crate) use device::{Buffer, Capability, Control, Dequeued, Device, Event, Memory, Queue};
-pub(crate) use format::{Colours, FourCc, Geometry, PictureFormat, SizeRange};
+pub(crate) use format::{Colours, FourCc, PictureFormat, SizeRange};
 pub(crate) use mapping::Mapping;

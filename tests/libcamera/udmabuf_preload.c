@@ -1,13 +1,15 @@
 /*
  * What libcamera's virtual cameras want and few machines have, for tests: a device that makes
  * DMABUFs (here memfds stand in for them), and their configuration where it looks for it (here the
- * file named by PICKET_VIRTUAL_YAML). To be put in LD_PRELOAD by scripts/test-libcamera.
+ * file named by PICKET_VIRTUAL_YAML). It says which tuning file is in the environment at that moment,
+ * which virtual cameras have no use for. To be put in LD_PRELOAD by scripts/test-libcamera.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,8 +36,13 @@ int open64(const char *path, int flags, ...)
 		mode = va_arg(more, mode_t);
 		va_end(more);
 	}
-	if (!strcmp(path, "/dev/udmabuf"))
+	if (!strcmp(path, "/dev/udmabuf")) {
+		const char *tuning = getenv("LIBCAMERA_RPI_TUNING_FILE");
+
+		if (tuning)
+			dprintf(2, "libcamera begins with the tuning file %s\n", tuning);
 		return memfd_create("udmabuf", MFD_CLOEXEC);
+	}
 	return syscall(SYS_openat, AT_FDCWD, meant(path), flags, mode);
 }
 

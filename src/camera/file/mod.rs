@@ -23,7 +23,7 @@ mod kind;
 mod mp4;
 mod pace;
 mod parameter_sets;
-mod picture;
+pub(super) mod picture;
 mod player;
 
 use std::fs::{File, Metadata};

@@ -15,7 +15,7 @@ const SLICE_HEAD: usize = 512;
 
 /// What a NAL unit is to the pictures around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::camera) enum Role {
     /// The first slice of a picture.
     NewPicture(Picture),
     /// Belongs to the picture that follows, and so ends the one before (H.264 §7.4.1.2.3).
@@ -26,7 +26,7 @@ pub(super) enum Role {
 
 /// What the first slice of a picture says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Picture {
+pub(in crate::camera) struct Picture {
     pub idr: bool,
     /// Rank of showing among all pictures: first the coded video sequence it belongs to, then
     /// its order count in that.
@@ -35,7 +35,7 @@ pub(super) struct Picture {
 
 /// Follows a stream NAL unit by NAL unit.
 #[derive(Default)]
-pub(super) struct Pictures {
+pub(in crate::camera) struct Pictures {
     context: Context,
     last: Option<SliceId>,
     /// Whether the picture's slice with its first macroblock was seen.

@@ -10,10 +10,10 @@ use libcamera::geometry::Size;
 use libcamera::pixel_format::PixelFormat as DrmFormat;
 use libcamera::stream::{StreamConfigurationRef, StreamRole};
 
-use super::layout::Shape;
 use super::{Flip, manager};
 use crate::camera::{CameraError, Constraints, Mode, nearest};
 use crate::media::PixelFormat;
+use crate::media::layout::Shape;
 
 /// What an owner without wishes gets: the size the rest of the house reckons with.
 const DEFAULT_SIZE: (u32, u32) = (1280, 720);

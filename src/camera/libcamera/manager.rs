@@ -1,9 +1,11 @@
 //! libcamera's camera manager, of which a process may have only one.
 //!
-//! It is started when somebody first asks for a camera and is never stopped: cameras, buffers and
-//! callbacks may live as long as it does, and it is what notices that a camera comes or goes.
+//! It is started when somebody first asks for a camera and, once there was one, never stopped:
+//! cameras, buffers and callbacks may live as long as it does, and it is what notices that a camera
+//! comes or goes.
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +22,9 @@ use crate::camera::{CameraError, Found, FoundMode, Location};
 
 static MANAGER: Mutex<Option<Manager>> = Mutex::new(None);
 
+/// Whether a camera has been handed out, which must not outlive its manager.
+static HANDED_OUT: AtomicBool = AtomicBool::new(false);
+
 /// Who wants to know when the camera of an id is gone.
 static WATCHERS: Mutex<Vec<(String, Sender<Event>)>> = Mutex::new(Vec::new());
 
@@ -27,15 +32,23 @@ static WATCHERS: Mutex<Vec<(String, Sender<Event>)>> = Mutex::new(Vec::new());
 /// `rpicam-hello --list-cameras`, so that it stays the same from boot to boot.
 fn cameras() -> Result<Vec<Camera<'static>>, CameraError> {
     let mut manager = lock(&MANAGER);
-    if manager.is_none() {
+    let mut cameras = list_of(manager.as_ref());
+    if cameras.is_empty() && !HANDED_OUT.load(Ordering::Relaxed) {
+        // Where there is no udev to tell of cameras that come, one that starts sees them. There
+        // may be one at a time.
+        *manager = None;
         *manager = Some(start()?);
+        cameras = list_of(manager.as_ref());
     }
-    let list = manager.as_ref().map(|manager| manager.0.cameras());
-    let list = list.as_ref();
-    let mut cameras: Vec<_> =
-        (0..list.map_or(0, |l| l.len())).filter_map(|i| list?.get(i)).collect();
+    HANDED_OUT.fetch_or(!cameras.is_empty(), Ordering::Relaxed);
     cameras.sort_by_cached_key(|c| (is_external(c), Reverse(c.id().to_owned())));
     Ok(cameras)
+}
+
+fn list_of(manager: Option<&Manager>) -> Vec<Camera<'static>> {
+    let list = manager.map(|manager| manager.0.cameras());
+    let list = list.as_ref();
+    (0..list.map_or(0, |l| l.len())).filter_map(|i| list?.get(i)).collect()
 }
 
 fn start() -> Result<Manager, CameraError> {

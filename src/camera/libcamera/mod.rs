@@ -8,18 +8,16 @@
 //! libcamera works with requests: a request carries buffers and control values into the camera
 //! and comes back with pictures. `session` is one stretch of that, from open to stop, on the
 //! `streams` set up for it; a frame lent from it may outlive it, and so may the `memory` it lies
-//! in. What drivers say is checked in `layout` and `stamps`; `choice` finds the mode, `knobs`
+//! in. What drivers say is checked by [`media`](crate::media); `choice` finds the mode, `knobs`
 //! translates names and ranges, `manager` knows what cameras there are. `ffi` has what needs
 //! `unsafe`. No type of libcamera leaves this room.
 
 mod choice;
 mod ffi;
 mod knobs;
-mod layout;
 mod manager;
 mod memory;
 mod session;
-mod stamps;
 mod streams;
 
 use std::sync::{Arc, PoisonError};

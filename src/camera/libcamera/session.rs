@@ -19,12 +19,12 @@ use libcamera::utils::UniquePtr;
 use super::choice::{self, Wishes};
 use super::ffi::Active;
 use super::knobs::Knobs;
-use super::layout::Shape;
 use super::memory::Loan;
-use super::stamps::Stamps;
 use super::streams::{Pictures, Streams};
 use super::{Selector, io_error, manager};
 use crate::camera::{CameraError, Control, ControlValues, Mode};
+use crate::media::layout::Shape;
+use crate::media::stamps::Stamps;
 use crate::media::{Frame, MediaTime};
 
 /// A camera that delivers nothing for this long has stalled.

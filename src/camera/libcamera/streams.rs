@@ -9,10 +9,10 @@ use libcamera::request::Request;
 use libcamera::stream::Stream;
 
 use super::choice::{self, Wishes};
-use super::layout::{self, Piece, Shape};
 use super::memory::{Buffer, Lent, Loan};
 use super::{Flip, ffi, io_error, manager};
 use crate::camera::CameraError;
+use crate::media::layout::{self, Piece, Shape};
 use crate::media::{Frame, MediaTime, Plane};
 
 /// All there is to a camera that is about to start.

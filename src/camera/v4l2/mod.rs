@@ -2,8 +2,8 @@
 //!
 //! In come a device's name and wishes; out come frames in the driver's own memory, exported as
 //! DMABUFs so that a hardware encoder can read them where they are, or access units when the
-//! camera codes H.264 itself in a way that browsers decode. Of a camera's many modes the nearest
-//! is taken; raw formats are preferred to JPEG, which has to be decoded.
+//! camera codes H.264 itself in a way that browsers decode ([`coded`](super::coded)). Of a camera's
+//! many modes the nearest is taken; raw formats are preferred to JPEG, which has to be decoded.
 
 mod buffers;
 mod controls;
@@ -18,13 +18,16 @@ use bytes::Bytes;
 
 use self::buffers::Stream;
 use self::modes::{Offer, offers};
+use super::coded::{self, CodedPictures};
 use super::{
     Camera, CameraError, Capture, Constraints, Control, ControlValues, Found, FoundMode, Mode,
     nearest,
 };
-use crate::media::h264::{NalType, ParameterSets, SpsInfo};
-use crate::media::{AccessUnit, Frame, FrameMemory, FramePool, MediaTime, PixelFormat};
-use crate::v4l2::{Capability, Dequeued, Device, FourCc, Geometry, PictureFormat, Queue};
+use crate::decoder::jpeg::JpegPictures;
+use crate::media::geometry::Geometry;
+use crate::media::stamps::Stamps;
+use crate::media::{Frame, FrameMemory, MediaTime};
+use crate::v4l2::{Capability, Dequeued, Device, FourCc, PictureFormat, Queue};
 
 /// A camera that says nothing for this long is lost.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -55,12 +58,19 @@ pub struct V4l2Camera {
 struct Running {
     stream: Arc<Stream>,
     format: PictureFormat,
-    /// Pictures taken since the camera was opened.
-    sequence: u64,
-    last_time: MediaTime,
-    parameter_sets: ParameterSets,
-    pool: FramePool,
+    stamps: Stamps,
+    coded: CodedPictures,
+    jpeg: JpegPictures,
+    /// Pictures in a row that could not be used.
     damaged: u32,
+}
+
+/// What a buffer of the camera's held.
+enum Content {
+    Picture(Capture),
+    /// Nothing to be shown, and nothing wrong.
+    Nothing,
+    Damaged,
 }
 
 impl V4l2Camera {
@@ -223,14 +233,17 @@ impl Camera for V4l2Camera {
         }
         // Some drivers have one rate only and do not take another.
         let fps = device.set_rate(Queue::Capture, mode.fps).unwrap_or(mode.fps);
+        let coded = match self.coded {
+            Coded::PassOn => CodedPictures::pass_on(),
+            Coded::Avoid => CodedPictures::decode()?,
+        };
         let stream = Stream::start(device, format)?;
         self.running = Some(Running {
             stream,
             format,
-            sequence: 0,
-            last_time: MediaTime::default(),
-            parameter_sets: ParameterSets::default(),
-            pool: FramePool::new(),
+            stamps: Stamps::default(),
+            coded,
+            jpeg: JpegPictures::default(),
             damaged: 0,
         });
         Ok(Mode { width: format.width, height: format.height, fps })
@@ -242,14 +255,23 @@ impl Camera for V4l2Camera {
         };
         loop {
             let taken = running.stream.next(SILENCE)?;
-            match running.picture(&taken)? {
-                Some(capture) => return Ok(capture),
-                None if running.damaged > MAX_DAMAGED => {
+            match running.picture(&taken) {
+                Ok(Content::Picture(capture)) => {
+                    running.damaged = 0;
+                    return Ok(capture);
+                }
+                Ok(Content::Nothing) => {}
+                Ok(Content::Damaged) if running.damaged > MAX_DAMAGED => {
                     return Err(CameraError::Lost(
                         "it delivers nothing but damaged pictures".into(),
                     ));
                 }
-                None => running.damaged += 1,
+                Ok(Content::Damaged) => running.damaged += 1,
+                Err(error) => {
+                    // Its raw pictures may be of use where its own coding is not.
+                    self.coded = Coded::Avoid;
+                    return Err(error);
+                }
             }
         }
     }
@@ -273,94 +295,47 @@ impl Camera for V4l2Camera {
 }
 
 impl Running {
-    /// What is in a buffer that came back; `None` when it is damaged, or not to be shown.
-    fn picture(&mut self, taken: &Dequeued) -> Result<Option<Capture>, CameraError> {
+    fn picture(&mut self, taken: &Dequeued) -> Result<Content, CameraError> {
         let lent = Stream::lend(&self.stream, taken.index)?;
         if taken.error || taken.used == 0 {
-            return Ok(None);
+            return Ok(Content::Damaged);
         }
-        self.sequence += 1;
-        let time = self.time_of(taken.time);
+        let PictureFormat { code, width, height, .. } = self.format;
+        let nanos = taken.time.as_nanos();
+        let (time, sequence) = self.stamps.next(nanos, taken.sequence, MediaTime::now());
         let used = taken.used as usize;
-        let capture = match self.format.code {
+        let frame = match code {
             FourCc::H264 => {
-                let coded = lent.bytes().get(..used).map(Bytes::copy_from_slice);
-                coded.map(|data| self.coded(data, time)).transpose()?.flatten()
+                let Some(data) = lent.bytes().get(..used).map(Bytes::copy_from_slice) else {
+                    return Ok(Content::Damaged);
+                };
+                return Ok(match self.coded.take(data, time)? {
+                    coded::Coded::Unit(unit) => Content::Picture(Capture::AccessUnit(unit)),
+                    coded::Coded::Frame(frame) => Content::Picture(Capture::Frame(frame)),
+                    coded::Coded::Nothing => Content::Nothing,
+                    coded::Coded::Damaged => Content::Damaged,
+                });
             }
             FourCc::MJPEG => {
-                let frame = lent.bytes().get(..used).and_then(|jpeg| self.decoded(jpeg, time));
-                frame.map(Capture::Frame)
+                let jpeg = lent.bytes().get(..used);
+                jpeg.and_then(|jpeg| self.jpeg.decode(jpeg, (width, height), time, sequence))
             }
-            _ => self.raw(lent, used, time).map(Capture::Frame),
+            _ => self.raw(lent, used, time, sequence),
         };
-        if capture.is_some() {
-            self.damaged = 0;
-        }
-        Ok(capture)
+        Ok(frame.map_or(Content::Damaged, |frame| Content::Picture(Capture::Frame(frame))))
     }
 
-    fn raw(&self, lent: buffers::Lent, used: usize, time: MediaTime) -> Option<Frame> {
+    fn raw(
+        &self,
+        lent: buffers::Lent,
+        used: usize,
+        time: MediaTime,
+        sequence: u64,
+    ) -> Option<Frame> {
         let PictureFormat { code, width, height, stride, .. } = self.format;
         let format = code.pixels()?;
-        let planes = Geometry { format, width, height, stride: stride as usize }.planes()?;
-        // A picture that was cut short on the wire is not shown.
-        let last = planes.len().checked_sub(1)?;
-        let (row, rows) = format.plane_size(last, width, height)?;
-        let needed = planes[last].offset + planes[last].stride * (rows - 1) + row;
-        if used < needed {
-            return None;
-        }
-        Frame::new(format, (width, height), &planes, Arc::new(lent), time, self.sequence).ok()
-    }
-
-    fn decoded(&self, jpeg: &[u8], time: MediaTime) -> Option<Frame> {
-        use zune_jpeg::JpegDecoder;
-        use zune_jpeg::zune_core::bytestream::ZCursor;
-        use zune_jpeg::zune_core::colorspace::ColorSpace;
-        use zune_jpeg::zune_core::options::DecoderOptions;
-
-        let PictureFormat { width, height, .. } = self.format;
-        let options = DecoderOptions::new_fast()
-            .jpeg_set_out_colorspace(ColorSpace::RGB)
-            .set_max_width(width as usize)
-            .set_max_height(height as usize);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
-        decoder.decode_headers().ok()?;
-        let size = decoder.dimensions()?;
-        if size != (width as usize, height as usize) {
-            return None;
-        }
-        let mut pixels = self.pool.take(Frame::packed_len(PixelFormat::Rgb, (width, height)));
-        decoder.decode_into(&mut pixels).ok()?;
-        let memory = Arc::new(pixels);
-        Frame::packed(PixelFormat::Rgb, (width, height), memory, time, self.sequence).ok()
-    }
-
-    fn coded(&mut self, data: Bytes, time: MediaTime) -> Result<Option<Capture>, CameraError> {
-        let Ok(unit) = AccessUnit::from_annex_b(data, time, &mut self.parameter_sets) else {
-            return Ok(None);
-        };
-        let sps = unit.nals().find(|nal| NalType::of(nal) == NalType::Sps);
-        if let Some(info) = sps.and_then(|sps| SpsInfo::parse(sps).ok())
-            && (info.may_reorder || info.interlaced || !info.is_420_8bit)
-        {
-            return Err(CameraError::Unsupported(
-                "its H.264 is not what browsers decode: set camera.colorspace = \"gray\" or an \
-                 overlay to have its raw pictures encoded instead"
-                    .into(),
-            ));
-        }
-        Ok(Some(Capture::AccessUnit(unit)))
-    }
-
-    /// The driver's stamp if it can be true, else the present: some stamp with another clock, and
-    /// some with none. Never before the last one.
-    fn time_of(&mut self, stamp: MediaTime) -> MediaTime {
-        let now = MediaTime::now();
-        let sane = stamp <= now && now.since(stamp) < Duration::from_secs(5);
-        let time = if sane { stamp } else { now };
-        self.last_time = time.max(self.last_time + Duration::from_micros(1));
-        self.last_time
+        let planes = Geometry { format, width, height, stride: stride as usize }.whole_in(used)?;
+        Frame::new(format, (width, height), &planes, Arc::new(lent), time, sequence).ok()
     }
 }
 

@@ -20,12 +20,19 @@ const FORMATS: [FourCc; 6] =
 const COMMON: [(u32, u32); 7] =
     [(1280, 720), (1920, 1080), (640, 480), (640, 360), (800, 600), (1024, 768), (320, 240)];
 
-/// All offers of a device, the best format first.
+/// All offers of a device, the best format first. H.264 that is not to be passed on has to be
+/// decoded, which is worth it only where there is nothing else.
 pub(super) fn offers(device: &Device, coded: Coded) -> Vec<Offer> {
-    let there = device.formats(Queue::Capture);
-    let usable =
-        |code: &&FourCc| there.contains(code) && (coded == Coded::PassOn || **code != FourCc::H264);
-    FORMATS.iter().filter(usable).flat_map(|code| offers_of(device, *code)).collect()
+    let formats = usable(&device.formats(Queue::Capture), coded);
+    formats.into_iter().flat_map(|code| offers_of(device, code)).collect()
+}
+
+fn usable(there: &[FourCc], coded: Coded) -> Vec<FourCc> {
+    let mut usable: Vec<_> = FORMATS.into_iter().filter(|code| there.contains(code)).collect();
+    if coded == Coded::Avoid && usable != [FourCc::H264] {
+        usable.retain(|code| *code != FourCc::H264);
+    }
+    usable
 }
 
 fn offers_of(device: &Device, code: FourCc) -> Vec<Offer> {
@@ -72,6 +79,15 @@ mod tests {
             [(160, 90), (640, 480), (640, 360), (800, 600), (320, 240), (1000, 600)]
         );
         assert_eq!(sizes(&[]), [(1280, 720)]);
+    }
+
+    #[test]
+    fn coded_pictures_are_avoided_where_there_are_others() {
+        let both = [FourCc::YUYV, FourCc::H264];
+        assert_eq!(usable(&both, Coded::PassOn), [FourCc::H264, FourCc::YUYV]);
+        assert_eq!(usable(&both, Coded::Avoid), [FourCc::YUYV]);
+        assert_eq!(usable(&[FourCc::H264], Coded::Avoid), [FourCc::H264]);
+        assert_eq!(usable(&[FourCc::FWHT], Coded::PassOn), []);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use log::LevelFilter;
 
 use super::{Key, Scope, Section, key};
-use crate::config::shape::{Maybe, Switch, Time, Unit, Unseen, Whole, Words};
+use crate::config::shape::{List, Maybe, Parsed, Switch, Time, Unit, Unseen, Whole, Words};
 use crate::config::{Install, Level, Schedule};
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -34,6 +34,11 @@ pub(super) const SECTIONS: &[Section] = &[
         scope: Scope::Image,
         doc: "Updates of the image. They are signed; one that fails falls back by itself to what \
               ran before.",
+    },
+    Section {
+        name: "ssh",
+        scope: Scope::Image,
+        doc: "Signing in to the device itself, to look around. Nobody needs it to use the camera.",
     },
     Section { name: "log", scope: Scope::Everywhere, doc: "The log." },
 ];
@@ -98,6 +103,13 @@ pub(super) fn keys() -> Vec<Key> {
             Words(&[("manual", Install::Manual), ("automatic", Install::Automatic)]),
             "Who decides to install: the owner on the page, or the device itself when nobody \
              watches. Installing ends in a restart."
+        ),
+        key!(
+            "ssh.authorized_keys",
+            ssh.authorized_keys,
+            List(Parsed("a public key such as \"ssh-ed25519 AAAA… me@home\"")),
+            "Who may sign in by SSH as `root`: lines of an `id_….pub` file. Without any, nothing \
+             listens. There is no sign-in by password."
         ),
         key!(
             "log.level",

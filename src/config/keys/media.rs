@@ -122,16 +122,18 @@ fn camera() -> Vec<Key> {
             "camera.time_delay",
             camera.time_delay,
             Time(Unit::Seconds, 0.0, 60.0),
-            "Pause between opening the source and its first picture, for cameras whose first \
-             pictures are bad. The first viewer waits as long."
+            "How long a camera's pictures are taken and thrown away after it was opened, so that \
+             exposure and white balance settle before anybody sees them. The first viewer waits as \
+             long. Clips have no such delay."
         ),
         key!(
             "camera.tuning_file",
             camera.tuning_file,
             Maybe(Place("the name of a file")),
             "How libcamera tunes colour, noise and exposure to the sensor and its lens, for one \
-             that its own files do not suit, such as a camera without infrared filter. Only \
-             `libcamera` sources use it. This version does not do it yet, and says so in the log."
+             that its own files do not suit, such as a camera without infrared filter. It holds \
+             for all cameras on the Pi's ribbon cables, and no others. A file that libcamera could \
+             not use is named in the log and left out."
         )
         .example("\"/usr/share/libcamera/ipa/rpi/vc4/imx219_noir.json\""),
     ]

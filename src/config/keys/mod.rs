@@ -91,9 +91,9 @@ impl Key {
         self.field.write(config)
     }
 
-    /// Its default, in words for messages.
-    pub(super) fn default_in_words(&self) -> String {
-        self.value(&Config::default())
+    /// Its value in `config`, which is to be used instead of another, in words for messages.
+    pub(super) fn in_words(&self, config: &Config) -> String {
+        self.value(config)
             .map_or_else(|| "which is to leave it unset".to_owned(), |value| value.to_string())
     }
 

@@ -1,9 +1,9 @@
 //! Rows for the network: the device on it, and what it serves there.
 
 use super::{Key, Scope, Section, key};
-use crate::config::shape::Hidden;
 use crate::config::shape::{
-    ByPath, IceServerTable, List, Maybe, Parsed, Place, Switch, TlsTable, Unseen, Whole,
+    ByPath, IceServerTable, List, Maybe, Parsed, Passphrase, Place, Switch, TlsTable, Unseen,
+    Whole, WifiTable,
 };
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -59,6 +59,15 @@ fn device() -> Vec<Key> {
             "The time zone of the clock in the picture and of the log, by its IANA name."
         ),
         key!(
+            "device.factory_reset",
+            device.factory_reset,
+            Switch,
+            "Only on the image: `true` makes the device forget all it has kept, at its next start, \
+             and takes this line out of the file. What else stands in the file stays. Holding \
+             the button for 20 seconds does the same and puts this file back as it was shipped, \
+             too."
+        ),
+        key!(
             "wifi.country",
             wifi.country,
             Maybe(Parsed("the two capital letters of a country, such as \"DE\"")),
@@ -76,9 +85,9 @@ fn device() -> Vec<Key> {
         key!(
             "wifi.password",
             wifi.password,
-            Maybe(Hidden(8, 64)),
-            "The network's passphrase, or its key as 64 hexadecimal digits. Leave it out for an \
-             open network."
+            Maybe(Passphrase),
+            "The network's password. Leave it out for an open network. On the device only the \
+             part that joins networks can read it; the camera's own program cannot."
         )
         .example("\"its passphrase\""),
         key!(
@@ -89,11 +98,20 @@ fn device() -> Vec<Key> {
              which takes longer and lets everyone in reach know the name."
         ),
         key!(
+            "wifi.networks",
+            wifi.networks,
+            List(WifiTable),
+            "Further networks, for a device that moves or a house that has several: \
+             `[{ ssid = \"garden\", password = \"its passphrase\" }]`. Of those in reach, the \
+             first in this file is joined."
+        ),
+        key!(
             "network.address",
             network.address,
             Parsed("\"dhcp\" or an address with its prefix, such as \"192.168.1.20/24\""),
             "Where the address comes from. With a static one, set `gateway` and `dns` too, or the \
-             device reaches only its own network."
+             device reaches only its own network. It is the address of the wireless network where \
+             `[wifi]` names one, else of the cable; the other uses DHCP."
         ),
         key!(
             "network.gateway",
@@ -107,6 +125,14 @@ fn device() -> Vec<Key> {
             network.dns,
             List(Parsed("an IP address")),
             "Name servers. Empty: those DHCP names."
+        ),
+        key!(
+            "network.ntp",
+            network.ntp,
+            List(Parsed("a host name or an IP address")),
+            "Time servers. The Pi has no clock of its own: without one of these, its time begins \
+             at the day its image was built. Only the clock in the picture and in the log depends \
+             on it. `[]` asks nobody."
         ),
     ]
 }

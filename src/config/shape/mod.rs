@@ -18,7 +18,8 @@ use toml::de::DeValue;
 
 pub(super) use compound::{ByPath, List, Maybe, OrAuto};
 pub(super) use special::{
-    Hidden, IceServerTable, Rate, RedBlue, Region, SourceName, TlsTable, Unseen,
+    Hidden, IceServerTable, Passphrase, Rate, RedBlue, Region, SourceName, TlsTable, Unseen,
+    WifiTable,
 };
 
 /// A value in the file, with its place.

@@ -4,9 +4,14 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::compound::{Fields, List, Maybe};
-use super::{Parsed, Place, Refusal, Refusals, Shape, Text, Value, int, kind, number, real};
+use super::{
+    Parsed, Place, Refusal, Refusals, Shape, Switch, Text, Value, int, kind, number, real,
+};
 use crate::config::secret::HIDDEN;
-use crate::config::{Bitrate, Gains, IceServer, IceUrl, Roi, Secret, Source, Tls};
+use crate::config::{
+    Bitrate, Gains, IceServer, IceUrl, Roi, Secret, Source, Ssid, Tls, WifiNetwork,
+    is_wifi_password,
+};
 
 /// A rate: a number of bits a second, or a string with a unit.
 pub(in crate::config) struct Rate;
@@ -147,6 +152,68 @@ impl Shape<IceServer> for IceServerTable {
         ];
         let fields = fields.into_iter().filter_map(|(name, field)| Some((name.to_owned(), field?)));
         Some(toml::Value::Table(fields.collect()))
+    }
+}
+
+/// `{ ssid = …, password = …, hidden = … }`
+pub(in crate::config) struct WifiTable;
+
+impl WifiTable {
+    const SSID: Parsed = Parsed("a network's name of 1 to 32 bytes");
+}
+
+impl Shape<WifiNetwork> for WifiTable {
+    fn expects(&self) -> String {
+        "a table with `ssid` and, unless the network is open, `password`; and `hidden`".to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<WifiNetwork> {
+        let before = refusals.len();
+        let fields = Fields::open(value, &["ssid", "password", "hidden"], refusals);
+        let Some((fields, ssid)) = fields.and_then(|f| f.get("ssid").map(|ssid| (f, ssid))) else {
+            return self.refuse(value, refusals);
+        };
+        let ssid: Option<Ssid> = Self::SSID.read(ssid, refusals);
+        let password = fields.get("password").and_then(|v| Passphrase.read(v, refusals));
+        let hidden = fields.get("hidden").and_then(|v| Switch.read(v, refusals));
+        // Half of it is of no use: without its password, an open network of the same name would
+        // be joined instead.
+        (refusals.len() == before).then_some(WifiNetwork {
+            ssid: ssid?,
+            password,
+            hidden: hidden.unwrap_or_default(),
+        })
+    }
+    fn write(&self, network: &WifiNetwork) -> Option<toml::Value> {
+        let fields = [
+            ("ssid", Self::SSID.write(&network.ssid)),
+            ("password", Maybe(Passphrase).write(&network.password)),
+            ("hidden", Switch.write(&network.hidden)),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, field)| Some((name.to_owned(), field?)));
+        Some(toml::Value::Table(fields.collect()))
+    }
+}
+
+/// The password of a wireless network.
+pub(in crate::config) struct Passphrase;
+
+impl Shape<Secret> for Passphrase {
+    fn expects(&self) -> String {
+        "a passphrase of 8 to 63 printable ASCII characters, or a key of 64 hexadecimal digits"
+            .to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Secret> {
+        let text = value.get_ref().as_str();
+        let secret = text.filter(|text| is_wifi_password(text)).map(Secret::new);
+        if secret.is_none() {
+            let found = text.map_or(kind(value.get_ref()), |_| "another string");
+            let message = format!("expects {}, found {found}", self.expects());
+            refusals.push(Refusal { at: value.span(), message });
+        }
+        secret
+    }
+    fn write(&self, _: &Secret) -> Option<toml::Value> {
+        Some(HIDDEN.into())
     }
 }
 

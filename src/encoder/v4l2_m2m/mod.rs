@@ -21,11 +21,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-pub use node::{Coding, Node, find, list};
+pub use node::{Coding, Node, Unfit, find, list, unfit};
 
-use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
-use crate::media::h264::{BitstreamError, ParameterSets};
-use crate::media::{AccessUnit, Frame, MediaTime, PixelFormat};
+use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink, coded};
+use crate::media::{Frame, MediaTime, PixelFormat};
 use crate::transform::CopyMeter;
 use session::{CODED_SIZE, Deliver, Input, Refused, Session};
 
@@ -198,48 +197,12 @@ impl Encoder for V4l2M2m {
     }
 }
 
-/// Makes access units of what the device codes. Buffers with nothing but parameter sets, which
-/// some drivers begin with, are remembered for the key pictures that come without.
-fn access_units(mut sink: Sink) -> impl FnMut(CodedPicture) -> Result<(), String> + Send {
-    let mut parameter_sets = ParameterSets::default();
-    move |CodedPicture { data, time, .. }| {
-        match AccessUnit::from_annex_b(data, time, &mut parameter_sets) {
-            Ok(unit) => sink(unit),
-            Err(BitstreamError::NoPicture) => {}
-            Err(error) => return Err(error.to_string()),
-        }
-        Ok(())
-    }
+/// Makes access units of what the device codes.
+fn access_units(sink: Sink) -> impl FnMut(CodedPicture) -> Result<(), String> + Send {
+    let mut units = coded::Units::new(sink);
+    move |CodedPicture { data, time, .. }| units.take(data, time).map_err(|e| e.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-    use crate::media::h264::tests::{PPS, SPS, annex_b};
-
-    #[test]
-    fn headers_in_a_buffer_of_their_own_are_put_before_every_key_picture() {
-        const IDR: &[u8] = &[0x65, 1, 2, 3];
-        let (units, made) = channel();
-        let mut take = access_units(Box::new(move |unit| units.send(unit).unwrap()));
-        let coded = |nals: &[&[u8]]| CodedPicture {
-            data: annex_b(nals).into(),
-            time: MediaTime::from_nanos(7),
-            key: false,
-        };
-        take(coded(&[SPS, PPS])).unwrap();
-        assert!(made.try_recv().is_err(), "headers alone are no picture");
-        for _ in 0..2 {
-            take(coded(&[IDR])).unwrap();
-            let unit: AccessUnit = made.try_recv().unwrap();
-            assert_eq!(unit.nals().collect::<Vec<_>>(), [SPS, PPS, IDR]);
-            assert_eq!(unit.time(), MediaTime::from_nanos(7));
-        }
-    }
 }

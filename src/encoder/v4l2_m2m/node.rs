@@ -80,26 +80,100 @@ impl fmt::Display for Node {
     }
 }
 
+/// A codec that does not make what is wanted, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is amiss: "it makes NV12 of H264".
+    pub why: String,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.why)
+    }
+}
+
 /// Every device that codes raw pictures Picket has into `coding`.
 #[must_use]
 pub fn list(coding: Coding) -> Vec<Node> {
-    Device::nodes().into_iter().filter_map(|path| look_at(&path, coding)).collect()
+    examine(coding).filter_map(Result::ok).collect()
 }
 
 /// The first device that codes raw pictures Picket has into `coding`; `None` when there is none.
 #[must_use]
 pub fn find(coding: Coding) -> Option<Node> {
-    Device::nodes().into_iter().find_map(|path| look_at(&path, coding))
+    examine(coding).find_map(Result::ok)
 }
 
-fn look_at(path: &Path, coding: Coding) -> Option<Node> {
-    let device = Device::open(path).ok()?;
+/// The codecs there are that do not.
+#[must_use]
+pub fn unfit(coding: Coding) -> Vec<Unfit> {
+    examine(coding).filter_map(Result::err).collect()
+}
+
+/// All codecs of this machine.
+fn examine(coding: Coding) -> impl Iterator<Item = Result<Node, Unfit>> {
+    Device::nodes().into_iter().filter_map(move |path| look_at(path, coding))
+}
+
+/// `None` for devices that are no codecs.
+fn look_at(path: PathBuf, coding: Coding) -> Option<Result<Node, Unfit>> {
+    let device = match Device::open(&path) {
+        Ok(device) => device,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let why = "may not be opened: add the user that runs Picket to the group \"video\"";
+            return Some(Err(Unfit { path, why: why.into() }));
+        }
+        // Gone in the meantime, or somebody else's.
+        Err(_) => return None,
+    };
     let capability = device.capability().ok()?;
-    let codes = capability.is_m2m()
-        && device.formats(Queue::CaptureMplane).contains(&coding.code())
-        && device
-            .formats(Queue::OutputMplane)
-            .iter()
-            .any(|code| matches!(*code, FourCc::NV12 | FourCc::I420));
-    codes.then(|| Node { path: path.to_owned(), driver: capability.driver, coding })
+    if !capability.is_m2m() {
+        return None;
+    }
+    let (takes, makes) =
+        (device.formats(Queue::OutputMplane), device.formats(Queue::CaptureMplane));
+    Some(match verdict(&takes, &makes, coding) {
+        Ok(()) => Ok(Node { path, driver: capability.driver, coding }),
+        Err(why) => Err(Unfit { path, why: format!("{} {why}", capability.driver) }),
+    })
+}
+
+/// Whether a device with these formats is an encoder for `coding`.
+fn verdict(takes: &[FourCc], makes: &[FourCc], coding: Coding) -> Result<(), String> {
+    let few = |codes: &[FourCc]| match codes {
+        [] => "nothing".to_owned(),
+        codes => {
+            let names: Vec<_> = codes.iter().take(4).map(FourCc::to_string).collect();
+            let more = if codes.len() > names.len() { " and others" } else { "" };
+            format!("{}{more}", names.join(", "))
+        }
+    };
+    if !makes.contains(&coding.code()) {
+        return Err(format!("makes {} of {}", few(makes), few(takes)));
+    }
+    if !takes.iter().any(|code| matches!(*code, FourCc::NV12 | FourCc::I420)) {
+        return Err(format!("takes {} only", few(takes)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codec_that_is_no_such_encoder_is_told_with_what_it_does() {
+        let h264 = |takes: &[FourCc], makes: &[FourCc]| verdict(takes, makes, Coding::H264);
+        assert_eq!(h264(&[FourCc::YUYV, FourCc::NV12], &[FourCc::H264]), Ok(()));
+        assert_eq!(
+            h264(&[FourCc::H264, FourCc::MJPEG], &[FourCc::I420, FourCc::NV12]),
+            Err("makes YU12, NV12 of H264, MJPG".into())
+        );
+        assert_eq!(h264(&[FourCc::YUYV], &[FourCc::H264]), Err("takes YUYV only".into()));
+        assert_eq!(h264(&[], &[]), Err("makes nothing of nothing".into()));
+        assert!(verdict(&[FourCc::NV12], &[FourCc::FWHT], Coding::Fwht).is_ok());
+    }
 }

@@ -16,11 +16,10 @@ use super::shared::{HELD, Shared, Slot, State, Stop};
 use super::worker::Worker;
 use super::{CodedPicture, Node, options};
 use crate::encoder::{EncoderSettings, PictureKind};
-use crate::media::{Frame, MediaTime, PixelFormat, Plane};
+use crate::media::geometry::Geometry;
+use crate::media::{Frame, MediaTime, PixelFormat};
 use crate::transform::CopyMeter;
-use crate::v4l2::{
-    Buffer, Colours, Device, Event, FourCc, Geometry, Mapping, Memory, PictureFormat, Queue,
-};
+use crate::v4l2::{Buffer, Colours, Device, Event, FourCc, Mapping, Memory, PictureFormat, Queue};
 
 /// Takes what the device codes, on the session's thread.
 pub(super) type Deliver = Box<dyn FnMut(CodedPicture) -> Result<(), String> + Send>;
@@ -444,29 +443,8 @@ pub(super) fn no_such_buffer() -> Refused {
 
 /// Copies a picture to where the device's rows are; says how many bytes that were.
 fn copy_in(frame: &Frame, agreed: &PictureFormat, room: &mut Mapping) -> Result<usize, Refused> {
-    let format = frame.format();
-    let (width, height) = (agreed.width, agreed.height);
-    let planes = Geometry { format, width, height, stride: agreed.stride as usize }.planes();
-    let planes = planes.ok_or_else(|| Refused::Cannot("its rows are too short".into()))?;
-    let mut copied = 0;
-    for (i, Plane { offset, stride }) in planes.into_iter().enumerate() {
-        let (row, rows) = format.plane_size(i, frame.width(), frame.height()).unwrap_or_default();
-        let from = frame.plane(i).chunks(frame.stride(i)).take(rows);
-        let to = room.bytes_mut().get_mut(offset..).unwrap_or_default().chunks_mut(stride);
-        let mut written = 0;
-        for (from, to) in from.zip(to) {
-            let to = to.get_mut(..row).ok_or_else(too_small)?;
-            to.copy_from_slice(&from[..row]);
-            written += 1;
-        }
-        if written < rows {
-            return Err(too_small());
-        }
-        copied += row * rows;
-    }
-    Ok(copied)
-}
-
-fn too_small() -> Refused {
-    Refused::Cannot("its buffers are too small for its own format".into())
+    let PictureFormat { width, height, stride, .. } = *agreed;
+    let geometry = Geometry { format: frame.format(), width, height, stride: stride as usize };
+    let copied = geometry.copy_in(frame, room.bytes_mut());
+    copied.map_err(|why| Refused::Cannot(why.to_string()))
 }

@@ -1,6 +1,5 @@
 //! A session's own thread: takes back what the device has read, and delivers what it has coded.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use super::session::{Deliver, Refused, While, empty, no_such_buffer};
 use super::shared::{Shared, Stop};
 use super::{CodedPicture, lock};
-use crate::media::MediaTime;
+use crate::encoder::coded;
 use crate::v4l2::{Dequeued, Event, Mapping, Memory, Queue};
 
 /// How often it looks whether it is to stop.
@@ -129,8 +128,7 @@ impl Worker {
 
     fn deliver(&self, done: &Dequeued) -> Result<(), Refused> {
         let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
-        let (start, len) = (done.offset as usize, done.used as usize);
-        let bytes = start.checked_add(len).and_then(|end| room.bytes().get(start..end));
+        let bytes = coded::written(room.bytes(), done.offset, done.used);
         let bytes = bytes.ok_or_else(|| Refused::Cannot("it wrote past its buffer".into()))?;
         let time = {
             let mut state = self.shared.lock();
@@ -141,12 +139,12 @@ impl Worker {
                 return Ok(());
             }
             // A picture that fills its buffer goes on in the next one.
-            if len == room.bytes().len() {
+            if bytes.len() == room.bytes().len() {
                 return Err(Refused::Overflow);
             }
             state.coded = state.progress;
             state.swallowed = 0;
-            time_of(&mut state.pending, done.time)
+            coded::time_of(&mut state.pending, done.time)
         };
         let picture = CodedPicture { data: Bytes::copy_from_slice(bytes), time, key: done.key };
         if self.shared.lock().stop == Stop::Now {
@@ -172,30 +170,3 @@ impl Worker {
 
 /// "Broken pipe": nothing more comes out of a queue that was drained.
 const EPIPE: i32 = rustix::io::Errno::PIPE.raw_os_error();
-
-/// The time of the picture that went in with `stamp`. Those before it were skipped by the device.
-fn time_of(pending: &mut VecDeque<(MediaTime, MediaTime)>, stamp: MediaTime) -> MediaTime {
-    match pending.iter().position(|(s, _)| *s == stamp) {
-        Some(at) => pending.drain(..=at).next_back().map_or(stamp, |(_, time)| time),
-        // Headers in a buffer of their own have a stamp of their own with some drivers.
-        None => pending.front().map_or(stamp, |(_, time)| *time),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(micros: u64) -> MediaTime {
-        MediaTime::from_nanos(micros * 1000)
-    }
-
-    #[test]
-    fn a_picture_the_device_skipped_does_not_shift_the_times_of_the_next() {
-        let mut pending = VecDeque::from([(at(1), at(10)), (at(2), at(20)), (at(3), at(30))]);
-        assert_eq!(time_of(&mut pending, at(2)), at(20));
-        assert_eq!(time_of(&mut pending, at(3)), at(30));
-        assert!(pending.is_empty());
-        assert_eq!(time_of(&mut pending, at(9)), at(9), "a stamp out of nowhere is taken as it is");
-    }
-}

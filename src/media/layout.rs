@@ -1,30 +1,30 @@
 //! Where the planes of a picture lie, from what the driver says of a buffer.
 
-use crate::media::{PixelFormat, Plane};
+use super::{PixelFormat, Plane};
 
 /// A stream's pictures, as the camera was configured for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) format: PixelFormat,
-    pub(super) width: u32,
-    pub(super) height: u32,
+pub(crate) struct Shape {
+    pub(crate) format: PixelFormat,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
     /// Bytes between the starts of two rows of the first plane.
-    pub(super) stride: u32,
+    pub(crate) stride: u32,
 }
 
 /// What a driver says of one plane of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// Number of the file descriptor behind which it lies.
-    pub(super) fd: i32,
+    pub(crate) fd: i32,
     /// First byte, if the driver says.
-    pub(super) offset: Option<usize>,
-    pub(super) len: usize,
+    pub(crate) offset: Option<usize>,
+    pub(crate) len: usize,
 }
 
 /// Why a buffer cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum LayoutError {
+pub(crate) enum LayoutError {
     #[error("a {0} picture has {expected} planes, but the driver tells of {1}", expected = .0.planes())]
     Count(PixelFormat, usize),
     #[error(
@@ -44,7 +44,7 @@ pub(super) enum LayoutError {
 
 /// The planes of a picture of `shape` in a buffer of `pieces`, behind whose descriptor there are
 /// `held` bytes; and how many bytes of it belong to the picture.
-pub(super) fn planes(
+pub(crate) fn planes(
     shape: &Shape,
     pieces: &[Piece],
     held: usize,

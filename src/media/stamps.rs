@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use crate::media::MediaTime;
+use super::MediaTime;
 
 /// The stamps of the pictures of one stretch of capturing.
 #[derive(Debug, Default)]
-pub(super) struct Stamps {
+pub(crate) struct Stamps {
     last: Option<(MediaTime, u64)>,
 }
 
@@ -22,7 +22,7 @@ const BEHIND: Duration = Duration::from_secs(10);
 impl Stamps {
     /// Time and number of the next picture, from the sensor's time in nanoseconds (0 where it is
     /// not known) and the driver's 32-bit count. Both are greater than those before.
-    pub(super) fn next(&mut self, nanos: u64, count: u32, now: MediaTime) -> (MediaTime, u64) {
+    pub(crate) fn next(&mut self, nanos: u64, count: u32, now: MediaTime) -> (MediaTime, u64) {
         let told = MediaTime::from_nanos(nanos);
         let believable = nanos != 0 && told <= now + AHEAD && told + BEHIND >= now;
         let time = if believable { told.min(now) } else { now };

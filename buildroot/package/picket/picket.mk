@@ -1,0 +1,81 @@
+################################################################################
+#
+# picket
+#
+################################################################################
+
+PICKET_SITE = $(realpath $(BR2_EXTERNAL_PICKET_PATH)/..)
+PICKET_SITE_METHOD = local
+PICKET_VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' $(PICKET_SITE)/Cargo.toml | head -n 1)
+PICKET_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
+	--exclude=/target --exclude=/.ci --exclude=/buildroot --exclude=/fuzz \
+	--exclude=/rootfs-overlay --exclude=/tests
+PICKET_LICENSE = MIT, OFL-1.1 (letters in the picture)
+PICKET_LICENSE_FILES = LICENSE
+
+PICKET_FEATURES = \
+	$(if $(BR2_PACKAGE_PICKET_LIBCAMERA),libcamera) \
+	$(if $(BR2_PACKAGE_PICKET_V4L2),v4l2) \
+	$(if $(BR2_PACKAGE_PICKET_GPIO),gpio) \
+	$(if $(BR2_PACKAGE_PICKET_GSTREAMER),gstreamer)
+
+PICKET_CARGO_BUILD_OPTS = \
+	--bin picket \
+	--features=$(subst $(space),$(comma),$(strip $(PICKET_FEATURES)))
+PICKET_CARGO_INSTALL_OPTS = $(PICKET_CARGO_BUILD_OPTS)
+
+# Buildroot sets cargo's profile by its own options. These are Cargo.toml's,
+# which the figures in docs/performance.md were measured with.
+PICKET_CARGO_ENV = \
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=3 \
+	CARGO_PROFILE_RELEASE_LTO=thin \
+	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=4
+
+# Crates that compile C take CC for the build machine's compiler, too.
+PICKET_CARGO_ENV += \
+	HOST_CC="$(HOSTCC)" HOST_CFLAGS="$(HOST_CFLAGS)" \
+	HOST_CXX="$(HOSTCXX)" HOST_CXXFLAGS="$(HOST_CXXFLAGS)" \
+	PKG_CONFIG_ALLOW_CROSS=1
+
+# The same bytes wherever it is built: panics name files by their place in the
+# source.
+PICKET_CARGO_ENV += \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="--remap-path-prefix=$(@D)=/picket"
+
+ifneq ($(BR2_PACKAGE_PICKET_LIBCAMERA)$(BR2_PACKAGE_PICKET_V4L2),)
+PICKET_LIBCLANG_PATH = $(call qstrip,$(BR2_PACKAGE_PICKET_LIBCLANG_PATH))
+ifeq ($(PICKET_LIBCLANG_PATH),)
+PICKET_LIBCLANG_PATH = $(HOST_DIR)/lib
+PICKET_DEPENDENCIES += host-clang
+endif
+PICKET_CARGO_ENV += \
+	LIBCLANG_PATH=$(PICKET_LIBCLANG_PATH) \
+	BINDGEN_EXTRA_CLANG_ARGS="`$(PICKET_PKGDIR)/clang-args $(TARGET_CXX) $(RUSTC_TARGET_NAME)`"
+endif
+
+ifeq ($(BR2_PACKAGE_PICKET_LIBCAMERA),y)
+PICKET_DEPENDENCIES += host-pkgconf rpi-libcamera
+endif
+
+ifeq ($(BR2_PACKAGE_PICKET_GSTREAMER),y)
+PICKET_DEPENDENCIES += host-pkgconf gstreamer1 gst1-plugins-base
+endif
+
+# Buildroot collects crates when it downloads a package; this one is not
+# downloaded. Cargo.lock has the hash of every crate.
+define PICKET_COLLECT_CRATES
+	mkdir -p $(@D)/.cargo $(BR_CARGO_HOME)
+	cd $(@D) && \
+		flock $(BR_CARGO_HOME)/.br-lock \
+		env CARGO_HOME=$(BR_CARGO_HOME) $(HOST_DIR)/bin/cargo vendor \
+			--quiet --locked VENDOR > .cargo/config.toml
+endef
+PICKET_PRE_CONFIGURE_HOOKS += PICKET_COLLECT_CRATES
+
+# Numbers that do not move from one version of the image to the next: files on
+# the data partition belong to them.
+define PICKET_USERS
+	picket 500 picket 500 * - - - Picket
+endef
+
+$(eval $(cargo-package))

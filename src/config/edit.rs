@@ -1,0 +1,305 @@
+//! Changing `config.toml` where the device itself has to: text in, text out. Remarks, order and
+//! line ends stay as their owner wrote them.
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value, value};
+
+use super::text::Text;
+use super::{CountryCode, PasswordHash, WifiNetwork};
+
+/// Stands for the password of a wireless network where that is not to be known. It is as long as
+/// one must be, so that the text has no problems that it had not before.
+const WITHHELD: &str = "withheld here";
+
+/// Why a file was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// It is not TOML, so there is no place to put anything.
+    #[error("config.toml cannot be read as it is ({0}); mend it first")]
+    Unreadable(String),
+    /// A value stands where there should be a section.
+    #[error("`{0}` in config.toml is not a section; mend it first")]
+    NoSection(&'static str),
+}
+
+/// Writes the hash of a password, in the place of a password in the clear.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn set_password(file: &[u8], hash: &PasswordHash) -> Result<String, EditError> {
+    edit(file, |document| {
+        let auth = section(document, "auth")?;
+        // In its place, so that remarks beside it and above it stay there.
+        let former = auth.iter().position(|(key, _)| key == "password");
+        let mut key = Key::new("password_hash");
+        let mut hash = Value::from(hash.expose());
+        if let Some((old, item)) = auth.get_key_value("password") {
+            *key.leaf_decor_mut() = old.leaf_decor().clone();
+            if let Some(value) = item.as_value() {
+                *hash.decor_mut() = value.decor().clone();
+            }
+        }
+        auth.remove("password");
+        auth.remove("password_hash");
+        auth.entry_format(&key).or_insert(Item::Value(hash));
+        if let Some(position) = former {
+            move_to(auth, "password_hash", position);
+        }
+        Ok(())
+    })
+}
+
+/// Writes a wireless network as the preferred one. The one that was becomes the next.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn set_network(
+    file: &[u8],
+    network: &WifiNetwork,
+    country: Option<&CountryCode>,
+) -> Result<String, EditError> {
+    edit(file, |document| {
+        let wifi = section(document, "wifi")?;
+        let former = former_network(wifi, network.ssid.as_str());
+        wifi.insert("ssid", value(network.ssid.as_str()));
+        match &network.password {
+            Some(password) => wifi.insert("password", value(password.expose())),
+            None => wifi.remove("password"),
+        };
+        match network.hidden {
+            true => wifi.insert("hidden", value(true)),
+            false => wifi.remove("hidden"),
+        };
+        if let Some(country) = country {
+            wifi.insert("country", value(country.as_str()));
+        }
+        if let Some(former) = former {
+            let others = wifi.entry("networks").or_insert_with(|| value(Array::new()));
+            if let Some(others) = others.as_array_mut() {
+                others.insert(0, former);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The preferred network, unless it goes by the name of the new one.
+fn former_network(wifi: &dyn TableLike, new: &str) -> Option<InlineTable> {
+    let ssid = wifi.get("ssid")?.as_str().filter(|ssid| *ssid != new)?;
+    let mut table = InlineTable::new();
+    table.insert("ssid", ssid.into());
+    for key in ["password", "hidden"] {
+        if let Some(value) = wifi.get(key).and_then(Item::as_value) {
+            table.insert(key, value.clone().decorated(" ", ""));
+        }
+    }
+    Some(table)
+}
+
+/// Takes out the order to forget everything.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn clear_factory_reset(file: &[u8]) -> Result<String, EditError> {
+    edit(file, |document| {
+        section(document, "device")?.remove("factory_reset");
+        Ok(())
+    })
+}
+
+/// The same lines without the passwords of wireless networks. What cannot be read is left out, and
+/// leaves something that cannot be read.
+#[must_use]
+pub fn without_wireless_passwords(file: &[u8]) -> String {
+    let Text { text, fault, .. } = Text::decode(file);
+    let parsed = text.parse::<DocumentMut>();
+    if let (Ok(document), None) = (&parsed, fault) {
+        return withhold(document.clone());
+    }
+    // The lines above the fault are TOML by themselves, and what stands below it might be a
+    // password that cannot be told from anything else.
+    let at = parsed.err().and_then(|e| Some(e.span()?.start)).unwrap_or(text.len());
+    let mut end = at.min(text.len());
+    while let Some(newline) = text[..end].rfind('\n') {
+        if let Ok(document) = text[..=newline].parse::<DocumentMut>() {
+            return withhold(document) + UNREADABLE;
+        }
+        end = newline;
+    }
+    UNREADABLE.to_owned()
+}
+
+/// A line that is no TOML.
+const UNREADABLE: &str = "= from here on the file cannot be read\n";
+
+fn withhold(mut document: DocumentMut) -> String {
+    if let Some(wifi) = document.get_mut("wifi").and_then(Item::as_table_like_mut) {
+        blank(wifi);
+        match wifi.get_mut("networks") {
+            Some(Item::Value(Value::Array(networks))) => {
+                let tables = networks.iter_mut().filter_map(Value::as_inline_table_mut);
+                tables.for_each(|table| blank(table));
+            }
+            Some(Item::ArrayOfTables(networks)) => networks.iter_mut().for_each(|t| blank(t)),
+            _ => {}
+        }
+    }
+    document.to_string()
+}
+
+fn blank(table: &mut dyn TableLike) {
+    if let Some(Item::Value(password)) = table.get_mut("password")
+        && password.is_str()
+    {
+        let decor = password.decor().clone();
+        *password = Value::from(WITHHELD);
+        *password.decor_mut() = decor;
+    }
+}
+
+fn edit(
+    file: &[u8],
+    change: impl FnOnce(&mut DocumentMut) -> Result<(), EditError>,
+) -> Result<String, EditError> {
+    let Text { text, fault, .. } = Text::decode(file);
+    if let Some(fault) = fault {
+        return Err(EditError::Unreadable(fault.into()));
+    }
+    let parsed = text.parse::<DocumentMut>();
+    let mut document = parsed.map_err(|e| EditError::Unreadable(e.message().into()))?;
+    change(&mut document)?;
+    let edited = document.to_string();
+    Ok(match text.contains("\r\n") {
+        true => edited.replace("\r\n", "\n").replace('\n', "\r\n"),
+        false => edited,
+    })
+}
+
+fn section<'d>(
+    document: &'d mut DocumentMut,
+    name: &'static str,
+) -> Result<&'d mut dyn TableLike, EditError> {
+    let item = document.entry(name).or_insert_with(|| Item::Table(Table::new()));
+    item.as_table_like_mut().ok_or(EditError::NoSection(name))
+}
+
+/// Moves `key`, the last of the section's, to `position`.
+fn move_to(section: &mut dyn TableLike, key: &str, position: usize) {
+    let names: Vec<String> = section.iter().map(|(name, _)| name.to_owned()).collect();
+    for name in names.iter().skip(position).filter(|name| *name != key) {
+        // Taken out and put in again, a key is the last one.
+        let entry = section.get_key_value(name).map(|(key, item)| (key.clone(), item.clone()));
+        if let Some((key, item)) = entry {
+            section.remove(key.get());
+            section.entry_format(&key).or_insert(item);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Auth, Config, Password, Secret};
+
+    fn hash() -> PasswordHash {
+        PasswordHash::of("correct horse").unwrap()
+    }
+
+    fn network(ssid: &str, password: &str) -> WifiNetwork {
+        WifiNetwork {
+            ssid: ssid.parse().unwrap(),
+            password: Some(Secret::new(password)),
+            hidden: false,
+        }
+    }
+
+    fn read(file: &str) -> Config {
+        let loaded = Config::load(file.as_bytes(), "f");
+        assert_eq!(loaded.problems, [], "{file}");
+        loaded.config
+    }
+
+    #[test]
+    fn a_password_in_the_clear_becomes_its_hash_and_all_else_stays() {
+        let before = "# mine\r\n[auth]\r\n# the door\r\npassword = \"correct horse\" # old\r\n\
+                      tokens = []\r\n\r\n[camera]\r\nfps = 25 # slow\r\n";
+        let after = set_password(before.as_bytes(), &hash()).unwrap();
+        assert!(!after.contains("correct horse"), "{after}");
+        let secret = after.lines().nth(3).unwrap();
+        assert!(secret.starts_with("password_hash = \"$argon2id$"), "{after}");
+        assert!(secret.ends_with("\" # old"), "{after}");
+        let same = |n| before.lines().nth(n) == after.lines().nth(n);
+        assert!([0, 1, 2, 4, 5, 6, 7].into_iter().all(same), "{after}");
+        assert_eq!(after.matches("\r\n").count(), 8, "{after:?}");
+        let Auth::Set(credentials) = read(&after).auth else { panic!("{after}") };
+        let Some(Password::Hash(hash)) = credentials.password else { panic!("{after}") };
+        assert!(hash.verify("correct horse"));
+    }
+
+    #[test]
+    fn a_file_that_is_empty_or_in_utf_16_takes_a_password_too() {
+        assert!(matches!(read(&set_password(b"", &hash()).unwrap()).auth, Auth::Set(_)));
+        let utf16: Vec<u8> =
+            "\u{feff}[camera]\nfps = 25\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(read(&set_password(&utf16, &hash()).unwrap()).camera.fps, Some(25.0));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_to_its_end_is_left_alone() {
+        for file in [&b"[auth]\npassword = \"open"[..], b"a = 1\xff\n", b"a = 1\n\0\0\0"] {
+            assert!(matches!(set_password(file, &hash()), Err(EditError::Unreadable(_))));
+        }
+        assert_eq!(set_password(b"auth = 1", &hash()), Err(EditError::NoSection("auth")));
+    }
+
+    #[test]
+    fn a_network_that_was_joined_comes_first_and_the_others_stay() {
+        let before = "[wifi]\nssid = \"old\" # home\npassword = \"correct horse\"\n";
+        let new = network("new \"one\"\\", "battery staple");
+        let after = set_network(before.as_bytes(), &new, "DE".parse().ok().as_ref()).unwrap();
+        let all: Vec<WifiNetwork> = read(&after).wifi.all().collect();
+        assert_eq!(all, [new.clone(), network("old", "correct horse")]);
+        let again = set_network(after.as_bytes(), &new, None).unwrap();
+        assert_eq!(read(&again).wifi.all().count(), 2, "{again}");
+    }
+
+    #[test]
+    fn wireless_passwords_can_be_withheld_line_by_line() {
+        let text = "[wifi]\nssid = \"a\"\npassword = \"hunter2hunter2\" # x\n\
+                    networks = [{ ssid = \"b\", password = \"hunter2hunter2\" }]\n[encoder]\nbitrat = 1\n";
+        let more = "[[wifi.networks]]\nssid = \"c\"\npassword = \"hunter2hunter2\"\n";
+        for text in [
+            text.to_owned(),
+            text.replace('\n', "\r\n"),
+            format!("\u{feff}{text}"),
+            more.to_owned(),
+            "wifi = { ssid = \"d\", password = \"hunter2hunter2\" }\n".to_owned(),
+        ] {
+            let copy = without_wireless_passwords(text.as_bytes());
+            assert!(!copy.contains("hunter2"), "{copy}");
+            let problems = |text: &str| Config::load(text.as_bytes(), "f").problems;
+            assert_eq!(problems(&copy), problems(&text));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_gives_nothing_away_and_stays_locked() {
+        let text = "[auth]\npassword = \"correct horse\"\n[wifi]\nssid = \"a\"\n\
+                    password = \"hunter2hunter2\nhidden = true\n";
+        let nul = "[wifi]\nssid = \"a\"\n\0\npassword = \"hunter2hunter2\"\n";
+        let open = "[camera]\n[wifi]\nssid = \"\"\"\npassword = \"hunter2hunter2\"\n";
+        for text in [text, nul, open] {
+            let copy = without_wireless_passwords(text.as_bytes());
+            assert!(!copy.contains("hunter2"), "{copy}");
+            let copy = Config::load(copy.as_bytes(), "f").config;
+            assert!(matches!(copy.auth, Auth::Locked { .. }));
+        }
+    }
+
+    #[test]
+    fn the_order_to_forget_is_carried_out_once() {
+        let before = "[device]\nfactory_reset = true\nhostname = \"garden\"\n";
+        assert!(read(before).device.factory_reset);
+        let after = clear_factory_reset(before.as_bytes()).unwrap();
+        assert_eq!(after, "[device]\nhostname = \"garden\"\n");
+    }
+}

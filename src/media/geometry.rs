@@ -1,0 +1,134 @@
+//! Where a driver of the kernel puts the planes of a picture that it describes by a size and a
+//! stride.
+
+use super::{Frame, PixelFormat, Plane};
+
+/// Where the planes of a raw picture lie in a buffer with this stride, by the kernel's rule for
+/// formats in one buffer: chroma rows follow the luma rows at once, and planar chroma has half the
+/// stride ("Multi-planar and single-planar YUV formats").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) format: PixelFormat,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) stride: usize,
+}
+
+impl Geometry {
+    /// Offset and stride of each plane. `None` when the numbers, which a driver gave, are beyond
+    /// any picture.
+    pub(crate) fn planes(self) -> Option<Vec<Plane>> {
+        let Self { format, width, height, stride } = self;
+        if width == 0 || height == 0 {
+            return None;
+        }
+        let mut offset = 0_usize;
+        (0..format.planes())
+            .map(|i| {
+                let stride = match (format, i) {
+                    (PixelFormat::I420, 1 | 2) => stride / 2,
+                    _ => stride,
+                };
+                let (row, rows) = format.plane_size(i, width, height)?;
+                let plane = Plane { offset, stride };
+                offset = stride.checked_mul(rows)?.checked_add(offset)?;
+                (stride >= row).then_some(plane)
+            })
+            .collect()
+    }
+
+    /// The planes, if a picture of which `used` bytes were written is whole: one that was cut short
+    /// on the wire is not shown.
+    pub(crate) fn whole_in(self, used: usize) -> Option<Vec<Plane>> {
+        let planes = self.planes()?;
+        let (last, plane) = planes.iter().enumerate().next_back()?;
+        let (row, rows) = self.format.plane_size(last, self.width, self.height)?;
+        let end = plane.stride.checked_mul(rows.checked_sub(1)?)?;
+        let end = end.checked_add(row)?.checked_add(plane.offset)?;
+        (end <= used).then_some(planes)
+    }
+
+    /// Copies a picture, which may be smaller, to where a device wants it in `room`; says how many
+    /// bytes that were.
+    pub(crate) fn copy_in(self, frame: &Frame, room: &mut [u8]) -> Result<usize, CopyError> {
+        if frame.format() != self.format {
+            return Err(CopyError::Format(self.format));
+        }
+        let planes = self.planes().ok_or(CopyError::Rows)?;
+        let mut copied = 0;
+        for (i, Plane { offset, stride }) in planes.into_iter().enumerate() {
+            let size = self.format.plane_size(i, frame.width(), frame.height());
+            let (row, rows) = size.unwrap_or_default();
+            let from = frame.plane(i).chunks(frame.stride(i)).take(rows);
+            let to = room.get_mut(offset..).unwrap_or_default().chunks_mut(stride);
+            let mut written = 0;
+            for (from, to) in from.zip(to) {
+                let to = to.get_mut(..row).ok_or(CopyError::Room)?;
+                to.copy_from_slice(from.get(..row).ok_or(CopyError::Rows)?);
+                written += 1;
+            }
+            if written < rows {
+                return Err(CopyError::Room);
+            }
+            copied += row * rows;
+        }
+        Ok(copied)
+    }
+}
+
+/// Why a picture cannot be copied to where a device wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CopyError {
+    #[error("it wants {0} pictures")]
+    Format(PixelFormat),
+    #[error("its rows are too short")]
+    Rows,
+    #[error("its buffers are too small for its own format")]
+    Room,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chroma_follows_luma_with_the_stride_of_its_kind() {
+        let planes =
+            |format, stride| Geometry { format, width: 640, height: 360, stride }.planes().unwrap();
+        assert_eq!(
+            planes(PixelFormat::Nv12, 640),
+            [Plane { offset: 0, stride: 640 }, Plane { offset: 640 * 360, stride: 640 }]
+        );
+        assert_eq!(
+            planes(PixelFormat::I420, 704),
+            [
+                Plane { offset: 0, stride: 704 },
+                Plane { offset: 704 * 360, stride: 352 },
+                Plane { offset: 704 * 360 + 352 * 180, stride: 352 }
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_of_a_mad_driver_make_no_picture() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..20_000 {
+            let any = |random: &mut fastrand::Rng| match random.u8(0..4) {
+                0 => random.u32(..),
+                1 => u32::MAX,
+                _ => random.u32(0..5000),
+            };
+            let geometry = Geometry {
+                format: if random.bool() { PixelFormat::Nv12 } else { PixelFormat::I420 },
+                width: any(&mut random),
+                height: any(&mut random),
+                stride: if random.bool() { usize::MAX } else { any(&mut random) as usize },
+            };
+            for (i, plane) in geometry.planes().into_iter().flatten().enumerate() {
+                let (row, _) =
+                    geometry.format.plane_size(i, geometry.width, geometry.height).unwrap();
+                assert!(plane.stride >= row, "{geometry:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The card and its partitions.
+//!
+//! | partition | what |
+//! |---|---|
+//! | 1 | FAT: firmware, `autoboot.txt`, `config.toml`; the one its owner sees |
+//! | 2, 3 | FAT: kernel of system A and of system B |
+//! | 5, 6 | squashfs: root of system A and of system B |
+//! | 7 | ext4: what the device keeps |
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::appliance::Slot;
+
+/// The owner's partition.
+pub(super) const OWNER: u32 = 1;
+/// The device's own.
+pub(super) const DATA: u32 = 7;
+
+/// The partition of a system's kernel: a number in `autoboot.txt`.
+pub(super) const fn boot(slot: Slot) -> u32 {
+    match slot {
+        Slot::A => 2,
+        Slot::B => 3,
+    }
+}
+
+/// The partition of a system's root.
+pub(super) const fn root(slot: Slot) -> u32 {
+    match slot {
+        Slot::A => 5,
+        Slot::B => 6,
+    }
+}
+
+/// The card this system was started from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Card {
+    /// The kernel's name for it: `mmcblk0`.
+    pub(super) name: String,
+    /// The system that runs.
+    pub(super) running: Slot,
+    /// Each partition's number and the kernel's name for it.
+    partitions: Vec<(u32, String)>,
+}
+
+impl Card {
+    /// Finds the card that holds the root file system.
+    ///
+    /// # Errors
+    /// When the root is not one of the two on a card laid out as above.
+    pub(super) fn of_root() -> io::Result<Self> {
+        let device = rustix::fs::stat("/")?.st_dev;
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        Self::of(Path::new("/sys"), major, minor)
+    }
+
+    fn of(sys: &Path, major: u32, minor: u32) -> io::Result<Self> {
+        let link = sys.join(format!("dev/block/{major}:{minor}"));
+        let partition = std::fs::canonicalize(&link)?;
+        let disk = partition.parent().filter(|disk| disk.join("size").exists());
+        let disk = disk.ok_or_else(|| io::Error::other("the root is not on a partition"))?;
+        let running = match number(&partition) {
+            Some(n) if n == root(Slot::A) => Slot::A,
+            Some(n) if n == root(Slot::B) => Slot::B,
+            _ => return Err(io::Error::other("the root is on no partition of a system")),
+        };
+        let mut partitions = Vec::new();
+        for entry in std::fs::read_dir(disk)? {
+            let path = entry?.path();
+            partitions.extend(number(&path).zip(file_name(&path)));
+        }
+        let name = file_name(disk).ok_or_else(|| io::Error::other("the disk has no name"))?;
+        Ok(Self { name, running, partitions })
+    }
+
+    /// The device file of the whole card.
+    pub(super) fn device(&self) -> PathBuf {
+        Path::new("/dev").join(&self.name)
+    }
+
+    /// The device file of a partition; `None` if the card has none of this number.
+    pub(super) fn partition(&self, number: u32) -> Option<PathBuf> {
+        let (_, name) = self.partitions.iter().find(|(n, _)| *n == number)?;
+        Some(Path::new("/dev").join(name))
+    }
+}
+
+/// The number of a partition, by its folder in sysfs.
+fn number(partition: &Path) -> Option<u32> {
+    std::fs::read_to_string(partition.join("partition")).ok()?.trim().parse().ok()
+}
+
+fn file_name(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sysfs with one card of seven partitions.
+    fn sys() -> tempfile::TempDir {
+        let sys = tempfile::tempdir().unwrap();
+        let disk = sys.path().join("devices/mmcblk0");
+        std::fs::create_dir_all(sys.path().join("dev/block")).unwrap();
+        std::fs::create_dir_all(&disk).unwrap();
+        std::fs::write(disk.join("size"), "1000").unwrap();
+        for n in 1..=7 {
+            let partition = disk.join(format!("mmcblk0p{n}"));
+            std::fs::create_dir(&partition).unwrap();
+            std::fs::write(partition.join("partition"), format!("{n}\n")).unwrap();
+            let link = sys.path().join(format!("dev/block/179:{n}"));
+            std::os::unix::fs::symlink(&partition, link).unwrap();
+        }
+        sys
+    }
+
+    #[test]
+    fn the_running_system_is_known_by_its_root() {
+        let sys = sys();
+        let card = Card::of(sys.path(), 179, 6).unwrap();
+        assert_eq!((card.name.as_str(), card.running), ("mmcblk0", Slot::B));
+        assert_eq!(card.partition(OWNER), Some("/dev/mmcblk0p1".into()));
+        assert_eq!(card.partition(9), None);
+        assert!(Card::of(sys.path(), 179, 1).is_err());
+        assert!(Card::of(sys.path(), 8, 1).is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! The owner's partition: FAT, so that every computer can edit `config.toml` on it.
+//!
+//! It is mounted read-only, and for writing only for the moment that takes. FAT has no journal, so
+//! a file is replaced in an order that leaves the old one or the new one whatever happens: the new
+//! one whole under another name, then the names. What a power cut left half done is put right by
+//! [`mend`] at the next start.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, mount, mount_remount};
+
+/// Only root may look: the password of the wireless network is in there.
+const OPTIONS: &str = "umask=077,errors=remount-ro";
+const READ_ONLY: MountFlags = MountFlags::RDONLY
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC)
+    .union(MountFlags::NOSUID)
+    .union(MountFlags::NOATIME);
+
+/// The owner's partition, where it is mounted.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    place: PathBuf,
+    /// Whether it has to be made writable for writing.
+    mounted: bool,
+}
+
+impl Owner {
+    /// Mounts `partition` at `place`.
+    ///
+    /// # Errors
+    /// When it is no FAT, or damaged beyond mounting.
+    pub(super) fn mount(partition: &Path, place: &Path) -> io::Result<Self> {
+        let options = std::ffi::CString::new(OPTIONS)?;
+        mount(partition, place, "vfat", READ_ONLY, options.as_c_str())?;
+        Ok(Self { place: place.to_owned(), mounted: true })
+    }
+
+    /// A folder that stands for it, where it could not be mounted and in tests.
+    pub(super) fn folder(place: &Path) -> Self {
+        Self { place: place.to_owned(), mounted: false }
+    }
+
+    /// Where a file of it is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.place.join(name)
+    }
+
+    /// Reads a file; `None` if it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub(super) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match std::fs::read(self.path(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Replaces a file, unless that is what it holds already.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old one is then still there.
+    pub(super) fn write(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        if self.read(name).is_ok_and(|old| old.as_deref() == Some(contents)) {
+            return Ok(());
+        }
+        self.writable(|| replace(&self.path(name), contents))
+    }
+
+    /// Overwrites the beginning of a file where it stands. If that is less than a sector, a power
+    /// cut leaves it as it was or as it is to be.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn overwrite(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        self.writable(|| {
+            let mut file = File::options().write(true).open(self.path(name))?;
+            file.write_all(contents)?;
+            file.sync_all()
+        })
+    }
+
+    /// Puts right what a power cut left half done.
+    pub(super) fn mend(&self, name: &str) {
+        let (file, new) = (self.path(name), new_name(&self.path(name)));
+        if !new.exists() {
+            return;
+        }
+        // A new one was whole before the old one was touched.
+        let lost = std::fs::metadata(&file).map_or(true, |m| m.len() == 0);
+        let mended = self.writable(|| match lost {
+            true => std::fs::rename(&new, &file),
+            false => std::fs::remove_file(&new),
+        });
+        match mended {
+            Ok(()) => log::info!("{name} was being written when the power went; it is whole"),
+            Err(e) => log::warn!("{name} was being written when the power went: {e}"),
+        }
+    }
+
+    fn writable(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.mounted {
+            mount_remount(&self.place, READ_ONLY.difference(MountFlags::RDONLY), OPTIONS)?;
+        }
+        let written = write();
+        if self.mounted {
+            // Going read-only writes everything out.
+            mount_remount(&self.place, READ_ONLY, OPTIONS)?;
+        }
+        written
+    }
+}
+
+fn new_name(file: &Path) -> PathBuf {
+    file.with_extension("new")
+}
+
+fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
+    let new = new_name(file);
+    let mut out = File::create(&new)?;
+    out.write_all(contents)?;
+    out.sync_all()?;
+    drop(out);
+    std::fs::rename(&new, file)?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_only_if_it_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Owner::folder(folder.path());
+        assert_eq!(owner.read("config.toml").unwrap(), None);
+        owner.write("config.toml", b"one").unwrap();
+        let before = std::fs::metadata(owner.path("config.toml")).unwrap();
+        owner.write("config.toml", b"one").unwrap();
+        let after = std::fs::metadata(owner.path("config.toml")).unwrap();
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(before.ino(), after.ino());
+        owner.write("config.toml", b"two").unwrap();
+        assert_eq!(owner.read("config.toml").unwrap().unwrap(), b"two");
+        assert!(!owner.path("config.new").exists());
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_put_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Owner::folder(folder.path());
+        // Between the two halves of a rename: the new one is whole, the old one gone.
+        std::fs::write(owner.path("config.new"), b"new").unwrap();
+        owner.mend("config.toml");
+        assert_eq!(owner.read("config.toml").unwrap().unwrap(), b"new");
+        // While the new one was being written: the old one stays.
+        std::fs::write(owner.path("config.new"), b"ha").unwrap();
+        owner.mend("config.toml");
+        assert_eq!(owner.read("config.toml").unwrap().unwrap(), b"new");
+        assert!(!owner.path("config.new").exists());
+    }
+}

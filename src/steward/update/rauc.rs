@@ -1,0 +1,135 @@
+//! RAUC, which checks update bundles and writes them: its configuration, and what it says
+//! (<https://rauc.readthedocs.io/en/latest/reference.html>).
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::appliance::Slot;
+use crate::steward::card::{self, Card};
+
+/// A bundle's promises about itself, checked by its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bundle {
+    /// The board it is for.
+    pub(super) compatible: String,
+    pub(super) version: String,
+    /// Bytes that will be written.
+    pub(super) size: u64,
+    /// What it has images for.
+    pub(super) classes: Vec<String>,
+}
+
+/// RAUC's configuration for this card.
+pub(super) fn system_conf(card: &Card, board: &str, keeps: &Path) -> Option<String> {
+    let mut conf = format!(
+        "[system]\ncompatible={board}\nbootloader=custom\nbundle-formats=verity\n\
+         mountprefix=/run/rauc\ndata-directory={}\n\n\
+         [handlers]\nbootloader-custom-backend=/usr/lib/rauc/boot-backend\n\n\
+         [keyring]\npath=/etc/rauc/keyring.pem\nuse-bundle-signing-time=true\n",
+        keeps.display()
+    );
+    for (number, slot) in [Slot::A, Slot::B].into_iter().enumerate() {
+        let (root, boot) = (card.partition(card::root(slot))?, card.partition(card::boot(slot))?);
+        let _ = write!(
+            conf,
+            "\n[slot.rootfs.{number}]\ndevice={}\ntype=raw\nbootname={slot}\n\n\
+             [slot.boot.{number}]\ndevice={}\ntype=raw\nparent=rootfs.{number}\n",
+            root.display(),
+            boot.display()
+        );
+    }
+    Some(conf)
+}
+
+/// Reads what `rauc info --output-format=json` prints.
+pub(super) fn bundle(json: &str) -> Option<Bundle> {
+    let info: Value = serde_json::from_str(json).ok()?;
+    // Newer ones put it below a key.
+    let about = info.get("update").unwrap_or(&info);
+    let text = |key: &str| Some(about.get(key)?.as_str()?.to_owned());
+    let images = info.get("images")?.as_array()?;
+    let mut bundle = Bundle {
+        compatible: text("compatible")?,
+        version: text("version")?,
+        size: 0,
+        classes: Vec::new(),
+    };
+    for image in images.iter().filter_map(Value::as_object) {
+        // An image is an object of its own, or one named by its class.
+        match image.get("slot-class").and_then(Value::as_str) {
+            Some(class) => {
+                bundle.classes.push(class.to_owned());
+                bundle.size += image.get("size").and_then(Value::as_u64).unwrap_or(0);
+            }
+            None => {
+                for (class, image) in image {
+                    bundle.classes.push(class.clone());
+                    bundle.size += image.get("size").and_then(Value::as_u64).unwrap_or(0);
+                }
+            }
+        }
+    }
+    Some(bundle)
+}
+
+/// Whether `new` is an older version than `old`, number by number: 0.9.1 is older than 0.10.0. What
+/// follows a hyphen makes a version come before the one without (Semantic Versioning §11).
+pub(super) fn is_older(new: &str, old: &str) -> bool {
+    parts(new) < parts(old)
+}
+
+fn parts(version: &str) -> (Vec<u64>, bool, String) {
+    let version = version.split('+').next().unwrap_or_default();
+    let (numbers, pre) = version.split_once('-').unwrap_or((version, ""));
+    let numbers = numbers.split('.').map(|number| number.parse().unwrap_or(0)).collect();
+    (numbers, pre.is_empty(), pre.to_owned())
+}
+
+/// What went wrong, in RAUC's words without its decoration.
+pub(super) fn reason(said: &str) -> String {
+    let said = said.lines().rev().find(|line| {
+        let line = line.to_lowercase();
+        line.contains("failed") || line.contains("error") || line.contains("mismatch")
+    });
+    said.unwrap_or("it gave no reason").trim().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_of_describing_a_bundle_are_read() {
+        let old = r#"{"compatible":"picket-qemu","version":"0.2.0","images":[
+            {"rootfs":{"filename":"rootfs.squashfs","size":100}},{"boot":{"size":20}}]}"#;
+        let new = r#"{"update":{"compatible":"picket-qemu","version":"0.2.0"},"images":[
+            {"slot-class":"rootfs","size":100},{"slot-class":"boot","size":20}]}"#;
+        for json in [old, new] {
+            let bundle = bundle(json).unwrap();
+            assert_eq!((bundle.compatible.as_str(), bundle.size), ("picket-qemu", 120));
+            assert_eq!(bundle.classes, ["rootfs", "boot"]);
+        }
+        for nonsense in ["", "{}", "[]", r#"{"compatible":1,"version":"1","images":[]}"#] {
+            assert_eq!(bundle(nonsense), None);
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_people_do() {
+        for (new, old) in [("0.9.1", "0.10.0"), ("1.0.0-rc.1", "1.0.0"), ("0.1", "0.1.1")] {
+            assert!(is_older(new, old), "{new} {old}");
+            assert!(!is_older(old, new), "{old} {new}");
+        }
+        assert!(!is_older("0.1.0", "0.1.0"));
+        assert!(!is_older("0.1.0+dirty", "0.1.0"));
+    }
+
+    #[test]
+    fn the_last_thing_that_failed_is_the_reason() {
+        let said = "(rauc:1): rauc-WARNING\nFailed to check signature: self-signed certificate\n\n";
+        assert_eq!(reason(said), "Failed to check signature: self-signed certificate");
+        assert_eq!(reason(""), "it gave no reason");
+    }
+}
