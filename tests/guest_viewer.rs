@@ -8,10 +8,10 @@ mod common;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::browser::Browser;
-use common::daemon::{metric, wait_for};
+use common::daemon::{PATIENCE, metric, wait_for};
 use serde_json::Value;
 
 /// The password that the guest's daemon was given.
@@ -84,6 +84,19 @@ fn source(browser: &Browser) -> Value {
     fetched(browser, "/api/v1/status")["source"].clone()
 }
 
+/// Waits until there is no picture for this reason.
+fn wait_for_reason(browser: &Browser, reason: &str) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = fetched(browser, "/api/v1/status");
+        if status["source"]["reason"].as_str().is_some_and(|why| why.contains(reason)) {
+            return;
+        }
+        assert!(Instant::now() < until, "waited in vain for {reason:?}: {status}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 fn figure(browser: &Browser, name: &str) -> f64 {
     let metrics = browser.js_await("fetch('/metrics').then((response) => response.text())");
     metric(metrics.as_str().expect("text"), name)
@@ -105,8 +118,11 @@ fn assert_goes_on(browser: &Browser) {
     wait_for("more pictures", || decoded(browser) > before + 30);
 }
 
+/// The session that pictures come through. Beside it there may be one that the page has given up.
 fn session(browser: &Browser) -> Value {
-    fetched(browser, "/api/v1/sessions")[0]["id"].clone()
+    let all = fetched(browser, "/api/v1/sessions");
+    let connected = |s: &&Value| s["connectionState"] == "connected";
+    all.as_array().and_then(|all| all.iter().find(connected)).expect("a session")["id"].clone()
 }
 
 #[test]
@@ -158,9 +174,7 @@ fn chromium_plays_a_usb_camera_encoded_in_software_and_stays_through_its_errors(
     ] {
         guest.hold(button);
         guest.vivid("inject_fatal_streaming_error");
-        wait_for(reason, || {
-            source(&browser)["reason"].as_str().is_some_and(|why| why.contains(reason))
-        });
+        wait_for_reason(&browser, reason);
         browser.wait_for("the page says so", "document.body.dataset.state === 'lost'");
         guest.release(button);
         browser.wait_for("the picture", LIVE);
