@@ -24,7 +24,7 @@ use v4l::{Device, Format, FourCC};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the camera is called.
-const CARD: &str = "Picket loopback";
+const CARD: &str = "Picket-loopback";
 
 const SIZE: (u32, u32) = (320, 240);
 
@@ -40,7 +40,7 @@ fn driver() -> Option<MutexGuard<'static, ()>> {
     let guard = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
     let line = format!(
         "rmmod v4l2loopback 2>/dev/null; \
-         modprobe v4l2loopback devices=1 max_buffers=8 exclusive_caps=0 'card_label=\"{CARD}\"'"
+         modprobe v4l2loopback devices=1 max_buffers=8 exclusive_caps=0 card_label={CARD}"
     );
     let done = Command::new("sh").args(["-c", &line]).status().expect("a shell");
     assert!(done.success(), "{line}");
@@ -104,7 +104,7 @@ impl Drop for Sensor {
 }
 
 fn open(coded: Coded) -> V4l2Camera {
-    let mut camera = V4l2Camera::new(Some(PathBuf::from("picket loop")), coded);
+    let mut camera = V4l2Camera::new(Some(PathBuf::from("picket-loop")), coded);
     camera.open(&Constraints::default()).expect("the camera opens");
     camera
 }
@@ -289,7 +289,10 @@ fn h264_whose_pictures_are_to_be_changed_is_decoded() {
 fn broken_h264_costs_a_picture_and_no_more() {
     let Some(_driver) = driver() else { return };
     let whole = pictures(PLAIN);
-    let sps = nal_ranges(&whole[0]).map(|range| whole[0][range].to_vec()).next().expect("an SPS");
+    let sps = nal_ranges(PLAIN)
+        .map(|range| PLAIN[range].to_vec())
+        .find(|nal| NalType::of(nal) == NalType::Sps)
+        .expect("an SPS");
     let mut buffers = Vec::new();
     for (n, picture) in whole.iter().enumerate() {
         buffers.push(picture.clone());
@@ -297,11 +300,8 @@ fn broken_h264_costs_a_picture_and_no_more() {
             // Garbage, a cut within the headers, a damaged SPS.
             3 => buffers.push(vec![0xff; 3000]),
             5 => buffers.push(picture[..4].to_vec()),
-            7 => {
-                let mut damaged = whole[0].clone();
-                damaged.truncate(4 + sps.len() - 6);
-                buffers.push([damaged, vec![0, 0, 0, 1, 0x65, 0x88, 0x84, 0, 1]].concat());
-            }
+            7 => buffers
+                .push([&[0, 0, 0, 1], &sps[..6], &[0, 0, 0, 1, 0x65, 0x88, 0x84, 1]].concat()),
             _ => {}
         }
     }
@@ -313,8 +313,10 @@ fn broken_h264_costs_a_picture_and_no_more() {
             match camera.capture().expect("a picture") {
                 Capture::AccessUnit(unit) => {
                     let own = unit.nals().find(|nal| NalType::of(nal) == NalType::Sps);
-                    assert!(own.is_none_or(|own| own == sps), "a damaged SPS was passed on");
-                    keys += usize::from(unit.is_key());
+                    // Until there was a sound one, nobody can tell.
+                    let sound = own.is_none_or(|own| own == sps);
+                    assert!(sound || keys == 0, "a damaged SPS was passed on");
+                    keys += usize::from(unit.is_key() && sound);
                 }
                 Capture::Frame(frame) => keys += usize::from(frame.width() > 0),
                 Capture::End => panic!("a camera has no end"),
