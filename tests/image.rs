@@ -166,7 +166,9 @@ fn a_file_that_is_wrong_is_told_with_its_line_and_the_device_comes_up() {
         .collect();
     let bom = format!("\u{feff}[device]\r\nhostname = 'marked'\r\n{settings}");
     let hostile = "[device]\nhostname = \"$(reboot)\\n`reboot`\"\n[wifi]\nssid = \"a\\nnetwork={\\nssid=\\\"x\\\"\\n$(reboot)\"\npassword = \"`reboot`;$(reboot)\\\"\"\n";
-    let cases: [(&str, Option<Vec<u8>>, &[&str]); 7] = [
+    /// What it is, the file if there is one, and what the card must say of it.
+    type Case = (&'static str, Option<Vec<u8>>, &'static [&'static str]);
+    let cases: [Case; 7] = [
         ("missing", None, &["Watch at http://picket.local/", "no password is set"]),
         ("empty", Some(Vec::new()), &["Watch at http://picket.local/"]),
         (

@@ -1,2 +1,61 @@
 #!/bin/sh
-true
+# Finishes the root after Buildroot has filled it: Picket's own facts go in, what a camera does not
+# need goes out, and what it cannot do without must be there.
+#
+# Buildroot calls it with the folder of the root and the board's name.
+set -eu
+target=$1 board=$2
+external=$BR2_EXTERNAL_PICKET_PATH
+overlay=$external/../rootfs-overlay
+here=$external/board/common
+
+# --- what the image says of itself ---
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$external/../Cargo.toml" | head -n 1)
+mkdir -p "$target/usr/lib/picket" "$target/usr/share/picket" "$target/etc/rauc"
+echo "picket-$board" > "$target/usr/lib/picket/board"
+printf 'VERSION=%s\nBUILD_EPOCH=%s\n' "$version" "$SOURCE_DATE_EPOCH" > "$target/usr/lib/picket/release"
+"$external/board/card/config" > "$target/usr/share/picket/config.toml"
+
+# --- whose updates it takes ---
+keys=${PICKET_KEYS:-$BASE_DIR/keys}
+"$external/board/signing-keys" "$keys"
+install -m 644 "$keys/keyring.pem" "$target/etc/rauc/keyring.pem"
+
+# --- places where something is mounted, and names that point into memory ---
+mkdir -p "$target/boot" "$target/data"
+
+# --- what goes ---
+# The init scripts and settings that packages bring: the overlay has all that runs.
+find "$target/etc/init.d" -type f | while read -r script; do
+    [ -e "$overlay/etc/init.d/$(basename "$script")" ] || rm "$script"
+done
+(
+    cd "$target"
+    rm -rf etc/network etc/profile.d etc/wpa_supplicant.conf etc/dropbear etc/rauc/system.conf \
+        etc/ld.so.conf.d etc/e2scrub.conf etc/udev lib/udev usr/lib/udev \
+        usr/share/udhcpc/default.script.d usr/share/bash-completion usr/share/dbus-1 \
+        usr/share/gdb usr/share/glib-2.0 usr/share/gettext usr/share/et usr/share/ss \
+        usr/share/locale usr/share/i18n usr/share/libcamera/pipeline/rpi/*/example.yaml \
+        usr/lib/gio usr/lib/glib-2.0 usr/lib/ossl-modules usr/lib/engines-3 usr/lib/girepository-1.0
+    rm -rf etc/ssl/misc etc/ssl/*.dist etc/ssl/ct_log_list.cnf* etc/fstab linuxrc media mnt opt
+)
+"$here/prune" "$target" "$here/programs"
+# Busybox has had no links where a larger program of the same name was, which may be gone now.
+cat "$BUILD_DIR"/busybox-*/busybox.links | while read -r link; do
+    [ -e "$target$link" ] || ln -s /usr/bin/busybox "$target$link"
+done
+
+# --- what must be there ---
+missing=0
+while read -r program; do
+    case $program in '' | '#'*) continue ;; esac
+    if [ ! -x "$target$program" ]; then
+        echo "post-build: the image has no $program" >&2
+        missing=1
+    fi
+done < "$here/programs"
+# A kernel's own configuration drops what it cannot have without a word, as Buildroot's does.
+for fragment in "$here/linux.fragment" "$external/board/$board"/linux.*; do
+    "$here/check-kernel" "$BUILD_DIR"/linux-*/.config "$fragment" >&2 || missing=1
+done
+exit "$missing"

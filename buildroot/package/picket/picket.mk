@@ -72,10 +72,4 @@ define PICKET_COLLECT_CRATES
 endef
 PICKET_PRE_CONFIGURE_HOOKS += PICKET_COLLECT_CRATES
 
-# Numbers that do not move from one version of the image to the next: files on
-# the data partition belong to them.
-define PICKET_USERS
-	picket 500 picket 500 * - - - Picket
-endef
-
 $(eval $(cargo-package))
