@@ -76,6 +76,7 @@ fn main() {
         ("capture_delay", "drawn, and picked up by the pipeline"),
         ("transform", "transformed"),
         ("encode", "encoded by OpenH264"),
+        ("hub_delay", "from drawn to coded, these three together"),
         ("send_delay", "cut, encrypted, handed to the kernel"),
     ] {
         let total = |m: &str, end: &str| metric(m, &format!("picket_{stage}_seconds_{end}"));

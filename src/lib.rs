@@ -42,6 +42,9 @@ pub mod camera;
 pub mod config;
 pub mod decoder;
 pub mod encoder;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod media;
@@ -52,5 +55,6 @@ pub mod steward;
 pub mod transform;
 #[cfg(feature = "v4l2")]
 mod v4l2;
+mod web;
 
 pub use app::{Builder, ConfigSource, Picket, PicketError, Probe, Stopper, probe, start_logging};

@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use common::browser::Browser;
 use common::daemon::metric;
+use common::device::system::System;
 use common::device::writes::Log;
 use common::device::{Card, Device, Options, PATIENCE};
 use serde_json::Value;
 
 /// A password, and what lets a test ask the API.
-const AUTH: &str = "[auth]\npassword = 'correct horse'\ntokens = ['0123456789abcdef0123456789abcdef']\n";
+const AUTH: &str =
+    "[auth]\npassword = 'correct horse'\ntokens = ['0123456789abcdef0123456789abcdef']\n";
 const TOKEN: &str = "Bearer 0123456789abcdef0123456789abcdef";
 
 /// Asks for a page as the owner.
 fn ask(device: &Device, path: &str) -> Option<String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(5)))
-        .build()
-        .into();
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
     let request = agent.get(device.url(path)).header("authorization", TOKEN);
     request.call().ok()?.body_mut().read_to_string().ok()
 }
@@ -68,8 +68,18 @@ fn straight_from_the_image_it_is_found_asks_for_a_password_and_grows_its_data() 
 
 fn digest(card: &Card, partition: u32) -> Vec<u8> {
     let length = usize::try_from(card.partition(partition).size).expect("in memory");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &card.bytes(partition, 0, length));
+    let digest =
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &card.bytes(partition, 0, length));
     digest.as_ref().to_vec()
+}
+
+#[test]
+fn the_same_parts_make_the_same_card() {
+    let Some(card) = Card::new() else { return };
+    let image = std::fs::read(std::env::var_os("PICKET_IMAGE").expect("set")).expect("an image");
+    // Taken from the image, they have other dates and another order on this disk.
+    let again = System::of(&card).card("qemu");
+    assert!(again == image, "the bytes differ");
 }
 
 #[test]
@@ -94,7 +104,8 @@ fn what_config_toml_says_is_done_and_kept_apart() {
     device.wait_for_shell();
     assert_eq!(device.shell("hostname"), "porch\n");
     // The daemon is a user without rights, who cannot see the radio's password.
-    let daemon = device.shell("pgrep -u picket picket");
+    const DAEMON: &str = "grep -l '^Uid:.500' /proc/[0-9]*/status | cut -d/ -f3";
+    let daemon = device.shell(DAEMON);
     let daemon = daemon.trim();
     let proc = device.shell(&format!("cat /proc/{daemon}/status"));
     assert!(proc.contains("Uid:\t500\t500\t500\t500"), "{proc}");
@@ -120,7 +131,7 @@ fn what_config_toml_says_is_done_and_kept_apart() {
     // A daemon that dies is back by itself.
     device.shell(&format!("kill -9 {daemon}"));
     device.wait_for("another daemon", |device| {
-        let now = device.try_shell("pgrep -u picket picket").unwrap_or_default();
+        let now = device.try_shell(DAEMON).unwrap_or_default();
         !now.trim().is_empty() && now.trim() != daemon
     });
     device.wait_for_pages();
@@ -150,21 +161,38 @@ fn a_static_address_is_taken() {
 fn a_file_that_is_wrong_is_told_with_its_line_and_the_device_comes_up() {
     let Some(card) = Card::new() else { return };
     let settings = card.settings();
-    let utf16: Vec<u8> = "\u{feff}[device]\r\nhostname = 'wide'\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = "\u{feff}[device]\r\nhostname = 'wide'\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let bom = format!("\u{feff}[device]\r\nhostname = 'marked'\r\n{settings}");
     let hostile = "[device]\nhostname = \"$(reboot)\\n`reboot`\"\n[wifi]\nssid = \"a\\nnetwork={\\nssid=\\\"x\\\"\\n$(reboot)\"\npassword = \"`reboot`;$(reboot)\\\"\"\n";
-    let cases: [(&str, Option<Vec<u8>>, &[&str]); 7] = [
+    /// What it is, the file if there is one, and what the card must say of it.
+    type Case = (&'static str, Option<Vec<u8>>, &'static [&'static str]);
+    let cases: [Case; 7] = [
         ("missing", None, &["Watch at http://picket.local/", "no password is set"]),
         ("empty", Some(Vec::new()), &["Watch at http://picket.local/"]),
-        ("truncated", Some(b"[device]\nhostname = \"por".to_vec()), &["config.toml:2:", "Watch at http://picket.local/"]),
-        ("with a BOM", Some(bom.into_bytes()), &["Watch at http://marked.local/", "everything in it is used"]),
+        (
+            "truncated",
+            Some(b"[device]\nhostname = \"por".to_vec()),
+            &["config.toml:2:", "Watch at http://picket.local/"],
+        ),
+        (
+            "with a BOM",
+            Some(bom.into_bytes()),
+            &["Watch at http://marked.local/", "everything in it is used"],
+        ),
         ("UTF-16", Some(utf16), &["Watch at http://wide.local/"]),
         (
             "of wrong types",
             Some(b"[device]\nhostname = 7\n[camera]\nfps = 'fast'\n[nowhere]\nx = 1\n".to_vec()),
             &["config.toml:2:", "config.toml:4:", "nowhere", "Watch at http://picket.local/"],
         ),
-        ("hostile", Some(hostile.as_bytes().to_vec()), &["config.toml:2:", "Watch at http://picket.local/"]),
+        (
+            "hostile",
+            Some(hostile.as_bytes().to_vec()),
+            &["config.toml:2:", "Watch at http://picket.local/"],
+        ),
     ];
     for (what, config, expected) in cases {
         println!("config.toml {what}");
@@ -220,7 +248,8 @@ fn a_viewer_sees_the_picture_in_little_memory_and_nothing_is_written_for_it() {
     let text = format!("{AUTH}[camera]\nwidth = 640\nheight = 360\nfps = 15\n");
     let Some(card) = Card::with_config(&text) else { return };
     let log = tempfile::NamedTempFile::new().expect("a file");
-    let options = Options { log_writes: Some(log.path().to_owned()), once: true };
+    let options =
+        Options { log_writes: Some(log.path().to_owned()), once: true, ..Options::default() };
     let mut device = Device::start_with(&card, &options);
     device.wait_for_pages();
 
@@ -231,7 +260,8 @@ fn a_viewer_sees_the_picture_in_little_memory_and_nothing_is_written_for_it() {
     let live = "document.body.dataset.state === 'live'";
     browser.wait_for("the picture", live);
     let decoded = || {
-        let count = "return document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames;";
+        let count =
+            "return document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames;";
         browser.js(count).as_u64().expect("a count")
     };
     let before = decoded();
@@ -266,7 +296,11 @@ fn a_viewer_sees_the_picture_in_little_memory_and_nothing_is_written_for_it() {
     for fixed in [2, 3, 5, 6] {
         assert_eq!(written(fixed), 0, "partition {fixed}");
     }
-    println!("written in {minutes} minutes: {} bytes to the owner's partition, {} to data", written(1), written(7));
+    println!(
+        "written in {minutes} minutes: {} bytes to the owner's partition, {} to data",
+        written(1),
+        written(7)
+    );
     let day = (written(1) + written(7)) * 24 * 60 / minutes;
     assert!(day <= 1 << 20, "{day} bytes a day");
 }
@@ -296,8 +330,12 @@ fn the_daemon_answers_and_has_a_picture_soon_after_the_kernel_is_up() {
     let at = |instant: Instant| uptime - moment.duration_since(instant).as_secs_f64();
     let kernel = device.shell("dmesg");
     let kernel = kernel.lines().find(|l| l.contains("as init process")).expect("said");
-    let kernel: f64 =
-        kernel.trim_start_matches(['[', ' ']).split(']').next().and_then(|n| n.trim().parse().ok()).expect("a number");
+    let kernel: f64 = kernel
+        .trim_start_matches(['[', ' '])
+        .split(']')
+        .next()
+        .and_then(|n| n.trim().parse().ok())
+        .expect("a number");
     let (answered, pictured) = (at(answered), at(pictured));
     println!(
         "kernel {kernel:.2} s; from init to pages {:.2} s ({:.1} ×), to the first picture {:.2} s ({:.1} ×)",

@@ -1,5 +1,5 @@
-//! A libcamera camera opened again and again, in a process that does nothing else. To be run by
-//! `scripts/test-libcamera`.
+//! A libcamera camera opened again and again, in a process that does nothing else. Run
+//! by `scripts/test-libcamera`, and in the emulated machine by `scripts/test-guest`.
 #![cfg(feature = "libcamera")]
 
 use picket::camera::libcamera::{LibCamera, Selector};

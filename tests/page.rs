@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use common::axe::{axe, judge};
 use common::browser::Browser;
 use common::daemon::{Daemon, wait_for};
 use picket::camera::pattern::read_strip;
@@ -319,33 +320,7 @@ fn a_narrow_window_shows_everything() {
     browser.open(&daemon.url("/"));
     browser.wait_for("the picture", LIVE);
     browser.press("i");
-    let outside =
-        browser.js("return [...document.querySelectorAll('main *')].filter((element) => {
-             const { left, right, width } = element.getBoundingClientRect();
-             return width > 1 && (left < 0 || right > innerWidth);
-         }).map(({ outerHTML }) => outerHTML);");
-    assert_eq!(outside, Value::Array(Vec::new()));
-}
-
-/// The text of axe-core, which judges how accessible a page is; `None` where it is not installed,
-/// which only a person's machine may be.
-fn axe() -> Option<String> {
-    let Some(path) = std::env::var_os("PICKET_AXE") else {
-        assert!(std::env::var_os("CI").is_none(), "PICKET_AXE must name axe.min.js");
-        println!("skipped: PICKET_AXE does not name axe.min.js; scripts/test installs it");
-        return None;
-    };
-    Some(std::fs::read_to_string(path).expect("PICKET_AXE names axe.min.js"))
-}
-
-/// Has axe-core look at the page as it is.
-fn judge(browser: &Browser, axe: &str, what: &str) {
-    browser.js(axe);
-    let violations = browser.js_await(
-        "axe.run().then(({ violations }) => violations.map(({ id, nodes }) =>
-            id + ': ' + nodes.map(({ html, failureSummary }) => html + ' ' + failureSummary)))",
-    );
-    assert_eq!(violations, Value::Array(Vec::new()), "{what}");
+    assert_eq!(browser.sticking_out(), Value::Array(Vec::new()));
 }
 
 fn judge_every_state(axe: &str, browser: &Browser) {

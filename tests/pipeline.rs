@@ -1,9 +1,9 @@
 //! From camera to hub: what happens when cameras misbehave.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode, Waker};
@@ -450,4 +450,85 @@ fn a_camera_that_waits_for_a_picture_is_released_when_the_pipeline_stops() {
     }
     pipeline.stop();
     assert!(!open.load(Ordering::SeqCst), "left to the system");
+}
+
+/// A camera that delivers 30 pictures a second by itself.
+struct Clockwork(u64);
+
+impl Camera for Clockwork {
+    fn open(&mut self, _wanted: &Constraints) -> Result<Mode, CameraError> {
+        Ok(Mode { width: 64, height: 48, fps: 30.0 })
+    }
+
+    fn capture(&mut self) -> Result<Capture, CameraError> {
+        // The pace of a camera.
+        std::thread::sleep(Duration::from_millis(33));
+        self.0 += 1;
+        let bytes = Arc::new(vec![90; Frame::packed_len(PixelFormat::I420, (64, 48))]);
+        Frame::packed(PixelFormat::I420, (64, 48), bytes, MediaTime::now(), self.0)
+            .map(Capture::Frame)
+            .map_err(|e| CameraError::Lost(e.to_string()))
+    }
+
+    fn stop(&mut self) {}
+}
+
+/// An encoder on a machine that is too slow for it.
+struct Slow {
+    inner: OpenH264,
+    told: Arc<Mutex<Option<f64>>>,
+}
+
+impl Encoder for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn encode(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), EncoderError> {
+        std::thread::sleep(Duration::from_millis(60));
+        self.inner.encode(frame, kind)
+    }
+
+    fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<u32, EncoderError> {
+        self.inner.set_bitrate(bitrate_bps)
+    }
+
+    fn codes_at_once(&self) -> bool {
+        true
+    }
+
+    fn set_fps(&mut self, fps: f64) -> Result<(), EncoderError> {
+        *self.told.lock().unwrap() = Some(fps);
+        self.inner.set_fps(fps)
+    }
+}
+
+#[test]
+fn a_machine_that_is_too_slow_shows_fewer_pictures_and_says_how_many() {
+    let told = Arc::new(Mutex::new(None));
+    let (for_encoder, camera) = (told.clone(), Box::new(Clockwork(0)));
+    let encoder: EncoderFactory = Box::new(move |settings, sink| {
+        let inner = OpenH264::new(settings, sink)?;
+        Ok(Box::new(Slow { inner, told: for_encoder.clone() }) as Box<dyn Encoder>)
+    });
+    let (pipeline, hub, _settings) = start(camera, true, encoder, Duration::ZERO);
+    let _viewer = hub.join(Layer::Main);
+    let until = Instant::now() + PATIENCE;
+    let shown = loop {
+        assert!(Instant::now() < until, "it never gave way: {:?}", hub.source().borrow());
+        std::thread::sleep(Duration::from_millis(20));
+        match &*hub.source().borrow() {
+            SourceState::Live(info) if info.fps < 30.0 => break info.fps,
+            _ => {}
+        }
+    };
+    // 60 ms each are more than 15 a second take.
+    assert!(shown <= 15.0, "{shown}");
+    assert_eq!(*told.lock().unwrap(), Some(shown), "the rate control knows");
+    let left_out = || pipeline.counters().left_out.load(Ordering::Relaxed);
+    while left_out() == 0 {
+        assert!(Instant::now() < until, "none was left out");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(pipeline.counters().encoder_restarts.load(Ordering::Relaxed), 0);
 }

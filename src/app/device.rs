@@ -1,9 +1,11 @@
 //! What the daemon has to do with the device it runs on: it tells the steward how the camera is,
-//! has it keep the password, and answers for the device's name.
+//! has it keep the password, looks for updates, and answers for the device's name.
 
 use std::time::Duration;
 
-use crate::appliance::{Announcement, CameraReport, Request, Steward};
+use tokio::runtime::Handle;
+
+use crate::appliance::{Announcement, CameraReport, Device, Request, Steward};
 use crate::config::{Config, PasswordHash};
 use crate::http::PasswordStore;
 use crate::hub::{Hub, Layer, SourceState};
@@ -21,6 +23,13 @@ impl PasswordStore for OnTheCard {
         let kept = self.0.ask_blocking(&Request::KeepPassword { hash });
         kept.map(drop).map_err(|e| e.to_string())
     }
+}
+
+/// The device as its owner's page has it. From now on it looks for updates.
+pub(super) fn look_after(steward: Steward, config: &Config, hub: Hub, runtime: &Handle) -> Device {
+    let device = Device::new(steward, config.update.clone());
+    runtime.spawn(device.updates().clone().run(move || hub.viewers() > 0));
+    device
 }
 
 /// Answers for the device's name, as long as the result lives.

@@ -267,7 +267,11 @@ impl Builder {
         };
         let restart = pipeline.restarter();
         let ice_servers = IceServers::from(parts::ice_servers(&config));
+        let device = steward
+            .clone()
+            .map(|steward| device::look_after(steward, &config, hub.clone(), runtime.handle()));
         let rooms = parts::Rooms {
+            device,
             hub: hub.clone(),
             rtc: rtc.clone(),
             auth: auth.clone(),

@@ -10,7 +10,7 @@ use super::meters::House;
 use super::password::ConfigFile;
 use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
-use crate::appliance::Steward;
+use crate::appliance::{Device, Steward};
 use crate::camera::file::{FileCamera, FileMode};
 #[cfg(feature = "libcamera")]
 use crate::camera::libcamera::{self, Flip, LibCamera, Selector};
@@ -264,6 +264,7 @@ pub(super) struct Rooms {
     pub(super) site: Arc<Site>,
     pub(super) ice_servers: http::IceServers,
     pub(super) controls: ControlPanel,
+    pub(super) device: Option<Device>,
 }
 
 pub(super) fn http(
@@ -272,7 +273,7 @@ pub(super) fn http(
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
-    let Rooms { hub, rtc, auth, site, ice_servers, controls } = rooms;
+    let Rooms { hub, rtc, auth, site, ice_servers, controls, device } = rooms;
     http::Parts {
         snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
         meters: vec![Box::new(house)],
@@ -282,6 +283,7 @@ pub(super) fn http(
         auth,
         pages: site,
         controls,
+        device,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
             allowed_hosts: allowed_hosts(config),

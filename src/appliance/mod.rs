@@ -6,6 +6,7 @@
 
 mod button;
 mod chips;
+mod device;
 mod gpio;
 mod led;
 mod mdns;
@@ -13,9 +14,11 @@ mod network;
 mod notify;
 mod panel;
 mod steward;
+mod updates;
 
 pub use button::ButtonEvent;
 pub use chips::{Chip, ChipLine, chips};
+pub use device::{Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer, Step, Turn};
 pub use gpio::{Board, GpioError, Header, Pin, board, header};
 pub use led::{House, Stage};
 pub use mdns::Announcement;
@@ -23,7 +26,8 @@ pub use network::has_network;
 pub use notify::ServiceManager;
 pub use panel::{Look, Panel};
 pub use steward::{
-    Asked, CameraReport, DeviceStatus, Join, Lease, LinkStatus, LongestLine, Outcome, Reply,
-    Request, SOCKET, SeenNetwork, Slot, Steward, StewardError, UpdateStatus,
+    Answers, Asked, CameraReport, Data, DeviceStatus, Join, Lease, LinkStatus, LongestLine,
+    Outcome, Reply, Request, SOCKET, SeenNetwork, Slot, Steward, StewardError, UpdateStatus,
     VARIABLE as STEWARD_VARIABLE, WifiStatus,
 };
+pub use updates::{News, NotInstalled, Offer, UpdateError, Updates};

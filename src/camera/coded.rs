@@ -134,7 +134,7 @@ fn decoder() -> Result<Decoder, CameraError> {
 /// # Panics
 /// If there is a mistake in this room.
 #[cfg(any(fuzzing, test))]
-pub(super) fn try_out(buffers: &[&[u8]], decode: bool) -> (usize, usize) {
+pub(crate) fn try_out(buffers: &[&[u8]], decode: bool) -> (usize, usize) {
     let mut camera = match decode {
         true => CodedPictures::decode().expect("a decoder"),
         false => CodedPictures::pass_on(),

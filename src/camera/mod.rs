@@ -16,7 +16,7 @@
 //! [`Camera`].
 
 #[cfg(any(feature = "v4l2", fuzzing, test))]
-mod coded;
+pub(crate) mod coded;
 mod constraints;
 mod controls;
 pub mod file;

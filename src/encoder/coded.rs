@@ -10,14 +10,14 @@ use crate::media::h264::{BitstreamError, ParameterSets, SpsScreen};
 use crate::media::{AccessUnit, MediaTime};
 
 /// The part of a buffer that the device says it has written; `None` when there is no such part.
-pub(super) fn written(buffer: &[u8], offset: u32, used: u32) -> Option<&[u8]> {
+pub(crate) fn written(buffer: &[u8], offset: u32, used: u32) -> Option<&[u8]> {
     let start = offset as usize;
     buffer.get(start..start.checked_add(used as usize)?)
 }
 
 /// The time of the picture that went in with `stamp`. Those before it were skipped by the device.
 /// Of those that wait, the stamp the device knows them by comes first.
-pub(super) fn time_of(
+pub(crate) fn time_of(
     pending: &mut VecDeque<(MediaTime, MediaTime)>,
     stamp: MediaTime,
 ) -> MediaTime {
@@ -29,14 +29,14 @@ pub(super) fn time_of(
 }
 
 /// Makes access units of the pictures of a device.
-pub(super) struct Units {
+pub(crate) struct Units {
     screen: SpsScreen,
     parameter_sets: ParameterSets,
     sink: Sink,
 }
 
 impl Units {
-    pub(super) fn new(sink: Sink) -> Self {
+    pub(crate) fn new(sink: Sink) -> Self {
         let (screen, parameter_sets) = (SpsScreen::default(), ParameterSets::default());
         Self { screen, parameter_sets, sink }
     }
@@ -46,7 +46,7 @@ impl Units {
     ///
     /// # Errors
     /// When it is no picture, and the next must stand alone.
-    pub(super) fn take(&mut self, data: Bytes, time: MediaTime) -> Result<(), BitstreamError> {
+    pub(crate) fn take(&mut self, data: Bytes, time: MediaTime) -> Result<(), BitstreamError> {
         if !self.screen.passes(&data) {
             return Err(BitstreamError::Sps("it is damaged".into()));
         }

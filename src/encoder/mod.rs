@@ -6,7 +6,7 @@
 //! baseline, the one profile every browser decodes, at the lowest level that size and rate allow.
 
 #[cfg(any(feature = "v4l2", fuzzing, test))]
-mod coded;
+pub(crate) mod coded;
 pub mod openh264;
 #[cfg(feature = "v4l2")]
 pub mod v4l2_m2m;

@@ -66,10 +66,7 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
         let whole = collect(request.into_body());
         let received = tokio::time::timeout(timeout.unwrap_or_default().0, whole).await;
         enter(Phase::Handling);
-        received.unwrap_or_else(|_| {
-            let detail = "the body took too long to arrive";
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing())
-        })
+        received.unwrap_or_else(|_| Err(too_slow()))
     }
 }
 
@@ -89,6 +86,11 @@ async fn collect(mut body: Body) -> Result<Whole, Problem> {
         whole.extend_from_slice(&piece);
     }
     Ok(Whole(whole.freeze()))
+}
+
+pub(super) fn too_slow() -> Problem {
+    let detail = "the body took too long to arrive";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing()
 }
 
 fn too_large() -> Problem {

@@ -15,6 +15,7 @@ mod auth;
 mod body;
 mod builtin;
 mod controls;
+mod device;
 mod guard;
 mod headers;
 mod metrics;
@@ -25,6 +26,7 @@ mod routes;
 mod serve;
 mod snapshot;
 mod state;
+mod update;
 mod whep;
 
 /// The HTTP library, for those who add routes and middleware of their own.

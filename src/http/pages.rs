@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::HttpState;
 use super::problem::Problem;
 use super::routes::{Access, Name, Route, Verb};
+use super::{HttpState, auth};
 use crate::site::{ErrorPage, Site, StaticFile};
 
 /// What pages look like, and where files are. Its calls may read the disk: they are made where
@@ -81,7 +81,7 @@ impl Pages for Site {
 pub(super) fn routes(pages: &dyn Pages) -> Vec<Route> {
     let mut routes = Vec::new();
     for (path, template) in pages.pages() {
-        let handler = move |State(state): State<HttpState>| page(state, template);
+        let handler = move |State(state): State<HttpState>| page(state, template, Who::Viewer);
         routes.push(Route::new(Verb::Get, &path, Access::Viewer, handler));
     }
     for prefix in pages.mounts() {
@@ -97,13 +97,28 @@ pub(super) fn routes(pages: &dyn Pages) -> Vec<Route> {
     routes
 }
 
-/// `GET /`: the player.
-pub(super) async fn index(State(state): State<HttpState>) -> Result<Response, Problem> {
-    page(state, "index.html".into()).await
+/// Whom a page is shown to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Owner,
+    /// Whoever may watch.
+    Viewer,
 }
 
-async fn page(state: HttpState, template: String) -> Result<Response, Problem> {
+/// `GET /`: the player.
+pub(super) async fn index(
+    State(state): State<HttpState>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let owner = auth::authorize(&state.auth, Access::Owner, &request).is_ok();
+    let who = if owner { Who::Owner } else { Who::Viewer };
+    page(state, "index.html".into(), who).await
+}
+
+async fn page(state: HttpState, template: String, who: Who) -> Result<Response, Problem> {
     let context = json!({
+        // Whether there is a device to look after, and its owner is looking.
+        "device": state.device.is_some() && who == Who::Owner,
         "version": env!("CARGO_PKG_VERSION"),
         "hostname": state.settings.hostname,
         "ice_servers": *state.settings.ice_servers.get(),

@@ -18,7 +18,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::problem::Problem;
 use super::{
-    HttpState, api, auth, controls, guard, headers, metrics, offer, pages, problem, snapshot, whep,
+    HttpState, api, auth, controls, device, guard, headers, metrics, offer, pages, problem,
+    snapshot, update, whep,
 };
 
 /// Who may use a route.
@@ -47,6 +48,7 @@ pub(super) enum Verb {
     /// Stands for `HEAD` too.
     Get,
     Post,
+    Put,
     Patch,
     Delete,
     Options,
@@ -57,6 +59,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Options => "OPTIONS",
@@ -67,6 +70,7 @@ impl Verb {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
             Self::Patch => MethodFilter::PATCH,
             Self::Delete => MethodFilter::DELETE,
             Self::Options => MethodFilter::OPTIONS,
@@ -96,37 +100,50 @@ impl Route {
 #[rustfmt::skip]
 pub(super) fn table() -> Vec<Route> {
     use Access::{Open, Owner, Viewer};
-    use Verb::{Delete, Get, Options, Patch, Post};
+    use Verb::{Delete, Get, Options, Patch, Post, Put};
     vec![
-        Route::new(Get,     "/",                     Viewer, pages::index),
-        Route::new(Get,     "/static/{*path}",       Viewer, pages::static_file),
-        Route::new(Get,     "/offer",                Viewer, offer::offer),
-        Route::new(Post,    "/offer",                Viewer, offer::offer),
-        Route::new(Post,    "/close_connection",     Viewer, offer::close_connection),
-        Route::new(Get,     "/whep",                 Viewer, whep::get),
-        Route::new(Post,    "/whep",                 Viewer, whep::post),
-        Route::new(Options, "/whep",                 Open,   whep::options),
-        Route::new(Get,     "/whep/{name}",          Viewer, whep::get_named),
-        Route::new(Post,    "/whep/{name}",          Viewer, whep::post_camera),
-        Route::new(Patch,   "/whep/{name}",          Viewer, whep::patch),
-        Route::new(Delete,  "/whep/{name}",          Viewer, whep::delete),
-        Route::new(Options, "/whep/{name}",          Open,   whep::options_named),
-        Route::new(Get,     "/api/v1/status",        Viewer, api::status),
-        Route::new(Get,     "/api/v1/clock",         Viewer, api::clock),
-        Route::new(Get,     "/api/v1/sessions",      Owner,  api::sessions),
-        Route::new(Get,     "/api/v1/sessions/{id}", Owner,  api::session),
-        Route::new(Patch,   "/api/v1/sessions/{id}", Owner,  api::steer_session),
-        Route::new(Delete,  "/api/v1/sessions/{id}", Owner,  api::end_session),
-        Route::new(Get,     "/api/v1/controls",      Viewer, controls::get),
-        Route::new(Patch,   "/api/v1/controls",      Owner,  controls::patch),
-        Route::new(Get,     "/snapshot.jpg",         Viewer, snapshot::get),
-        Route::new(Get,     "/metrics",              Viewer, metrics::get),
-        Route::new(Get,     "/healthz",              Open,   api::healthz),
-        Route::new(Get,     "/login",                Open,   auth::page),
-        Route::new(Get,     "/login.css",            Open,   auth::style),
-        Route::new(Post,    "/login",                Open,   auth::sign_in),
-        Route::new(Post,    "/setup",                Open,   auth::set_up),
-        Route::new(Post,    "/logout",               Viewer, auth::sign_out),
+        Route::new(Get,     "/",                       Viewer, pages::index),
+        Route::new(Get,     "/static/{*path}",         Viewer, pages::static_file),
+        Route::new(Get,     "/offer",                  Viewer, offer::offer),
+        Route::new(Post,    "/offer",                  Viewer, offer::offer),
+        Route::new(Post,    "/close_connection",       Viewer, offer::close_connection),
+        Route::new(Get,     "/whep",                   Viewer, whep::get),
+        Route::new(Post,    "/whep",                   Viewer, whep::post),
+        Route::new(Options, "/whep",                   Open,   whep::options),
+        Route::new(Get,     "/whep/{name}",            Viewer, whep::get_named),
+        Route::new(Post,    "/whep/{name}",            Viewer, whep::post_camera),
+        Route::new(Patch,   "/whep/{name}",            Viewer, whep::patch),
+        Route::new(Delete,  "/whep/{name}",            Viewer, whep::delete),
+        Route::new(Options, "/whep/{name}",            Open,   whep::options_named),
+        Route::new(Get,     "/api/v1/status",          Viewer, api::status),
+        Route::new(Get,     "/api/v1/clock",           Viewer, api::clock),
+        Route::new(Get,     "/api/v1/sessions",        Owner,  api::sessions),
+        Route::new(Get,     "/api/v1/sessions/{id}",   Owner,  api::session),
+        Route::new(Patch,   "/api/v1/sessions/{id}",   Owner,  api::steer_session),
+        Route::new(Delete,  "/api/v1/sessions/{id}",   Owner,  api::end_session),
+        Route::new(Get,     "/api/v1/controls",        Viewer, controls::get),
+        Route::new(Patch,   "/api/v1/controls",        Owner,  controls::patch),
+        Route::new(Get,     "/device",                 Owner,  device::page),
+        Route::new(Get,     "/device.css",             Owner,  device::style),
+        Route::new(Get,     "/device.js",              Owner,  device::script),
+        Route::new(Get,     "/api/v1/device",          Owner,  device::get),
+        Route::new(Get,     "/api/v1/device/networks", Owner,  device::networks),
+        Route::new(Put,     "/api/v1/device/network",  Owner,  device::join),
+        Route::new(Post,    "/api/v1/device/restart",  Owner,  device::restart),
+        Route::new(Post,    "/api/v1/device/reset",    Owner,  device::reset),
+        Route::new(Get,     "/api/v1/device/log",      Owner,  device::log),
+        Route::new(Get,     "/api/v1/update",          Owner,  update::get),
+        Route::new(Post,    "/api/v1/update",          Owner,  update::upload),
+        Route::new(Post,    "/api/v1/update/look",     Owner,  update::look),
+        Route::new(Post,    "/api/v1/update/install",  Owner,  update::install),
+        Route::new(Get,     "/snapshot.jpg",           Viewer, snapshot::get),
+        Route::new(Get,     "/metrics",                Viewer, metrics::get),
+        Route::new(Get,     "/healthz",                Open,   api::healthz),
+        Route::new(Get,     "/login",                  Open,   auth::page),
+        Route::new(Get,     "/login.css",              Open,   auth::style),
+        Route::new(Post,    "/login",                  Open,   auth::sign_in),
+        Route::new(Post,    "/setup",                  Open,   auth::set_up),
+        Route::new(Post,    "/logout",                 Viewer, auth::sign_out),
     ]
 }
 

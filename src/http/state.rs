@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Auth, Meters, Pages, Snapshotter};
+use crate::appliance::Device;
 use crate::camera::ControlPanel;
 use crate::hub::Hub;
 use crate::rtc::Rtc;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub controls: ControlPanel,
     /// Makes still pictures; `None` where nothing can.
     pub snapshots: Option<Arc<dyn Snapshotter>>,
+    /// The device itself; `None` where this is not the image.
+    pub device: Option<Device>,
     /// What the other rooms count.
     pub meters: Vec<Box<dyn Meters>>,
     /// Makes the source begin anew: its timestamps, and a file from its start. Called for

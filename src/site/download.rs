@@ -1,19 +1,16 @@
 //! Fetching the archive of data-files: verified, bounded in time and size, tried again when the
 //! network fails.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 
 use super::checksum::Checksum;
+use crate::web::{self, MAX_REDIRECTS, Privacy};
 
 /// The archive as it is transferred is at most this large.
 const MAX_DOWNLOAD: u64 = 8 << 20;
-const MAX_REDIRECTS: u32 = 5;
 /// How often an attempt that failed on the way is repeated.
 const RETRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -88,7 +85,8 @@ impl Downloader<'_> {
         &self,
         attempt: impl Fn(&Agent) -> Result<T, DownloadError>,
     ) -> Result<T, DownloadError> {
-        let agent = self.agent();
+        // In the clear, too: the checksum tells what came.
+        let agent = web::agent(self.timeout, Privacy::AsAddressed);
         let mut pause = FIRST_PAUSE;
         for _ in 0..RETRIES {
             match attempt(&agent) {
@@ -108,20 +106,6 @@ impl Downloader<'_> {
         let mut response = agent.get(url).call().map_err(translate)?;
         let body = response.body_mut().with_config().limit(MAX_DOWNLOAD);
         body.read_to_vec().map_err(translate)
-    }
-
-    fn agent(&self) -> Agent {
-        // Named outright: without a provider the client would panic, and the process-wide
-        // default is not this room's to set.
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
-        Agent::config_builder()
-            .timeout_global(Some(self.timeout))
-            .max_redirects(MAX_REDIRECTS)
-            .user_agent(concat!("picket/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build()
-            .new_agent()
     }
 
     fn translate(&self, error: ureq::Error) -> DownloadError {

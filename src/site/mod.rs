@@ -41,7 +41,7 @@ mod report;
 mod store;
 mod templates;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod urls;

@@ -10,7 +10,7 @@ use tar::{EntryType, Header};
 
 /// One entry of a tar, its name written into the header as it is: `tar::Builder` would refuse
 /// the hostile ones.
-pub(super) fn tar_entry(name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tar_entry(name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_old();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);
@@ -24,7 +24,7 @@ pub(super) fn tar_entry(name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> 
 }
 
 /// A whole tar of regular files.
-pub(super) fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive: Vec<u8> = files
         .iter()
         .flat_map(|(name, content)| tar_entry(name, EntryType::Regular, content.as_bytes()))
@@ -33,14 +33,14 @@ pub(super) fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     archive
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// What the server does with one connection.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Answers with these bytes and closes.
     Raw(Vec<u8>),
     /// Sends these bytes and then keeps the connection open without a word.
@@ -48,16 +48,16 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn ok(body: &[u8]) -> Self {
+    pub(crate) fn ok(body: &[u8]) -> Self {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         Self::Raw([head.as_bytes(), body].concat())
     }
 
-    pub(super) fn status(line: &str) -> Self {
+    pub(crate) fn status(line: &str) -> Self {
         Self::Raw(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").into_bytes())
     }
 
-    pub(super) fn redirect(to: &str) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         Self::Raw(
             format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
                 .into_bytes(),
@@ -66,7 +66,7 @@ impl Reply {
 }
 
 /// A server on the loopback that gives each connection the next reply, the last one for ever.
-pub(super) struct Server {
+pub(crate) struct Server {
     url: String,
     served: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -74,7 +74,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(replies: Vec<Reply>) -> Self {
+    pub(crate) fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/site.tar.gz", listener.local_addr().unwrap());
         let served = Arc::new(AtomicUsize::new(0));
@@ -97,12 +97,12 @@ impl Server {
         Self { url, served, stop, thread: Some(thread) }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.url.clone()
     }
 
     /// How many connections have been answered.
-    pub(super) fn served(&self) -> usize {
+    pub(crate) fn served(&self) -> usize {
         self.served.load(Ordering::SeqCst)
     }
 }

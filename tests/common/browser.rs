@@ -126,6 +126,19 @@ impl Browser {
         self.run(self.find(selector).send_keys(text));
     }
 
+    /// The elements that stick out of the window at its sides.
+    pub fn sticking_out(&self) -> Value {
+        self.js("return [...document.querySelectorAll('main *')].filter((element) => {
+             const { left, right, width } = element.getBoundingClientRect();
+             return width > 1 && (left < 0 || right > innerWidth);
+         }).map(({ outerHTML }) => outerHTML);")
+    }
+
+    /// A picture of the window, as a PNG.
+    pub fn picture(&self) -> Vec<u8> {
+        self.run(self.client.screenshot())
+    }
+
     /// Presses keys, wherever the focus is.
     pub fn press(&self, keys: &str) {
         self.run(async {

@@ -42,7 +42,10 @@ impl Daemon {
 
     /// The same with a configuration file.
     pub fn command_with(config: &Path, settings: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
+        // Where tests run in another machine than they were built in, so does the daemon.
+        let picket = std::env::var_os("PICKET_BIN");
+        let mut command =
+            Command::new(picket.unwrap_or_else(|| env!("CARGO_BIN_EXE_picket").into()));
         command.arg("--config").arg(config).args(["--log", "debug"]);
         for setting in ["http.listen=127.0.0.1:0", "webrtc.udp_port=0"].iter().chain(settings) {
             command.args(["--set", setting]);

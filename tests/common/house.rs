@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use picket::appliance::Device;
 use picket::camera::pattern::Pattern;
 use picket::camera::{Constraints, ControlPanel};
 use picket::config::{Auth as Setting, PasswordHash};
@@ -35,6 +36,7 @@ pub struct Plan {
     pub source: Source,
     pub site: Site,
     pub snapshots: Option<Arc<dyn Snapshotter>>,
+    pub device: Option<Device>,
     pub extras: Vec<ExtraRoutes>,
     pub wraps: Vec<Wrap>,
 }
@@ -55,6 +57,7 @@ impl Default for Plan {
             source: Source::Pattern,
             site: Site::embedded(),
             snapshots: None,
+            device: None,
             extras: Vec::new(),
             wraps: Vec::new(),
         }
@@ -151,6 +154,7 @@ impl House {
             pages: Arc::new(plan.site),
             controls,
             snapshots: plan.snapshots,
+            device: plan.device,
             meters: Vec::new(),
             restart_source: Box::new(move || {
                 restarted.fetch_add(1, Ordering::SeqCst);

@@ -3,6 +3,7 @@
 //! Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod axe;
 pub mod browser;
 pub mod client;
 pub mod coturn;
@@ -11,3 +12,5 @@ pub mod device;
 pub mod house;
 pub mod peer;
 pub mod sdp;
+pub mod steward;
+pub mod web;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 pub use messages::{
     CameraReport, DeviceStatus, Join, Lease, LinkStatus, LongestLine, Outcome, Reply, Request,
@@ -35,6 +36,13 @@ pub enum StewardError {
     /// It could not be reached, or did not speak as expected.
     #[error("the device's steward does not answer ({0})")]
     Away(#[from] io::Error),
+}
+
+impl StewardError {
+    /// An answer to another question.
+    pub(in crate::appliance) fn unexpected() -> Self {
+        io::Error::from(io::ErrorKind::InvalidData).into()
+    }
 }
 
 /// The way to the steward.
@@ -66,14 +74,26 @@ impl Steward {
         }
     }
 
+    /// Asks how the device is.
+    ///
+    /// # Errors
+    /// When the steward cannot be reached.
+    pub async fn status(&self) -> Result<DeviceStatus, StewardError> {
+        match self.ask(&Request::Status).await? {
+            Reply::Status(status) => Ok(*status),
+            _ => Err(StewardError::unexpected()),
+        }
+    }
+
     /// Asks, for answers that come in several parts or requests that are followed by data.
     ///
     /// # Errors
     /// When the steward cannot be reached.
     pub async fn begin(&self, request: &Request) -> Result<Asked, StewardError> {
-        let mut stream = UnixStream::connect(&self.0).await?;
-        stream.write_all(&messages::line(request)?).await?;
-        Ok(Asked(BufReader::new(stream)))
+        let (answers, data) = UnixStream::connect(&self.0).await?.into_split();
+        let (mut data, answers) = (Data(data), Answers::new(answers));
+        data.send(&messages::line(request)?).await?;
+        Ok(Asked { data, answers })
     }
 
     /// Asks from a thread without a runtime.
@@ -86,9 +106,12 @@ impl Steward {
     }
 }
 
-/// A question that is being answered.
+/// A question that is being answered. Dropping it is hanging up.
 #[derive(Debug)]
-pub struct Asked(BufReader<UnixStream>);
+pub struct Asked {
+    data: Data,
+    answers: Answers,
+}
 
 impl Asked {
     /// Sends a part of the data that the request announced.
@@ -96,7 +119,7 @@ impl Asked {
     /// # Errors
     /// When the steward has hung up; its [answer](Self::answer) says why.
     pub async fn send(&mut self, data: &[u8]) -> io::Result<()> {
-        self.0.write_all(data).await
+        self.data.send(data).await
     }
 
     /// Waits for the next part of the answer.
@@ -104,9 +127,54 @@ impl Asked {
     /// # Errors
     /// When it is a refusal, or none comes.
     pub async fn answer(&mut self) -> Result<Reply, StewardError> {
-        let mut line = Vec::new();
-        let mut limited = (&mut self.0).take(LongestLine::REPLY);
-        limited.read_until(b'\n', &mut line).await?;
+        self.answers.next().await
+    }
+
+    /// The two directions, for who sends and listens at the same time. Letting go of one of them
+    /// leaves the other.
+    #[must_use]
+    pub fn split(self) -> (Data, Answers) {
+        (self.data, self.answers)
+    }
+}
+
+/// The data that a request announced, on its way to the steward.
+#[derive(Debug)]
+pub struct Data(OwnedWriteHalf);
+
+impl Data {
+    /// Sends a part of it.
+    ///
+    /// # Errors
+    /// When the steward has hung up; its answer says why.
+    pub async fn send(&mut self, data: &[u8]) -> io::Result<()> {
+        self.0.write_all(data).await
+    }
+}
+
+/// The steward's answers to a request.
+#[derive(Debug)]
+pub struct Answers {
+    stream: BufReader<OwnedReadHalf>,
+    /// What has come of the next one. It is kept here so that waiting for an answer can be given
+    /// up and taken up again.
+    line: Vec<u8>,
+}
+
+impl Answers {
+    fn new(stream: OwnedReadHalf) -> Self {
+        Self { stream: BufReader::new(stream), line: Vec::new() }
+    }
+
+    /// Waits for the next part of the answer. May be dropped and called again.
+    ///
+    /// # Errors
+    /// When it is a refusal, or none comes.
+    pub async fn next(&mut self) -> Result<Reply, StewardError> {
+        let room = LongestLine::REPLY.saturating_sub(self.line.len() as u64);
+        let mut limited = (&mut self.stream).take(room);
+        limited.read_until(b'\n', &mut self.line).await?;
+        let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }

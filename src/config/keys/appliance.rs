@@ -84,7 +84,9 @@ pub(super) fn keys() -> Vec<Key> {
             "update.url",
             update.url,
             Maybe(Unseen("a URL such as \"https://updates.example/picket\"")),
-            "Where updates are announced. Unset: the device asks nobody."
+            "Where updates are announced, as `{\"version\": \"1.2.3\", \"url\": \
+             \"https://…/picket.raucb\", \"size\": 41943040}` with the size in bytes. Unset: the \
+             device asks nobody."
         )
         .example("\"https://updates.example/picket\""),
         key!(
@@ -95,14 +97,14 @@ pub(super) fn keys() -> Vec<Key> {
                 ("daily", Schedule::Daily),
                 ("weekly", Schedule::Weekly),
             ]),
-            "How often it looks there by itself."
+            "How often it looks there by itself. Its owner can have it look at any time, on the page."
         ),
         key!(
             "update.install",
             update.install,
             Words(&[("manual", Install::Manual), ("automatic", Install::Automatic)]),
-            "Who decides to install: the owner on the page, or the device itself when nobody \
-             watches. Installing ends in a restart."
+            "Who decides to install: the owner on the page, or the device itself when nobody has \
+             watched for 10 minutes. Installing ends in a restart."
         ),
         key!(
             "ssh.authorized_keys",

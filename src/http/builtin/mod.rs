@@ -1,5 +1,5 @@
 //! The pages that must show whatever became of the site's own files: to sign in, to set the first
-//! password, and to say what went wrong.
+//! password, to say what went wrong, and to look after the device.
 
 use axum::response::Html;
 use minijinja::{Environment, context};
@@ -10,6 +10,19 @@ pub(super) const STYLE: &str = include_str!("../../../static/css/custom.css");
 const SIGN_IN: &str = include_str!("login.html");
 const SET_UP: &str = include_str!("setup.html");
 const NOTICE: &str = include_str!("notice.html");
+
+/// What the device's page adds to the look.
+pub(super) const DEVICE_STYLE: &str = include_str!("device.css");
+
+/// What makes the device's page move.
+pub(super) const DEVICE_SCRIPT: &str = include_str!("device.js");
+
+const DEVICE: &str = include_str!("device.html");
+
+/// The device's page; its script fills it in.
+pub(super) fn device(hostname: &str, version: &str) -> Html<String> {
+    page(DEVICE, context! { hostname, version })
+}
 
 /// Asks for the password; `next` is where the browser was going.
 pub(super) fn sign_in(message: &str, next: &str) -> Html<String> {

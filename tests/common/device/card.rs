@@ -88,7 +88,7 @@ impl Card {
     }
 
     /// How mtools calls a FAT partition.
-    fn drive(&self, partition: u32) -> PathBuf {
+    pub(super) fn drive(&self, partition: u32) -> PathBuf {
         format!("{}@@{}", self.file.display(), self.partition(partition).start).into()
     }
 

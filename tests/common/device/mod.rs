@@ -4,6 +4,7 @@
 //! would write onto a card is tested; `scripts/run-image` starts it and plays the firmware.
 
 mod card;
+pub mod system;
 pub mod writes;
 
 use std::fs::File;
@@ -45,6 +46,8 @@ pub struct Options {
     pub log_writes: Option<PathBuf>,
     /// End with the first restart.
     pub once: bool,
+    /// Start the other system once, as after an update.
+    pub tryboot: bool,
 }
 
 impl Device {
@@ -75,8 +78,10 @@ impl Device {
         if let Some(log) = &options.log_writes {
             command.arg("--log-writes").arg(log);
         }
-        if options.once {
-            command.arg("--once");
+        for (wanted, option) in [(options.once, "--once"), (options.tryboot, "--tryboot")] {
+            if wanted {
+                command.arg(option);
+            }
         }
         let said = File::create(&firmware).expect("a file");
         let run = command
@@ -183,7 +188,6 @@ impl Device {
             TcpAnswers::at(device.ssh) && device.try_shell("true").is_ok()
         });
     }
-
 
     /// Pulls the plug.
     pub fn pull_plug(mut self) {

@@ -16,8 +16,8 @@ captures() {
     [ "$frames" -eq "$count" ] || { tail -n 5 /tmp/capture; echo "$frames frames"; false; }
 }
 
-check libcamera_lists_the_first_camera lists Virtual0
-check libcamera_lists_the_second_camera lists Virtual1
+check libcamera_lists_the_first_camera lists '(Front)'
+check libcamera_lists_the_second_camera lists '(Plugged)'
 check libcamera_captures_100_frames captures 1 100 --stream=width=640,height=360,pixelformat=NV12
 check libcamera_captures_two_sizes_at_once captures 1 20 \
     --stream=width=1280,height=720,role=video --stream=width=640,height=360,role=viewfinder

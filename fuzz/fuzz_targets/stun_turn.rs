@@ -1,0 +1,8 @@
+//! Datagrams from the address of a STUN or TURN server, with requests under way.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    picket::rtc::servers::fuzz::handle(bytes);
+});

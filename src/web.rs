@@ -1,0 +1,36 @@
+//! What everything that is fetched from the web has in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use ureq::Agent;
+use ureq::tls::TlsConfig;
+
+pub(crate) const MAX_REDIRECTS: u32 = 5;
+
+/// Whether what is fetched may come in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Privacy {
+    /// It may: what comes is checked by other means.
+    AsAddressed,
+    /// By TLS only, redirects included.
+    Encrypted,
+}
+
+/// A client that gives up after `timeout`, which is for the whole of a request: look-up, redirects
+/// and body.
+pub(crate) fn agent(timeout: Duration, privacy: Privacy) -> Agent {
+    // Named outright: without a provider the client would panic, and the process-wide default is
+    // not for this place to set.
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
+    Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .max_redirects(MAX_REDIRECTS)
+        .https_only(privacy == Privacy::Encrypted)
+        .user_agent(concat!("picket/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .new_agent()
+}

@@ -1,0 +1,156 @@
+//! The appliance on the air: two radios that the kernel only pretends to have (`mac80211_hwsim`),
+//! one for the device, and one, in a network namespace of its own, for an access point that is
+//! really `hostapd`.
+//!
+//! `scripts/test-image` makes or finds the image and runs these; without one they say so.
+
+mod common;
+
+use common::device::{Card, Device};
+
+/// Where the disk with what only tests run is mounted, and how its programs are run.
+const EXTRAS: &str = "X=/run/extras; L=$X/usr/lib/aarch64-linux-gnu; \
+     x() { p=$1; shift; $L/ld-linux-aarch64.so.1 --library-path $L $X/usr/$p \"$@\"; }; ";
+
+/// The radio's neighbour: an access point that can be switched off and on.
+struct AccessPoint<'a>(&'a Device);
+
+impl<'a> AccessPoint<'a> {
+    /// Plugs both radios in and puts the second one away into a namespace.
+    fn plug(device: &'a Device) -> Self {
+        device.shell("mkdir -p /run/extras && mount -t squashfs -o ro /dev/vdb /run/extras");
+        device.shell("modprobe mac80211_hwsim radios=2");
+        device.shell(&format!(
+            "{EXTRAS} x bin/unshare -n sleep 1000000 </dev/null >/dev/null 2>&1 & \
+             echo $! > /run/neighbour"
+        ));
+        // The radio can be moved once the namespace is there.
+        device.shell(&format!(
+            "{EXTRAS} phy=$(cat /sys/class/net/wlan1/phy80211/name); n=0; \
+             until x sbin/iw phy $phy set netns $(cat /run/neighbour); do \
+             n=$((n + 1)); [ $n -lt 50 ]; sleep 0.2; done"
+        ));
+        Self(device)
+    }
+
+    /// Runs a line in the neighbour's namespace.
+    fn run(&self, line: &str) -> String {
+        let quoted = line.replace('\'', "'\\''");
+        self.0.shell(&format!(
+            "{EXTRAS} x bin/nsenter -t $(cat /run/neighbour) -n sh -c '{EXTRAS} {quoted}'"
+        ))
+    }
+
+    /// Switches it on. `security` is what hostapd is to ask for.
+    fn on(&self, ssid: &str, security: &str) {
+        let conf = format!("interface=wlan1\nssid={ssid}\nhw_mode=g\nchannel=6\n{security}");
+        self.0.shell(&format!("cat > /run/hostapd.conf <<'TEXT'\n{conf}\nTEXT"));
+        self.0.shell(
+            "cat > /run/neighbour.dhcp <<'TEXT'\ninterface wlan1\nstart 192.168.77.50\nend 192.168.77.60\n\
+             opt router 192.168.77.1\nopt subnet 255.255.255.0\nlease_file /run/neighbour.leases\n\
+             pidfile /run/neighbour.dhcp.pid\nTEXT\n: > /run/neighbour.leases",
+        );
+        self.run("ip link set wlan1 up; ip addr replace 192.168.77.1/24 dev wlan1; x sbin/hostapd -B -P /run/hostapd.pid /run/hostapd.conf; udhcpd /run/neighbour.dhcp");
+    }
+
+    fn off(&self) {
+        self.run(
+            "kill $(cat /run/hostapd.pid) $(cat /run/neighbour.dhcp.pid); ip link set wlan1 down",
+        );
+    }
+}
+
+const PSK: &str = "wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase=right secret\n";
+const SAE: &str =
+    "wpa=2\nwpa_key_mgmt=SAE\nrsn_pairwise=CCMP\nieee80211w=2\nsae_password=right secret\n";
+
+#[test]
+fn a_network_is_joined_left_alone_and_joined_again() {
+    let text = "[wifi]\ncountry = 'DE'\nssid = 'at home'\npassword = 'right secret'\n";
+    let Some(card) = Card::with_config(text) else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    {
+        let neighbour = AccessPoint::plug(&device);
+        neighbour.on("at home", PSK);
+    }
+    device.wait_for_line("joined \"at home\"", 1);
+    device.wait_for_line("wlan0 has the address 192.168.77.5", 1);
+    // Packets go both ways, encrypted.
+    AccessPoint(&device).run("ping -c 3 -W 5 192.168.77.50");
+
+    // The access point goes away, and comes back as one that wants WPA3.
+    AccessPoint(&device).off();
+    device.wait_for("it is gone", |device| {
+        let carrier = device.shell("cat /sys/class/net/wlan0/carrier 2>/dev/null || echo 0");
+        carrier.trim() == "0"
+    });
+    AccessPoint(&device).on("at home", SAE);
+    device.wait_for_line("joined \"at home\"", 2);
+    AccessPoint(&device).run("ping -c 3 -W 5 192.168.77.50");
+    device.wait_for("the owner is told", |_| card.status().contains("Radio: joined “at home”."));
+    assert!(card.status().contains("http://192.168.77.5"), "{}", card.status());
+    // It stays what it was: a camera.
+    device.wait_for_pages();
+}
+
+#[test]
+fn a_wrong_password_is_told_in_plain_words() {
+    let text = "[wifi]\ncountry = 'DE'\nssid = 'at home'\npassword = 'wrong secret'\n";
+    let Some(card) = Card::with_config(text) else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    AccessPoint::plug(&device).on("at home", PSK);
+    device.wait_for("the owner is told", |_| {
+        card.status().contains("the password of “at home” is wrong")
+    });
+    assert!(!device.console().contains("joined"), "{}", device.console());
+}
+
+/// Every program that the device runs from the steward's start on, with its arguments, as the
+/// kernel is asked for it: the steward is ended under strace, and init starts another.
+#[test]
+fn nothing_in_config_toml_is_ever_run_as_a_command() {
+    let hostile = "$(reboot) `reboot`; reboot |";
+    let text = format!(
+        "[auth]\npassword = '{hostile} \"{hostile}'\n[device]\nhostname = '{hostile}'\n\
+         timezone = '{hostile}'\n[wifi]\ncountry = 'DE'\nssid = '{hostile}'\npassword = '{hostile}'\n\
+         [network]\nntp = ['{hostile}', 'ntp.example']\n\
+         [camera]\nsource = 'file:{hostile}'\noverlay = {{ text = '{hostile}' }}\n"
+    );
+    let Some(card) = Card::with_config(&text) else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    device.shell("mkdir -p /run/extras && mount -t squashfs -o ro /dev/vdb /run/extras");
+    device.shell(&format!(
+        "{EXTRAS} x bin/strace -f -q -s 400 -e trace=execve -o /run/execs -p 1 </dev/null >/dev/null 2>&1 & \
+         echo $! > /run/strace"
+    ));
+    device.wait_for("strace looks on", |device| {
+        device.shell("grep TracerPid /proc/1/status").trim() != "TracerPid:\t0"
+    });
+    // The radio comes while it looks on, so that it is seen being set up.
+    device.shell("modprobe mac80211_hwsim radios=1; kill $(pgrep -P 1 -x picket)");
+    let seen = |device: &Device| device.shell("cat /run/execs");
+    for program in [
+        "\"steward\"",
+        "\"run\"",
+        "udhcpc",
+        "default.script",
+        "\"lease\"",
+        "wpa_supplicant",
+        "ntpd",
+    ] {
+        device.wait_for(program, |device| seen(device).contains(program));
+    }
+    let execs = seen(&device);
+    let run: Vec<&str> = execs.lines().filter(|line| line.contains("execve(")).collect();
+    for line in &run {
+        assert!(!line.contains("reboot"), "{line}");
+        let (_, program) = line.split_once("execve(\"").expect("a call");
+        let (program, arguments) = program.split_once('"').expect("a program");
+        assert!(!program.ends_with("/sh") && !arguments.contains("\"-c\", \"$"), "{line}");
+    }
+    println!("{} programs were run, none of them a shell", run.len());
+    assert!(!device.firmware().contains("restarts"), "{}", device.firmware());
+}
