@@ -114,6 +114,16 @@ pub(super) fn expect_media_type(headers: &HeaderMap, expected: &str) -> Result<(
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
+/// What was sent as JSON, and as nothing else: a form of another site's cannot say that it is.
+pub(super) fn sent<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &Whole,
+    expected: &str,
+) -> Result<T, Problem> {
+    expect_media_type(headers, "application/json")?;
+    body.json(expected)
+}
+
 /// Refuses a change that is not sent as JSON, plain or as a merge patch (RFC 7396).
 pub(super) fn expect_json_patch(headers: &HeaderMap) -> Result<(), Problem> {
     if media_type(headers).as_deref() == Some("application/merge-patch+json") {

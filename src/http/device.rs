@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::body::{self, Whole, expect_media_type};
+use super::body::{self, Whole};
 use super::problem::Problem;
 use super::{HttpState, builtin};
 use crate::appliance::{Choice, Device, DeviceStatus, Join, StewardError};
@@ -93,9 +93,8 @@ pub(super) async fn join(
     body: Whole,
 ) -> Result<StatusCode, Problem> {
     let device = device(&state)?;
-    expect_media_type(&headers, "application/json")?;
-    let Wanted { ssid, password, hidden, country } =
-        body.json(r#"{"ssid": "home", "password": "…", "hidden": false, "country": "DE"}"#)?;
+    let expected = r#"{"ssid": "home", "password": "…", "hidden": false, "country": "DE"}"#;
+    let Wanted { ssid, password, hidden, country } = body::sent(&headers, &body, expected)?;
     device.join(Join { ssid, password, hidden, country }).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -121,9 +120,9 @@ pub(super) async fn reset(
     body: Whole,
 ) -> Result<StatusCode, Problem> {
     let device = device(&state)?;
-    expect_media_type(&headers, "application/json")?;
+    let expected = r#"{"confirm": "the device's name"}"#;
+    let Confirmation { confirm } = body::sent(&headers, &body, expected)?;
     let hostname = device.status().await.map_err(refused)?.hostname;
-    let Confirmation { confirm } = body.json(r#"{"confirm": "the device's name"}"#)?;
     if confirm != hostname {
         let detail = format!("confirm: expected the device's name, {hostname}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpState;
-use super::body::{self, BodyTimeout, Whole, expect_media_type};
+use super::body::{self, BodyTimeout, Whole};
 use super::device::{device, refused};
 use super::problem::Problem;
 use crate::appliance::{
@@ -168,8 +168,7 @@ pub(super) async fn install(
     body: Whole,
 ) -> Result<StatusCode, Problem> {
     let device = device(&state)?;
-    expect_media_type(&headers, "application/json")?;
-    let Wanted { version } = body.json(r#"{"version": "1.2.3"}"#)?;
+    let Wanted { version } = body::sent(&headers, &body, r#"{"version": "1.2.3"}"#)?;
     expect_ready(device).await?;
     match device.updates().start(&version) {
         Ok(_goes_on) => Ok(StatusCode::ACCEPTED),
