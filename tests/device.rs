@@ -107,7 +107,7 @@ fn a_picket_that_is_not_the_image_says_so() {
     assert!(!get(daemon.http, "/").body.contains("/device"));
 }
 
-fn house(steward: &StandIn, limits: Limits) -> House {
+fn house_of(steward: &StandIn, limits: Limits) -> House {
     let device = Device::new(Steward::at(steward.socket()), Update::default());
     House::build(Plan { device: Some(device), limits, ..Plan::default() })
 }
@@ -115,7 +115,7 @@ fn house(steward: &StandIn, limits: Limits) -> House {
 #[test]
 fn a_stranger_sets_the_password_first() {
     let steward = StandIn::new();
-    let house = house(&steward, Limits::default());
+    let house = house_of(&steward, Limits::default());
     let request = http::Request::builder().uri("/device").header("host", "porch");
     let request = request.header("accept", "text/html").body(Body::empty()).unwrap();
     let page = house.ask_from("192.168.4.10", request);
@@ -313,19 +313,24 @@ fn an_upload_that_breaks_off_leaves_everything_as_it_was() {
 #[test]
 fn an_upload_that_stalls_is_ended_and_one_that_is_only_slow_is_not() {
     let steward = StandIn::new();
-    let stall = Duration::from_millis(400);
-    let house = house(&steward, Limits { body: stall, ..Limits::default() });
+    let impatient = Limits { body: Duration::from_millis(100), ..Limits::default() };
+    let house = house_of(&steward, impatient);
     let mut stalled = begin(house.address, 1000);
     stalled.write_all(&[7; 100]).unwrap();
     let reply = Reply::parse(&read_to_end(&mut stalled));
     assert_eq!((reply.status, reply.header("connection")), (408, "close"));
     wait_for("the steward hears", || steward.state().bundles.len() == 1);
+
     // Longer in all than any one part may take.
+    let stall = Duration::from_secs(3);
+    let house = house_of(&steward, Limits { body: stall, ..Limits::default() });
     let mut slow = begin(house.address, 1 << 20);
-    for part in [7_u8; 1 << 20].chunks(1 << 16) {
-        std::thread::sleep(stall / 10);
+    let began = std::time::Instant::now();
+    for part in [7_u8; 1 << 20].chunks((1 << 20) / 32) {
+        std::thread::sleep(stall / 30);
         slow.write_all(part).unwrap();
     }
+    assert!(began.elapsed() > stall);
     assert_eq!(Reply::parse(&read_to_end(&mut slow)).status, 200);
 }
 
