@@ -8,7 +8,6 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::browser::Browser;
-use common::daemon::metric;
 use common::device::system::System;
 use common::device::writes::Log;
 use common::device::{Card, Device, Options, PATIENCE};
@@ -318,7 +317,11 @@ fn the_daemon_answers_and_has_a_picture_soon_after_the_kernel_is_up() {
     let answered = Instant::now();
     device.wait_for("a picture", |device| {
         let metrics = ask(device, "/metrics").unwrap_or_default();
-        !metrics.is_empty() && metric(&metrics, "picket_frames_encoded_total") > 0.0
+        // It is not there before the camera is.
+        metrics.lines().any(|line| {
+            let count = line.strip_prefix("picket_frames_encoded_total ");
+            count.and_then(|n| n.trim().parse::<f64>().ok()).is_some_and(|n| n > 0.0)
+        })
     });
     let pictured = Instant::now();
     device.wait_for_shell();

@@ -21,8 +21,8 @@ impl<'a> AccessPoint<'a> {
         device.shell("mkdir -p /run/extras && mount -t squashfs -o ro /dev/vdb /run/extras");
         device.shell("modprobe mac80211_hwsim radios=2");
         device.shell(&format!(
-            "{EXTRAS} x bin/unshare -n sleep 1000000 </dev/null >/dev/null 2>&1 & \
-             echo $! > /run/neighbour"
+            "{EXTRAS} (exec $L/ld-linux-aarch64.so.1 --library-path $L $X/usr/bin/unshare -n \
+             sleep 1000000) </dev/null >/dev/null 2>&1 & echo $! > /run/neighbour"
         ));
         // The radio can be moved once the namespace is there.
         device.shell(&format!(

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub use card::Card;
 
 /// Long enough for an emulated machine on a busy one; nothing is expected to take it.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(420);
 
 /// Emulation takes all that this machine has: one at a time.
 static TURN: Mutex<()> = Mutex::new(());
