@@ -135,11 +135,13 @@ impl Engine {
         let mut published = self.hub.published();
         while !(self.stopping && self.sessions.is_empty()) {
             let alarm = self.next_alarm();
+            // With nobody to send it to, a picture is no reason to wake up.
+            let awaited = !self.sessions.is_empty() || self.waiting.len() > 0;
             let event = tokio::select! {
                 biased;
                 command = self.commands.recv(), if !self.stopping => Event::Command(command),
                 () = self.outside.ready(Instant::now) => Event::Readable,
-                _ = published.changed() => Event::Published,
+                _ = published.changed(), if awaited => Event::Published,
                 () = tokio::time::sleep_until(alarm.into()) => Event::Alarm,
             };
             let now = Instant::now();
