@@ -19,7 +19,8 @@ pub(crate) enum Privacy {
 }
 
 /// A client that gives up after `timeout`, which is for the whole of a request: look-up, redirects
-/// and body.
+/// and body. Each has a connection of its own: one that is kept may have been closed by the server
+/// just when an attempt is repeated, which would then have been in vain.
 pub(crate) fn agent(timeout: Duration, privacy: Privacy) -> Agent {
     // Named outright: without a provider the client would panic, and the process-wide default is
     // not for this place to set.
@@ -28,6 +29,7 @@ pub(crate) fn agent(timeout: Duration, privacy: Privacy) -> Agent {
     Agent::config_builder()
         .timeout_global(Some(timeout))
         .max_redirects(MAX_REDIRECTS)
+        .max_idle_connections(0)
         .https_only(privacy == Privacy::Encrypted)
         .user_agent(concat!("picket/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
