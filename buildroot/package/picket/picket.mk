@@ -9,15 +9,14 @@ PICKET_SITE_METHOD = local
 PICKET_VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' $(PICKET_SITE)/Cargo.toml | head -n 1)
 PICKET_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
 	--exclude=/target --exclude=/.ci --exclude=/buildroot --exclude=/fuzz \
-	--exclude=/rootfs-overlay --exclude=/tests
+	--exclude=/rootfs-overlay
 PICKET_LICENSE = MIT, OFL-1.1 (letters in the picture)
 PICKET_LICENSE_FILES = LICENSE
 
 PICKET_FEATURES = \
 	$(if $(BR2_PACKAGE_PICKET_LIBCAMERA),libcamera) \
 	$(if $(BR2_PACKAGE_PICKET_V4L2),v4l2) \
-	$(if $(BR2_PACKAGE_PICKET_GPIO),gpio) \
-	$(if $(BR2_PACKAGE_PICKET_GSTREAMER),gstreamer)
+	$(if $(BR2_PACKAGE_PICKET_GPIO),gpio)
 
 PICKET_CARGO_BUILD_OPTS = \
 	--bin picket \
@@ -55,10 +54,6 @@ endif
 
 ifeq ($(BR2_PACKAGE_PICKET_LIBCAMERA),y)
 PICKET_DEPENDENCIES += host-pkgconf rpi-libcamera
-endif
-
-ifeq ($(BR2_PACKAGE_PICKET_GSTREAMER),y)
-PICKET_DEPENDENCIES += host-pkgconf gstreamer1 gst1-plugins-base
 endif
 
 # Buildroot collects crates when it downloads a package; this one is not
