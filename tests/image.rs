@@ -44,7 +44,7 @@ fn straight_from_the_image_it_is_found_asks_for_a_password_and_grows_its_data() 
     let roots: Vec<_> = [2, 3, 5, 6].map(|n| (n, digest(&card, n))).into();
     let mut device = Device::start(&card);
     device.wait_for_pages();
-    let page = device.get("/").expect("a page");
+    let page = device.browse("/").expect("a page");
     assert!(page.contains("password"), "whoever comes first is asked to set one: {page}");
     let said = status(&mut device, &card, "http://10.0.2.15/ (by cable)");
     assert!(said.contains("Watch at http://picket.local/"), "{said}");

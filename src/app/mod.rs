@@ -96,6 +96,8 @@ pub struct Picket {
     server: Server,
     reload: Reload,
     panel: FrontPanel,
+    /// Who does what the button is for, on the image.
+    steward: Option<Steward>,
     stop: watch::Sender<bool>,
     /// Answers for the device's name, on the image.
     _announcement: Option<Announcement>,
@@ -150,8 +152,8 @@ impl Picket {
     /// # Errors
     /// When the system does not let it listen to signals.
     pub fn run(self) -> Result<(), PicketError> {
-        let Self { runtime, mut pipeline, rtc, server, mut reload, mut panel, stop, _announcement } =
-            self;
+        let Self { runtime, mut pipeline, rtc, server, mut reload, .. } = self;
+        let Self { mut panel, steward, stop, _announcement, .. } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -168,7 +170,10 @@ impl Picket {
                     _ = hangup.recv() => reload.now("asked by SIGHUP").await,
                     _ = look.tick() => reload.look().await,
                     () = service.heartbeat() => service.beat(&pipeline, &rtc).await,
-                    press = panel.pressed() => panel::answer(press),
+                    press = panel.pressed() => {
+                        // Beside everything else: the steward may take its time.
+                        tokio::spawn(panel::answer(press, steward.clone()));
+                    }
                 }
             }
             log::info!("stopping");
@@ -284,8 +289,8 @@ impl Builder {
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
-        let announcement = steward.and_then(|steward| {
-            runtime.spawn(device::report(steward, hub));
+        let announcement = steward.as_ref().and_then(|steward| {
+            runtime.spawn(device::report(steward.clone(), hub));
             let _inside = runtime.enter();
             device::announce(&config)
         });
@@ -302,6 +307,7 @@ impl Builder {
             server,
             reload,
             panel,
+            steward,
             stop,
             _announcement: announcement,
         })

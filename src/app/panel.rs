@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::appliance::{ButtonEvent, House, Look, Panel, Stage, has_network};
+use crate::appliance::{ButtonEvent, House, Look, Panel, Request, Stage, Steward, has_network};
 use crate::config::Config;
 use crate::hub::Hub;
 
@@ -59,8 +59,20 @@ fn look(hub: Hub, up: Arc<AtomicBool>) -> Look {
     })
 }
 
-/// What happens at a press. Nothing does so far, least of all at a short one: a button is pressed
-/// by accident, too.
-pub(super) fn answer(press: ButtonEvent) {
-    log::info!("the button was {press}, which has no effect");
+/// Does what a press is for, on the image. A short one is for nothing: a button is pressed by
+/// accident, too.
+pub(super) async fn answer(press: ButtonEvent, steward: Option<Steward>) {
+    let request = match press {
+        ButtonEvent::Short => None,
+        ButtonEvent::Long5 => Some(Request::Restart),
+        ButtonEvent::Long20 => Some(Request::Reset),
+    };
+    let (Some(request), Some(steward)) = (request, steward) else {
+        log::info!("the button was {press}, which has no effect here");
+        return;
+    };
+    log::warn!("the button was {press}");
+    if let Err(error) = steward.ask(&request).await {
+        log::error!("what the button is for is not done: {error}");
+    }
 }

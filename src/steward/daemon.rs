@@ -140,6 +140,8 @@ fn command(setup: &Setup) -> Command {
         .gid(setup.ids.1)
         .current_dir(&setup.home)
         .env("HOME", &setup.home)
+        // libcamera introduces itself each time it is started, which it is until there is a camera.
+        .env("LIBCAMERA_LOG_LEVELS", "*:WARN")
         .env(STEWARD_VARIABLE, &setup.door)
         .env("NOTIFY_SOCKET", &setup.notices)
         .env("WATCHDOG_USEC", SILENCE.as_micros().to_string())

@@ -70,7 +70,7 @@ const USER: &str = "picket";
 const SHIPPED: &str = "/usr/share/picket/config.toml";
 
 /// What the image's defaults are where they differ from the daemon's.
-const DEFAULTS: [&str; 2] = ["http.listen=[::]:80", "site.data_location=/data/picket/site"];
+const DEFAULTS: [&str; 1] = ["http.listen=[::]:80"];
 
 /// Everything must be over this long after it was told to end.
 const ENDING: Duration = Duration::from_secs(5);
@@ -379,6 +379,14 @@ impl Desk {
         answered.await.map_err(|_| away())?
     }
 
+    /// Ends the steward, unless an update is being written.
+    fn end_if_idle(&self, end: End) -> Result<Reply, String> {
+        if self.updates.is_installing() {
+            return Err("an update is being installed; the device restarts by itself then".into());
+        }
+        Ok(self.end(end))
+    }
+
     /// Ends the steward, a moment later, so that the answer gets out.
     fn end(&self, end: End) -> Reply {
         let ends = self.end.clone();
@@ -417,8 +425,8 @@ impl Answerer for Desk {
                 self.updates.install(length, caller).await?;
                 Ok(self.end(End::Restart(Next::Other)))
             }
-            Request::Restart => Ok(self.end(End::Restart(Next::Kept))),
-            Request::Reset => Ok(self.end(End::Reset)),
+            Request::Restart => self.end_if_idle(End::Restart(Next::Kept)),
+            Request::Reset => self.end_if_idle(End::Reset),
             Request::Log => Ok(Reply::Log { lines: journal::last() }),
             Request::Lease(lease) if caller.is_root => {
                 let sent = self.asks.send(Ask::Lease(lease)).await;

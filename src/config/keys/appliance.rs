@@ -20,9 +20,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "button",
         scope: Scope::Everywhere,
-        doc: "A button on a Raspberry Pi's GPIO. Presses shorter than 5 seconds, from 5 seconds \
-              and from 20 seconds are told apart and logged. None has an effect yet; a short one \
-              never will, because it may be an accident.",
+        doc: "A button on a Raspberry Pi's GPIO. Let go after 5 seconds or more, it restarts the \
+              device; after 20 seconds or more, it makes the device forget everything, as it was \
+              shipped. A shorter press does nothing, because it may be an accident. Elsewhere \
+              than on the image, presses are only logged.",
     },
     Section {
         name: "watchdog",

@@ -209,7 +209,7 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
 
 fn locked_out() -> Problem {
     let detail = "nobody can sign in, because the camera's configuration cannot be used as it is; \
-                  its log and the card's config-errors.txt say what to mend";
+                  its log and picket-status.txt on its card say what to mend";
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 

@@ -58,6 +58,10 @@ struct Pending {
 }
 
 impl Updates {
+    pub(super) fn is_installing(&self) -> bool {
+        self.busy.try_lock().is_err()
+    }
+
     /// Installs a bundle of `length` bytes that follows from `caller`. Afterwards the device has to
     /// be restarted into the other system.
     ///

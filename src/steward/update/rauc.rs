@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use semver::Version;
 use serde_json::Value;
 
 use crate::appliance::Slot;
@@ -74,17 +75,15 @@ pub(super) fn bundle(json: &str) -> Option<Bundle> {
     Some(bundle)
 }
 
-/// Whether `new` is an older version than `old`, number by number: 0.9.1 is older than 0.10.0. What
-/// follows a hyphen makes a version come before the one without (Semantic Versioning §11).
+/// Whether `new` is an older version than `old`: 0.9.1 is older than 0.10.0, and what follows a
+/// hyphen comes before the version without (Semantic Versioning §11). What is no version is older
+/// than any.
 pub(super) fn is_older(new: &str, old: &str) -> bool {
-    parts(new) < parts(old)
-}
-
-fn parts(version: &str) -> (Vec<u64>, bool, String) {
-    let version = version.split('+').next().unwrap_or_default();
-    let (numbers, pre) = version.split_once('-').unwrap_or((version, ""));
-    let numbers = numbers.split('.').map(|number| number.parse().unwrap_or(0)).collect();
-    (numbers, pre.is_empty(), pre.to_owned())
+    let read = |version| Version::parse(version).ok();
+    match (read(new), read(old)) {
+        (Some(new), Some(old)) => new.cmp_precedence(&old).is_lt(),
+        (new, old) => new.is_none() && old.is_some(),
+    }
 }
 
 /// What went wrong, in RAUC's words without its decoration.
@@ -118,7 +117,8 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_people_do() {
-        for (new, old) in [("0.9.1", "0.10.0"), ("1.0.0-rc.1", "1.0.0"), ("0.1", "0.1.1")] {
+        let rc = ("1.0.0-rc.2", "1.0.0-rc.10");
+        for (new, old) in [("0.9.1", "0.10.0"), ("1.0.0-rc.1", "1.0.0"), rc, ("new", "0.1.0")] {
             assert!(is_older(new, old), "{new} {old}");
             assert!(!is_older(old, new), "{old} {new}");
         }

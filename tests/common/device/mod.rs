@@ -148,11 +148,21 @@ impl Device {
 
     /// What a page holds; none while nobody answers, or not with success.
     pub fn get(&self, path: &str) -> Option<String> {
+        self.ask_for(path, "*/*")
+    }
+
+    /// The same, as a browser asks.
+    pub fn browse(&self, path: &str) -> Option<String> {
+        self.ask_for(path, "text/html")
+    }
+
+    fn ask_for(&self, path: &str, accept: &str) -> Option<String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
             .build()
             .into();
-        agent.get(self.url(path)).call().ok()?.body_mut().read_to_string().ok()
+        let request = agent.get(self.url(path)).header("accept", accept);
+        request.call().ok()?.body_mut().read_to_string().ok()
     }
 
     /// Runs a line in the device's shell, by SSH. The error is what it says.

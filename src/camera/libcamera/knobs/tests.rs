@@ -114,8 +114,8 @@ fn a_camera_s_knobs_have_the_ranges_it_reports() {
             "noise_reduction: one of \"off\", \"minimal\", \"fast\", \"high-quality\", \"off\"",
             "awb_gains: a list of 2 numbers from 0 to 32",
             "lens_position: a number from 0 to 32, 1",
-            "af_window: a list of 4 numbers from 0 to 1",
-            "roi: a list of 4 numbers from 0 to 1",
+            "af_window: [x, y, width, height], each a share from 0 to 1, within the picture",
+            "roi: [x, y, width, height], each a share from 0 to 1, within the picture",
         ]
     );
     assert_eq!(imx708().frame_duration_limits(), Some((8333, 220_535_845)));
