@@ -333,12 +333,9 @@ fn the_daemon_answers_and_has_a_picture_soon_after_the_kernel_is_up() {
     let at = |instant: Instant| uptime - moment.duration_since(instant).as_secs_f64();
     let kernel = device.shell("dmesg");
     let kernel = kernel.lines().find(|l| l.contains("as init process")).expect("said");
-    let kernel: f64 = kernel
-        .trim_start_matches(['[', ' '])
-        .split(']')
-        .next()
-        .and_then(|n| n.trim().parse().ok())
-        .expect("a number");
+    let kernel =
+        kernel.split_once('[').and_then(|(_, rest)| rest.split_once(']')).expect("a time").0;
+    let kernel: f64 = kernel.trim().parse().expect("a number");
     let (answered, pictured) = (at(answered), at(pictured));
     println!(
         "kernel {kernel:.2} s; from init to pages {:.2} s ({:.1} ×), to the first picture {:.2} s ({:.1} ×)",

@@ -24,11 +24,12 @@ impl<'a> AccessPoint<'a> {
             "{EXTRAS} (exec $L/ld-linux-aarch64.so.1 --library-path $L $X/usr/bin/unshare -n \
              sleep 1000000) </dev/null >/dev/null 2>&1 & echo $! > /run/neighbour"
         ));
-        // The radio can be moved once the namespace is there.
+        let elsewhere = "readlink /proc/$(cat /run/neighbour)/ns/net";
+        let here = device.shell("readlink /proc/self/ns/net");
+        while device.try_shell(elsewhere).is_ok_and(|there| there == here) {}
         device.shell(&format!(
-            "{EXTRAS} phy=$(cat /sys/class/net/wlan1/phy80211/name); n=0; \
-             until x sbin/iw phy $phy set netns $(cat /run/neighbour); do \
-             n=$((n + 1)); [ $n -lt 50 ]; sleep 0.2; done"
+            "{EXTRAS} x sbin/iw phy $(cat /sys/class/net/wlan1/phy80211/name) set netns \
+             $(cat /run/neighbour)"
         ));
         Self(device)
     }
@@ -37,7 +38,7 @@ impl<'a> AccessPoint<'a> {
     fn run(&self, line: &str) -> String {
         let quoted = line.replace('\'', "'\\''");
         self.0.shell(&format!(
-            "{EXTRAS} x bin/nsenter -t $(cat /run/neighbour) -n sh -c '{EXTRAS} {quoted}'"
+            "{EXTRAS} x bin/nsenter -t $(cat /run/neighbour) -n sh -ec '{EXTRAS} {quoted}'"
         ))
     }
 
@@ -60,6 +61,13 @@ impl<'a> AccessPoint<'a> {
     }
 }
 
+/// What the access point has given the device.
+fn address(device: &Device) -> String {
+    let console = device.console();
+    let (_, address) = console.rsplit_once("wlan0 has the address ").expect("one");
+    address.lines().next().expect("a line").trim().to_owned()
+}
+
 const PSK: &str = "wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase=right secret\n";
 const SAE: &str =
     "wpa=2\nwpa_key_mgmt=SAE\nrsn_pairwise=CCMP\nieee80211w=2\nsae_password=right secret\n";
@@ -77,7 +85,8 @@ fn a_network_is_joined_left_alone_and_joined_again() {
     device.wait_for_line("joined \"at home\"", 1);
     device.wait_for_line("wlan0 has the address 192.168.77.5", 1);
     // Packets go both ways, encrypted.
-    AccessPoint(&device).run("ping -c 3 -W 5 192.168.77.50");
+    let ping = format!("ping -c 3 -W 5 {}", address(&device));
+    AccessPoint(&device).run(&ping);
 
     // The access point goes away, and comes back as one that wants WPA3.
     AccessPoint(&device).off();
@@ -87,7 +96,7 @@ fn a_network_is_joined_left_alone_and_joined_again() {
     });
     AccessPoint(&device).on("at home", SAE);
     device.wait_for_line("joined \"at home\"", 2);
-    AccessPoint(&device).run("ping -c 3 -W 5 192.168.77.50");
+    AccessPoint(&device).run(&ping);
     device.wait_for("the owner is told", |_| card.status().contains("Radio: joined “at home”."));
     assert!(card.status().contains("http://192.168.77.5"), "{}", card.status());
     // It stays what it was: a camera.

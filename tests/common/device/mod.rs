@@ -148,17 +148,18 @@ impl Device {
 
     /// What a page holds; none while nobody answers, or not with success.
     pub fn get(&self, path: &str) -> Option<String> {
-        self.ask_for(path, "*/*")
+        self.ask_for(path, "*/*", true)
     }
 
-    /// The same, as a browser asks.
+    /// The same as a browser asks, which shows a page whatever its status is.
     pub fn browse(&self, path: &str) -> Option<String> {
-        self.ask_for(path, "text/html")
+        self.ask_for(path, "text/html", false)
     }
 
-    fn ask_for(&self, path: &str, accept: &str) -> Option<String> {
+    fn ask_for(&self, path: &str, accept: &str, only_success: bool) -> Option<String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
+            .http_status_as_error(only_success)
             .build()
             .into();
         let request = agent.get(self.url(path)).header("accept", accept);
@@ -225,7 +226,7 @@ impl Device {
     fn cut(&mut self) {
         // run-image takes its QEMU along.
         let id = self.run.id().to_string();
-        let _ = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status();
+        let _ = Command::new("sh").args(["-c", "kill -TERM \"$0\" 2>&-", &id]).status();
         let _ = self.run.wait();
     }
 }
