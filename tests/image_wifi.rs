@@ -139,7 +139,7 @@ fn nothing_in_config_toml_is_ever_run_as_a_command() {
         device.shell("grep TracerPid /proc/1/status").trim() != "TracerPid:\t0"
     });
     // The radio comes while it looks on, so that it is seen being set up.
-    device.shell("modprobe mac80211_hwsim radios=1; kill $(pgrep -P 1 -x picket)");
+    device.shell("modprobe mac80211_hwsim radios=1; kill $(pgrep -P 1 -f 'picket steward')");
     let seen = |device: &Device| device.shell("cat /run/execs");
     for program in [
         "\"steward\"",
