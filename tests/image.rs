@@ -136,8 +136,18 @@ fn what_config_toml_says_is_done_and_kept_apart() {
     device.wait_for_pages();
     assert!(device.console().contains("the daemon ended"), "{}", device.console());
 
+    // So is a steward, which takes up everything where the one before it left it.
+    device.shell("echo kept > /data/note");
+    let _ = device.try_shell("kill -9 $(pgrep -P 1 -f 'picket steward')");
+    device.wait_for_line("of the steward before this one", 2);
+    device.wait_for_pages();
+    device.wait_for_shell();
+    assert_eq!(device.shell("cat /data/note"), "kept\n");
+    assert_eq!(device.shell(&format!("{DAEMON} | wc -l")), "1\n");
+    assert!(!device.console().contains("busy"), "{}", device.console());
+
     // What is kept is there after a restart, and after it was switched off.
-    device.shell("echo kept > /data/note && reboot");
+    device.shell("reboot");
     device.wait_for("the restart", |device| device.firmware().contains("the device restarts"));
     device.wait_for_shell();
     assert_eq!(device.shell("cat /data/note"), "kept\n");

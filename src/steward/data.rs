@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::card::{self, Card};
@@ -57,6 +58,10 @@ pub(super) enum DataError {
 /// When it can be neither read nor made anew: the card is broken or write-protected.
 pub(super) async fn open(card: &Card, place: &Path) -> Result<Data, DataError> {
     let partition = card.partition(card::DATA).ok_or(DataError::NoPartition)?;
+    // A steward that was killed has left it mounted, and somebody may be looking into it.
+    if unmount(place, UnmountFlags::empty()) == Err(Errno::BUSY) {
+        return Ok(Data::Kept);
+    }
     if !is_made(&partition)? {
         log::info!("the device's first start: making room for what it keeps");
         if let Err(error) = grow(card).await {

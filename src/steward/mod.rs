@@ -99,6 +99,8 @@ pub fn run() -> io::Result<()> {
 async fn live() -> io::Result<()> {
     let card = Card::of_root()?;
     std::fs::create_dir_all(RUN)?;
+    let ids = daemon::ids(USER)?;
+    programs::end_orphans(ids.0);
     let release = Release::read();
     release.set_clock();
     let notices = Notices::new(DeviceStatus {
@@ -119,7 +121,6 @@ async fn live() -> io::Result<()> {
     let mut parts = JoinSet::new();
 
     // The daemon first: its picture is what the device is for.
-    let ids = daemon::ids(USER)?;
     let setup = Setup {
         ids,
         config: copy_config(&owner, ids)?,

@@ -6,11 +6,15 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// Where programs are, for us and for them.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What is kept running, beside the daemon: for those who look for what is left of it.
+const SERVICES: [&str; 5] = ["dropbear", "ntpd", "udhcpc", "udhcpd", "wpa_supplicant"];
 
 /// How long a program that was told to end may take.
 const ENDING: Duration = Duration::from_secs(2);
@@ -58,6 +62,33 @@ pub(super) async fn run<A: AsRef<OsStr>>(
     Err(ProgramError::Failed { program: program.to_owned(), status: output.status, said })
 }
 
+/// Ends what a steward that was killed has left running, which init has inherited.
+pub(super) fn end_orphans(user: u32) {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let status = std::fs::read_to_string(process.path().join("status")).unwrap_or_default();
+        let id = process.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(id) = id.and_then(Pid::from_raw)
+            && is_orphan(&status, user)
+        {
+            log::warn!("ending process {id} of the steward before this one");
+            let _ = kill_process(id, Signal::KILL);
+        }
+    }
+}
+
+/// Whether a process is one of those that stewards keep running, and its parent is init
+/// (proc_pid_status(5)).
+fn is_orphan(status: &str, user: u32) -> bool {
+    let field = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()
+    };
+    let is_users = field("Uid:").and_then(|uid| uid.parse().ok()) == Some(user);
+    let is_known = field("Name:").is_some_and(|name| SERVICES.contains(&name));
+    field("PPid:") == Some("1") && (is_users || is_known)
+}
+
 /// Passes on to the log what a program says, a line at a time.
 pub(super) fn listen(name: &'static str, output: Option<impl AsyncRead + Send + Unpin + 'static>) {
     let Some(output) = output else { return };
@@ -71,8 +102,8 @@ pub(super) fn listen(name: &'static str, output: Option<impl AsyncRead + Send + 
 
 /// Ends a program: politely, then not.
 pub(super) async fn end(child: &mut Child) {
-    if let Some(id) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+    if let Some(id) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+        let _ = kill_process(id, Signal::TERM);
     }
     if tokio::time::timeout(ENDING, child.wait()).await.is_err() {
         let _ = child.kill().await;
@@ -96,6 +127,18 @@ mod tests {
     async fn an_argument_is_an_argument_whatever_is_in_it() {
         let hostile = "$(reboot) `id` ; rm -rf / \n| x \"'";
         assert_eq!(run("printf", ["%s", hostile], "").await.unwrap(), hostile);
+    }
+
+    #[test]
+    fn orphans_are_the_daemon_and_what_else_is_kept_running() {
+        let of = |name: &str, parent: u32, user: u32| {
+            let status = format!("Name:\t{name}\nPPid:\t{parent}\nUid:\t{user}\t0\t0\t0\n");
+            is_orphan(&status, 500)
+        };
+        assert!(of("exe", 1, 500) && of("udhcpc", 1, 0) && of("wpa_supplicant", 1, 0));
+        assert!(!of("udhcpc", 170, 0), "it has a parent");
+        assert!(!of("mdev", 1, 0) && !of("picket", 1, 0));
+        assert!(!is_orphan("", 500));
     }
 
     #[tokio::test]
