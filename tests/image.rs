@@ -253,6 +253,17 @@ fn data_that_is_damaged_is_mended_or_made_anew() {
 }
 
 #[test]
+fn a_device_that_hangs_is_restarted_by_the_watchdog() {
+    let Some(card) = Card::with_config("[watchdog]\nenabled = true\n") else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    // Nobody is left who could feed it, and nothing else notices.
+    device.shell("kill -STOP $(pgrep -P 1 -f 'picket steward')");
+    device.wait_for("the restart", |device| device.firmware().contains("the device restarts"));
+    device.wait_for_pages();
+}
+
+#[test]
 fn a_viewer_sees_the_picture_in_little_memory_and_nothing_is_written_for_it() {
     let text = format!("{AUTH}[camera]\nwidth = 640\nheight = 360\nfps = 15\n");
     let Some(card) = Card::with_config(&text) else { return };

@@ -122,8 +122,7 @@ fn a_wrong_password_is_told_in_plain_words() {
 fn nothing_in_config_toml_is_ever_run_as_a_command() {
     let hostile = "$(reboot) `reboot`; reboot |";
     let text = format!(
-        "[watchdog]\nenabled = false # strace takes its time\n\
-         [auth]\npassword = '{hostile} \"{hostile}'\n[device]\nhostname = '{hostile}'\n\
+        "[auth]\npassword = '{hostile} \"{hostile}'\n[device]\nhostname = '{hostile}'\n\
          timezone = '{hostile}'\n[wifi]\ncountry = 'DE'\nssid = '{hostile}'\npassword = '{hostile}'\n\
          [network]\nntp = ['{hostile}', 'ntp.example']\n\
          [camera]\nsource = 'file:{hostile}'\noverlay = {{ text = '{hostile}' }}\n"

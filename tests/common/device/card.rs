@@ -56,10 +56,14 @@ impl Card {
         Some(Self { file, udp_port: free_udp_port(), key, _folder: folder })
     }
 
-    /// The same with a `config.toml` that says what tests need, and then `text`.
+    /// The same with a `config.toml` that says what tests need, and then `text`. Unless that says
+    /// otherwise, the watchdog is off: a busy machine may leave an emulated one alone for longer
+    /// than that allows.
     pub fn with_config(text: &str) -> Option<Self> {
         let card = Self::new()?;
-        card.write("config.toml", format!("{}{text}", card.settings()).as_bytes());
+        let watchdog =
+            if text.contains("[watchdog]") { "" } else { "[watchdog]\nenabled = false\n" };
+        card.write("config.toml", format!("{}{watchdog}{text}", card.settings()).as_bytes());
         Some(card)
     }
 
