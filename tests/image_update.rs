@@ -14,9 +14,7 @@ use common::device::system::{System, foreign_keys, keys};
 use common::device::writes::{Entry, Log};
 use common::device::{Card, Device, Options};
 
-const SETTINGS: &str =
-    "[auth]\npassword = 'correct horse'\ntokens = ['0123456789abcdef0123456789abcdef']\n";
-const TOKEN: &str = "Bearer 0123456789abcdef0123456789abcdef";
+const SETTINGS: &str = "[auth]\npassword = 'correct horse'\n";
 
 /// The board and the version of the image that is tested.
 struct Release {
@@ -35,16 +33,22 @@ impl Release {
     }
 }
 
-/// Drops a bundle on the device. The error is what it says.
+/// Signs in, and drops a bundle on the device. The error is what it says.
 fn update(device: &Device, bundle: &[u8]) -> Result<String, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(600)))
         .http_status_as_error(false)
         .build()
         .into();
+    let signed = agent
+        .post(device.url("/login"))
+        .header("content-type", "application/json")
+        .send("{\"password\": \"correct horse\"}")
+        .map_err(|e| e.to_string())?;
+    let cookie = signed.headers().get("set-cookie").expect("a session").as_bytes();
     let request = agent
         .post(device.url("/api/v1/update"))
-        .header("authorization", TOKEN)
+        .header("cookie", cookie.split(|byte| *byte == b';').next().expect("a pair"))
         .header("content-type", "application/octet-stream");
     let mut answer = request.send(bundle).map_err(|e| e.to_string())?;
     let said = answer.body_mut().read_to_string().map_err(|e| e.to_string())?;
