@@ -256,10 +256,6 @@ impl Moments<'_> {
 
 #[test]
 fn wherever_the_power_goes_during_an_update_the_card_starts() {
-    if std::env::var("PICKET_IMAGE_QUICK").is_ok_and(|quick| !quick.is_empty()) {
-        println!("skipped: takes long");
-        return;
-    }
     let Some(card) = Card::with_config(SETTINGS) else { return };
     // Its first start is not what this is about.
     let mut device = Device::start(&card);
