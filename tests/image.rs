@@ -253,6 +253,40 @@ fn data_that_is_damaged_is_mended_or_made_anew() {
 }
 
 #[test]
+fn a_reset_forgets_everything_once_and_one_by_the_page_puts_config_toml_back() {
+    let Some(card) = Card::with_config("") else { return };
+    let shipped = Card::new().expect("another").read("config.toml").expect("there");
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    device.shell("echo kept > /data/note; sync");
+    device.pull_plug();
+
+    // By a line in the file, of which all but that line stays.
+    let before = String::from_utf8(card.read("config.toml").expect("there")).expect("text");
+    let text =
+        format!("{before}[auth]\npassword = 'correct horse'\n[device]\nfactory_reset = true\n");
+    card.write("config.toml", text.as_bytes());
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    status(&mut device, &card, "Everything was forgotten, as config.toml said.");
+    assert!(device.try_shell("cat /data/note").is_err(), "it is forgotten");
+    let after = String::from_utf8(card.read("config.toml").expect("there")).expect("text");
+    assert!(after.starts_with(&before) && !after.contains("factory_reset = true"), "{after}");
+
+    // By the page.
+    device.shell("echo kept > /data/note; sync");
+    device.wait_for_pages();
+    let owner = device.sign_in("correct horse");
+    let agent: ureq::Agent = ureq::Agent::new_with_defaults();
+    let reset = agent.post(device.url("/api/v1/device/reset")).header("cookie", &owner);
+    reset.send_empty().expect("done");
+    device.wait_for("the restart", |device| device.firmware().contains("the device restarts"));
+    device.wait_for_line("the device's first start", 2);
+    device.wait_for_pages();
+    assert_eq!(card.read("config.toml").expect("there"), shipped);
+}
+
+#[test]
 fn a_device_that_hangs_is_restarted_by_the_watchdog() {
     let Some(card) = Card::with_config("[watchdog]\nenabled = true\n") else { return };
     let mut device = Device::start(&card);

@@ -40,15 +40,9 @@ fn update(device: &Device, bundle: &[u8]) -> Result<String, String> {
         .http_status_as_error(false)
         .build()
         .into();
-    let signed = agent
-        .post(device.url("/login"))
-        .header("content-type", "application/json")
-        .send("{\"password\": \"correct horse\"}")
-        .map_err(|e| e.to_string())?;
-    let cookie = signed.headers().get("set-cookie").expect("a session").as_bytes();
     let request = agent
         .post(device.url("/api/v1/update"))
-        .header("cookie", cookie.split(|byte| *byte == b';').next().expect("a pair"))
+        .header("cookie", device.sign_in("correct horse"))
         .header("content-type", "application/octet-stream");
     let mut answer = request.send(bundle).map_err(|e| e.to_string())?;
     let said = answer.body_mut().read_to_string().map_err(|e| e.to_string())?;

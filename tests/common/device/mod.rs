@@ -8,8 +8,9 @@ pub mod system;
 pub mod writes;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -166,6 +167,16 @@ impl Device {
         request.call().ok()?.body_mut().read_to_string().ok()
     }
 
+    /// Signs in as the owner, and returns the cookie that says so.
+    #[track_caller]
+    pub fn sign_in(&self, password: &str) -> String {
+        let request = ureq::post(self.url("/login")).header("content-type", "application/json");
+        let body = serde_json::json!({ "password": password }).to_string();
+        let signed = request.send(body).unwrap_or_else(|e| panic!("{e}\n{}", self.console()));
+        let cookie = signed.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        cookie.and_then(|cookie| cookie.split(';').next()).expect("a session").to_owned()
+    }
+
     /// Runs a line in the device's shell, by SSH. The error is what it says.
     pub fn try_shell(&self, line: &str) -> Result<String, String> {
         let mut ssh = Command::new("ssh");
@@ -198,6 +209,23 @@ impl Device {
         self.wait_for("SSH answers", |device| {
             TcpAnswers::at(device.ssh) && device.try_shell("true").is_ok()
         });
+    }
+
+    /// Plugs the network's cable in, or pulls it out.
+    pub fn cable(&self, plugged: bool) {
+        // Documentation/interop/qmp-spec in QEMU: a greeting, and an answer to each command.
+        let stream = UnixStream::connect(self.folder.path().join("qmp")).expect("QEMU listens");
+        let mut answers = BufReader::new(stream.try_clone().expect("a socket")).lines();
+        let link =
+            format!("{{'execute': 'set_link', 'arguments': {{'name': 'net', 'up': {plugged}}}}}");
+        for command in ["{'execute': 'qmp_capabilities'}", &link] {
+            writeln!(&stream, "{command}").expect("written");
+            // Events may come in between.
+            let mut answers = answers.by_ref().map(|line| line.expect("an answer"));
+            let answer =
+                answers.find(|line| line.contains("\"return\"") || line.contains("\"error\""));
+            assert!(answer.as_ref().is_some_and(|a| a.contains("\"return\"")), "{answer:?}");
+        }
     }
 
     /// Pulls the plug.
