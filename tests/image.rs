@@ -279,7 +279,8 @@ fn a_reset_forgets_everything_once_and_one_by_the_page_puts_config_toml_back() {
     let owner = device.sign_in("correct horse");
     let agent: ureq::Agent = ureq::Agent::new_with_defaults();
     let reset = agent.post(device.url("/api/v1/device/reset")).header("cookie", &owner);
-    reset.send_empty().expect("done");
+    let reset = reset.header("content-type", "application/json");
+    reset.send(r#"{"confirm": "picket"}"#).expect("done");
     device.wait_for("the restart", |device| device.firmware().contains("the device restarts"));
     device.wait_for_line("the device's first start", 2);
     device.wait_for_pages();
