@@ -76,3 +76,48 @@ pub(super) async fn answer(press: ButtonEvent, steward: Option<Steward>) {
         log::error!("what the button is for is not done: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::UnixListener;
+
+    /// What the steward is asked by a press.
+    async fn asked_by(press: ButtonEvent) -> Option<Request> {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("steward");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let steward = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            stream.write_all(b"{\"answer\":\"done\"}\n").await.unwrap();
+            serde_json::from_str(&line).unwrap()
+        };
+        let pressed = answer(press, Some(Steward::at(&socket)));
+        tokio::pin!(steward, pressed);
+        tokio::select! {
+            biased;
+            request = &mut steward => {
+                pressed.await;
+                Some(request)
+            }
+            () = &mut pressed => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_press_restarts_the_device_a_longer_one_resets_it_and_a_short_one_does_nothing()
+    {
+        assert_eq!(asked_by(ButtonEvent::Short).await, None);
+        assert_eq!(asked_by(ButtonEvent::Long5).await, Some(Request::Restart));
+        assert_eq!(asked_by(ButtonEvent::Long20).await, Some(Request::Reset));
+    }
+
+    #[tokio::test]
+    async fn without_a_steward_a_press_has_no_effect() {
+        answer(ButtonEvent::Long20, None).await;
+    }
+}

@@ -10,6 +10,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+
 use crate::appliance::Slot;
 
 /// The owner's partition.
@@ -33,6 +36,12 @@ pub(super) const fn root(slot: Slot) -> u32 {
     }
 }
 
+/// Unmounts what a steward that was killed has left at `place`, if it has. Says whether that cannot
+/// be done because somebody is using it: it is then as that steward had mounted it.
+pub(super) fn is_held(place: &Path) -> bool {
+    unmount(place, UnmountFlags::empty()) == Err(Errno::BUSY)
+}
+
 /// The card this system was started from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Card {
@@ -53,6 +62,12 @@ impl Card {
         let device = rustix::fs::stat("/")?.st_dev;
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         Self::of(Path::new("/sys"), major, minor)
+    }
+
+    /// One without partitions, for those who must not touch any.
+    #[cfg(test)]
+    pub(super) fn bare() -> Self {
+        Self { name: "vda".into(), running: Slot::A, partitions: Vec::new() }
     }
 
     fn of(sys: &Path, major: u32, minor: u32) -> io::Result<Self> {

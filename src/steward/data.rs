@@ -7,7 +7,6 @@
 use std::io;
 use std::path::Path;
 
-use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::card::{self, Card};
@@ -58,8 +57,7 @@ pub(super) enum DataError {
 /// When it can be neither read nor made anew: the card is broken or write-protected.
 pub(super) async fn open(card: &Card, place: &Path) -> Result<Data, DataError> {
     let partition = card.partition(card::DATA).ok_or(DataError::NoPartition)?;
-    // A steward that was killed has left it mounted, and somebody may be looking into it.
-    if unmount(place, UnmountFlags::empty()) == Err(Errno::BUSY) {
+    if card::is_held(place) {
         return Ok(Data::Kept);
     }
     if !is_made(&partition)? {

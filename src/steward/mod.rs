@@ -30,6 +30,8 @@ mod slots;
 mod ssh;
 mod status;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod update;
 mod watchdog;
 

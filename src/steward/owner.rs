@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use rustix::mount::{MountFlags, mount, mount_remount};
+
+use super::card;
 
 /// Only root may look: the password of the wireless network is in there.
 const OPTIONS: &str = "umask=077,errors=remount-ro";
@@ -35,11 +36,9 @@ impl Owner {
     /// When it is no FAT, or damaged beyond mounting.
     pub(super) fn mount(partition: &Path, place: &Path) -> io::Result<Self> {
         let options = std::ffi::CString::new(OPTIONS)?;
-        // A steward that was killed has left it mounted.
-        if unmount(place, UnmountFlags::empty()) == Err(Errno::BUSY) {
-            return Ok(Self { place: place.to_owned(), mounted: true });
+        if !card::is_held(place) {
+            mount(partition, place, "vfat", READ_ONLY, options.as_c_str())?;
         }
-        mount(partition, place, "vfat", READ_ONLY, options.as_c_str())?;
         Ok(Self { place: place.to_owned(), mounted: true })
     }
 

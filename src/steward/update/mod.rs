@@ -58,6 +58,7 @@ struct Pending {
 }
 
 impl Updates {
+    /// Whether a bundle is being received or written.
     pub(super) fn is_installing(&self) -> bool {
         self.busy.try_lock().is_err()
     }

@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_people_do() {
-        let rc = ("1.0.0-rc.2", "1.0.0-rc.10");
-        for (new, old) in [("0.9.1", "0.10.0"), ("1.0.0-rc.1", "1.0.0"), rc, ("new", "0.1.0")] {
+        let numbers = [("0.9.1", "0.10.0"), ("0.1", "0.1.1"), ("1.0.0-rc.1", "1.0.0")];
+        let words = [("1.0.0-rc.2", "1.0.0-rc.10"), ("new", "0.1.0")];
+        for (new, old) in numbers.into_iter().chain(words) {
             assert!(is_older(new, old), "{new} {old}");
             assert!(!is_older(old, new), "{old} {new}");
         }
