@@ -10,12 +10,11 @@ use bytes::Bytes;
 use super::CameraError;
 use super::file::picture::{Pictures, Role};
 use crate::decoder::{Decoder, DecoderError};
-use crate::media::h264::{BitstreamError, NalType, ParameterSets, SpsInfo, SpsScreen};
+use crate::media::h264::{BitstreamError, NalType, ParameterSets, SpsInfo};
 use crate::media::{AccessUnit, Frame, MediaTime};
 
 /// One camera's coded pictures, from its opening on.
 pub(super) struct CodedPictures {
-    screen: SpsScreen,
     parameter_sets: ParameterSets,
     way: Way,
     /// Whether the stream leaves open in which order its pictures are shown.
@@ -55,8 +54,7 @@ impl CodedPictures {
 
     fn new(way: Way) -> Self {
         Self {
-            screen: SpsScreen::default(),
-            parameter_sets: ParameterSets::default(),
+            parameter_sets: ParameterSets::screened(),
             way,
             may_reorder: false,
             order: Pictures::default(),
@@ -69,9 +67,6 @@ impl CodedPictures {
     /// # Errors
     /// When its H.264 is of a kind that Picket can neither pass on nor decode.
     pub(super) fn take(&mut self, data: Bytes, time: MediaTime) -> Result<Coded, CameraError> {
-        if !self.screen.passes(&data) {
-            return Ok(Coded::Damaged);
-        }
         let unit = match AccessUnit::from_annex_b(data, time, &mut self.parameter_sets) {
             Ok(unit) => unit,
             Err(BitstreamError::NoPicture) => return Ok(Coded::Nothing),

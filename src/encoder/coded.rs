@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::Sink;
-use crate::media::h264::{BitstreamError, ParameterSets, SpsScreen};
+use crate::media::h264::{BitstreamError, ParameterSets};
 use crate::media::{AccessUnit, MediaTime};
 
 /// The part of a buffer that the device says it has written; `None` when there is no such part.
@@ -30,15 +30,13 @@ pub(crate) fn time_of(
 
 /// Makes access units of the pictures of a device.
 pub(crate) struct Units {
-    screen: SpsScreen,
     parameter_sets: ParameterSets,
     sink: Sink,
 }
 
 impl Units {
     pub(crate) fn new(sink: Sink) -> Self {
-        let (screen, parameter_sets) = (SpsScreen::default(), ParameterSets::default());
-        Self { screen, parameter_sets, sink }
+        Self { parameter_sets: ParameterSets::screened(), sink }
     }
 
     /// Takes a buffer's contents. Those with nothing but parameter sets, which some drivers begin
@@ -47,9 +45,6 @@ impl Units {
     /// # Errors
     /// When it is no picture, and the next must stand alone.
     pub(crate) fn take(&mut self, data: Bytes, time: MediaTime) -> Result<(), BitstreamError> {
-        if !self.screen.passes(&data) {
-            return Err(BitstreamError::Sps("it is damaged".into()));
-        }
         match AccessUnit::from_annex_b(data, time, &mut self.parameter_sets) {
             Ok(unit) => (self.sink)(unit),
             Err(BitstreamError::NoPicture) => {}

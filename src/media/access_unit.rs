@@ -34,8 +34,8 @@ impl AccessUnit {
     /// once to make room.
     ///
     /// # Errors
-    /// When there is no slice, more than one picture can hold, or a key picture whose parameter
-    /// sets were never seen.
+    /// When there is no slice, more than one picture can hold, a damaged SPS, or a key picture
+    /// whose parameter sets were never seen.
     pub fn from_annex_b(
         data: Bytes,
         time: MediaTime,
@@ -51,8 +51,14 @@ impl AccessUnit {
                     slices += 1;
                 }
                 NalType::Slice => slices += 1,
-                NalType::Sps => has_sps = parameter_sets.saw_sps(nal),
-                NalType::Pps => has_pps = parameter_sets.saw_pps(nal),
+                NalType::Sps => {
+                    parameter_sets.saw_sps(nal)?;
+                    has_sps = true;
+                }
+                NalType::Pps => {
+                    parameter_sets.saw_pps(nal);
+                    has_pps = true;
+                }
                 NalType::Sei => {}
                 NalType::Partition => return Err(BitstreamError::DataPartitioning),
                 NalType::Framing => continue,

@@ -54,6 +54,10 @@ impl Geometry {
         if frame.format() != self.format {
             return Err(CopyError::Format(self.format));
         }
+        // Its planes would run into one another.
+        if frame.width() > self.width || frame.height() > self.height {
+            return Err(CopyError::Size(self.width, self.height));
+        }
         let planes = self.planes().ok_or(CopyError::Rows)?;
         let mut copied = 0;
         for (i, Plane { offset, stride }) in planes.into_iter().enumerate() {
@@ -81,6 +85,8 @@ impl Geometry {
 pub(crate) enum CopyError {
     #[error("it wants {0} pictures")]
     Format(PixelFormat),
+    #[error("it wants pictures of {0}×{1} at most")]
+    Size(u32, u32),
     #[error("its rows are too short")]
     Rows,
     #[error("its buffers are too small for its own format")]
@@ -107,6 +113,20 @@ mod tests {
                 Plane { offset: 704 * 360 + 352 * 180, stride: 352 }
             ]
         );
+    }
+
+    #[test]
+    fn a_picture_larger_than_the_device_s_is_not_copied() {
+        let memory = std::sync::Arc::new(vec![0; 96]);
+        let time = crate::media::MediaTime::default();
+        let frame = Frame::packed(PixelFormat::I420, (8, 8), memory, time, 0).unwrap();
+        let copy = |width, height| {
+            let geometry = Geometry { format: PixelFormat::I420, width, height, stride: 16 };
+            geometry.copy_in(&frame, &mut [0; 1000])
+        };
+        assert_eq!(copy(16, 16), Ok(96));
+        assert_eq!(copy(8, 6), Err(CopyError::Size(8, 6)));
+        assert_eq!(copy(6, 8), Err(CopyError::Size(6, 8)));
     }
 
     #[test]

@@ -265,19 +265,38 @@ impl SpsInfo {
 pub struct ParameterSets {
     sps: Option<Bytes>,
     pps: Option<Bytes>,
+    screen: Option<SpsScreen>,
 }
 
 impl ParameterSets {
-    /// Remembers an SPS; answers true so that the caller can note that one came.
-    pub fn saw_sps(&mut self, nal: &[u8]) -> bool {
-        remember(&mut self.sps, nal);
-        true
+    /// Those of a stream that may be damaged on its way, as what a device writes may be: an SPS
+    /// that is must not be remembered, for it would be put before every key picture that is to
+    /// come.
+    #[must_use]
+    pub fn screened() -> Self {
+        Self { screen: Some(SpsScreen::default()), ..Self::default() }
     }
 
-    /// Remembers a PPS; answers true so that the caller can note that one came.
-    pub fn saw_pps(&mut self, nal: &[u8]) -> bool {
-        remember(&mut self.pps, nal);
-        true
+    /// Remembers an SPS.
+    ///
+    /// # Errors
+    /// When it is [screened](Self::screened) and damaged.
+    pub fn saw_sps(&mut self, nal: &[u8]) -> Result<(), BitstreamError> {
+        // They repeat with every key picture and almost never change.
+        if self.sps.as_deref() != Some(nal) {
+            if let Some(screen) = &mut self.screen {
+                screen.pass(nal)?;
+            }
+            self.sps = Some(Bytes::copy_from_slice(nal));
+        }
+        Ok(())
+    }
+
+    /// Remembers a PPS.
+    pub fn saw_pps(&mut self, nal: &[u8]) {
+        if self.pps.as_deref() != Some(nal) {
+            self.pps = Some(Bytes::copy_from_slice(nal));
+        }
     }
 
     /// SPS and PPS, once both were seen.
@@ -289,36 +308,19 @@ impl ParameterSets {
 
 /// Tells an SPS that was damaged on its way from one that is merely unusual: where those of a
 /// stream can be read, one that cannot is damaged.
-#[cfg(any(feature = "v4l2", fuzzing, test))]
-#[derive(Debug, Default)]
-pub(crate) struct SpsScreen {
+#[derive(Clone, Debug, Default)]
+struct SpsScreen {
     readable: bool,
 }
 
-#[cfg(any(feature = "v4l2", fuzzing, test))]
 impl SpsScreen {
-    /// Whether no SPS in a piece of an Annex B byte stream is damaged. One that is must not be
-    /// remembered: it would be put before every key picture that is to come.
-    pub(crate) fn passes(&mut self, data: &[u8]) -> bool {
-        for range in nal_ranges(data) {
-            let nal = &data[range];
-            if NalType::of(nal) != NalType::Sps {
-                continue;
-            }
-            match SpsInfo::parse(nal) {
-                Ok(_) => self.readable = true,
-                Err(_) if self.readable || nal.len() < 4 => return false,
-                Err(_) => {}
-            }
+    fn pass(&mut self, nal: &[u8]) -> Result<(), BitstreamError> {
+        match SpsInfo::parse(nal) {
+            Ok(_) => self.readable = true,
+            Err(error) if self.readable || nal.len() < 4 => return Err(error),
+            Err(_) => {}
         }
-        true
-    }
-}
-
-fn remember(slot: &mut Option<Bytes>, nal: &[u8]) {
-    // They repeat with every key picture and almost never change.
-    if slot.as_deref() != Some(nal) {
-        *slot = Some(Bytes::copy_from_slice(nal));
+        Ok(())
     }
 }
 

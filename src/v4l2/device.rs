@@ -17,6 +17,7 @@ use rustix::fs::OFlags;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
+use super::Bell;
 use crate::media::MediaTime;
 
 /// An open video device. Calls do not block: what is not there yet is
@@ -359,13 +360,25 @@ impl Device {
 
     /// Waits until the device has something, at most for `timeout`.
     pub(crate) fn wait(&self, timeout: Duration) -> io::Result<Ready> {
-        let flags = PollFlags::IN | PollFlags::OUT | PollFlags::PRI;
-        let mut fds = [PollFd::new(&self.file, flags)];
+        self.poll(&mut [self.everything()], timeout)
+    }
+
+    /// The same, but not once the bell was rung.
+    pub(crate) fn wait_or(&self, bell: &Bell, timeout: Duration) -> io::Result<Ready> {
+        self.poll(&mut [self.everything(), PollFd::new(bell, PollFlags::IN)], timeout)
+    }
+
+    fn everything(&self) -> PollFd<'_> {
+        PollFd::new(&self.file, PollFlags::IN | PollFlags::OUT | PollFlags::PRI)
+    }
+
+    /// Polls this device, which comes first in `fds`.
+    fn poll(&self, fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<Ready> {
         let timeout = Timespec {
             tv_sec: timeout.as_secs() as i64,
             tv_nsec: i64::from(timeout.subsec_nanos()),
         };
-        match poll(&mut fds, Some(&timeout)) {
+        match poll(fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

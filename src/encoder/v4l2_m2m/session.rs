@@ -19,7 +19,9 @@ use crate::encoder::{EncoderSettings, PictureKind};
 use crate::media::geometry::Geometry;
 use crate::media::{Frame, MediaTime, PixelFormat};
 use crate::transform::CopyMeter;
-use crate::v4l2::{Buffer, Colours, Device, Event, FourCc, Mapping, Memory, PictureFormat, Queue};
+use crate::v4l2::{
+    Bell, Buffer, Colours, Device, Event, FourCc, Mapping, Memory, PictureFormat, Queue,
+};
 
 /// Takes what the device codes, on the session's thread.
 pub(super) type Deliver = Box<dyn FnMut(CodedPicture) -> Result<(), String> + Send>;
@@ -172,6 +174,7 @@ impl Session {
         let shared = Arc::new(Shared {
             device,
             memory: input.memory,
+            bell: Bell::new().while_("making a bell for its thread")?,
             state: Mutex::new(State {
                 slots: vec![Slot::default(); count as usize],
                 pending: VecDeque::new(),
@@ -341,6 +344,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.stop = Stop::Now;
+        self.shared.bell.ring();
         // A driver may hold its caller for as long as it likes while it stops.
         let ended = self.shared.wait(state, END_WITHIN, |s| s.ended).ended;
         if let Some(worker) = self.worker.take()

@@ -11,8 +11,8 @@ use super::{CodedPicture, lock};
 use crate::encoder::coded;
 use crate::v4l2::{Dequeued, Event, Mapping, Memory, Queue};
 
-/// How often it looks whether it is to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often it looks at the device though nothing calls for it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The session's thread.
 pub(super) struct Worker {
@@ -63,7 +63,8 @@ impl Worker {
 
     /// Waits for the device and takes what it has.
     fn turn(&mut self) -> Result<Outcome, Refused> {
-        let ready = self.shared.device.wait(LOOK_EVERY).while_("waiting for it")?;
+        let ready =
+            self.shared.device.wait_or(&self.shared.bell, LOOK_EVERY).while_("waiting for it")?;
         if ready.event {
             self.events()?;
         }
