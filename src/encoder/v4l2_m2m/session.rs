@@ -189,7 +189,7 @@ impl Session {
             }),
             changed: Condvar::new(),
         });
-        let worker = Worker { shared: shared.clone(), coded, deliver };
+        let worker = Worker::new(shared.clone(), coded, deliver);
         let worker = std::thread::Builder::new()
             .name("encoder".into())
             .spawn(move || worker.run())

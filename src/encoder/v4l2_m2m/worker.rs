@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::session::{Deliver, Refused, While, empty, no_such_buffer};
 use super::shared::{Shared, Stop};
@@ -14,12 +14,18 @@ use crate::v4l2::{Dequeued, Event, Mapping, Memory, Queue};
 /// How often it looks at the device though nothing calls for it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Coded pictures are cut from pieces of memory of this many bytes, because the system charges for
+/// each time that it is asked for more. Small enough for a picture that is kept to keep little else.
+const PIECE: usize = 64 << 10;
+
 /// The session's thread.
 pub(super) struct Worker {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     /// The CAPTURE buffers.
-    pub(super) coded: Vec<Mapping>,
-    pub(super) deliver: Arc<Mutex<Deliver>>,
+    coded: Vec<Mapping>,
+    deliver: Arc<Mutex<Deliver>>,
+    /// What is left of a [`PIECE`].
+    memory: BytesMut,
 }
 
 /// How a look at the device ended.
@@ -31,6 +37,14 @@ enum Outcome {
 }
 
 impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        coded: Vec<Mapping>,
+        deliver: Arc<Mutex<Deliver>>,
+    ) -> Self {
+        Self { shared, coded, deliver, memory: BytesMut::new() }
+    }
+
     pub(super) fn run(mut self) {
         loop {
             let stop = self.shared.lock().stop;
@@ -127,7 +141,7 @@ impl Worker {
         Ok(Outcome::GoOn)
     }
 
-    fn deliver(&self, done: &Dequeued) -> Result<(), Refused> {
+    fn deliver(&mut self, done: &Dequeued) -> Result<(), Refused> {
         let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
         let bytes = coded::written(room.bytes(), done.offset, done.used);
         let bytes = bytes.ok_or_else(|| Refused::Cannot("it wrote past its buffer".into()))?;
@@ -147,7 +161,7 @@ impl Worker {
             state.swallowed = 0;
             coded::time_of(&mut state.pending, done.time)
         };
-        let picture = CodedPicture { data: Bytes::copy_from_slice(bytes), time, key: done.key };
+        let picture = CodedPicture { data: keep(bytes, &mut self.memory), time, key: done.key };
         if self.shared.lock().stop == Stop::Now {
             return Ok(());
         }
@@ -169,5 +183,32 @@ impl Worker {
     }
 }
 
+/// Copies a picture out of the device's buffer, which is to be used again.
+fn keep(picture: &[u8], memory: &mut BytesMut) -> Bytes {
+    if memory.capacity() < picture.len() {
+        *memory = BytesMut::with_capacity(picture.len().max(PIECE));
+    }
+    memory.extend_from_slice(picture);
+    memory.split().freeze()
+}
+
 /// "Broken pipe": nothing more comes out of a queue that was drained.
 const EPIPE: i32 = rustix::io::Errno::PIPE.raw_os_error();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_share_memory_and_stay_what_they_are() {
+        let mut memory = BytesMut::new();
+        let pictures: Vec<Vec<u8>> = [1, PIECE - 1, 1, 3 * PIECE, 5]
+            .iter()
+            .zip(1..)
+            .map(|(n, fill)| vec![fill; *n])
+            .collect();
+        let kept: Vec<Bytes> = pictures.iter().map(|p| keep(p, &mut memory)).collect();
+        assert_eq!(kept, pictures);
+        assert_eq!(kept[0].as_ptr().wrapping_add(1), kept[1].as_ptr(), "one piece");
+    }
+}
