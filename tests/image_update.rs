@@ -287,7 +287,7 @@ fn wherever_the_power_goes_during_an_update_the_card_starts() {
 
     // All that again on the card as it was, cut at two hundred moments.
     copy(before.path(), &card.file);
-    let logs = logs.map(|log| Log::read(log.path()));
+    let logs = logs.each_ref().map(|log| Log::read(log.path()));
     for part in [2, 5].map(|number| card.partition(number)) {
         let touched = logs
             .iter()
