@@ -330,6 +330,9 @@ impl Network {
     async fn hear(&mut self, news: News) {
         log::debug!("radio: {news:?}");
         match news {
+            // Its own network, which is open now, is none that it has joined: asking for an address
+            // there would take away the one at which guests find it.
+            News::Joined if self.doing == Mode::AccessPoint => {}
             News::Joined => {
                 self.strangers = None;
                 if let Some(radio) = &self.radio {
