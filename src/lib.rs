@@ -9,9 +9,10 @@
 //! Pictures move from left to right; the one thing that moves back is a demand. Each room is a
 //! module whose first paragraph says what it is for, what comes in and what goes out. Four more
 //! stand beside the line: [`config`] reads `config.toml`, [`site`] keeps the pages, [`appliance`]
-//! does what only a device does, [`steward`] is the part of the image that runs as root. [`pipeline`] is the line from camera to hub, run by two threads;
-//! `app` wires everything together. With the feature `v4l2`, a room of that name speaks to the
-//! kernel for the cameras and the encoder that need it.
+//! does what only a device does, [`steward`] is the part of the image that runs as root.
+//! [`pipeline`] is the line from camera to hub, run by two threads; `app` wires everything
+//! together. With the feature `v4l2`, a room of that name speaks to the kernel for the cameras and
+//! the encoder that need it.
 //!
 //! A program that wants to be a Picket begins at [`Picket::builder`]:
 //!

@@ -36,10 +36,10 @@ pub(super) const fn root(slot: Slot) -> u32 {
     }
 }
 
-/// Unmounts what a steward that was killed has left at `place`, if it has. Says whether that cannot
-/// be done because somebody is using it: it is then as that steward had mounted it.
-pub(super) fn is_held(place: &Path) -> bool {
-    unmount(place, UnmountFlags::empty()) == Err(Errno::BUSY)
+/// Unmounts what a steward that was killed has left at `place`, if it has; false when somebody is
+/// using it, and it stays as that steward had mounted it.
+pub(super) fn release(place: &Path) -> bool {
+    unmount(place, UnmountFlags::empty()) != Err(Errno::BUSY)
 }
 
 /// The card this system was started from.

@@ -57,7 +57,7 @@ pub(super) enum DataError {
 /// When it can be neither read nor made anew: the card is broken or write-protected.
 pub(super) async fn open(card: &Card, place: &Path) -> Result<Data, DataError> {
     let partition = card.partition(card::DATA).ok_or(DataError::NoPartition)?;
-    if card::is_held(place) {
+    if !card::release(place) {
         return Ok(Data::Kept);
     }
     if !is_made(&partition)? {

@@ -36,7 +36,7 @@ impl Owner {
     /// When it is no FAT, or damaged beyond mounting.
     pub(super) fn mount(partition: &Path, place: &Path) -> io::Result<Self> {
         let options = std::ffi::CString::new(OPTIONS)?;
-        if !card::is_held(place) {
+        if card::release(place) {
             mount(partition, place, "vfat", READ_ONLY, options.as_c_str())?;
         }
         Ok(Self { place: place.to_owned(), mounted: true })
