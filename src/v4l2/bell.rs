@@ -25,3 +25,22 @@ impl AsFd for Bell {
         self.0.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    #[test]
+    fn once_rung_nobody_waits_any_more() {
+        let bell = Bell::new().unwrap();
+        let heard = || {
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            poll(&mut [PollFd::new(&bell, PollFlags::IN)], Some(&at_once)).unwrap() == 1
+        };
+        assert!(!heard());
+        bell.ring();
+        assert!(heard() && heard());
+    }
+}
