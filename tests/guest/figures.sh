@@ -25,8 +25,15 @@ figures() { wget -q -O - http://127.0.0.1:8000/metrics; }
 # figure NAME FILE
 figure() { awk -v name="picket_$1" '$1 == name { print $2 }' "$2"; }
 
-# Nanoseconds of processor time that the daemon has taken.
-taken() { cat /proc/$daemon/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
+# threads: what each thread has taken of it: number, name, nanoseconds.
+threads() {
+    for thread in "/proc/$daemon/task"/*; do
+        echo "${thread##*/} $(tr ' ' - < "$thread/comm") $(cut -d' ' -f1 "$thread/schedstat")"
+    done
+}
+
+# Nanoseconds of processor time, of a list of threads.
+taken() { awk '{ sum += $3 } END { printf "%.0f", sum }' "$1"; }
 
 # mean NAME: of the delays noted between the two readings, in milliseconds.
 mean() {
@@ -49,11 +56,15 @@ ours() {
         sleep 1
     done
     figures > /tmp/before
-    begun=$(taken)
+    threads > /tmp/begun
     sleep "$seconds"
-    ended=$(taken)
+    threads > /tmp/ended
     figures > /tmp/after
-    ours=$(awk "BEGIN { printf \"%.0f\", ($ended - $begun) / 1000 / ($(frames /tmp/after) - $(frames /tmp/before)) }")
+    encoded=$(($(frames /tmp/after) - $(frames /tmp/before)))
+    ours=$(awk "BEGIN { printf \"%.0f\", ($(taken /tmp/ended) - $(taken /tmp/begun)) / 1000 / $encoded }")
+    note "by thread, us a frame:$(awk -v frames="$encoded" '
+        NR == FNR { begun[$1] = $3; next }
+        { printf " %s %.1f", $2, ($3 - begun[$1]) / 1000 / frames }' /tmp/begun /tmp/ended)"
     note "copied: $(figure frame_bytes_copied_total /tmp/after) bytes of $(frames /tmp/after) frames;" \
         "dropped: $(figure frames_dropped_total /tmp/after)"
     kill $daemon
