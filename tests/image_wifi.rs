@@ -37,14 +37,17 @@ impl<'a> AccessPoint<'a> {
 
     /// Runs a line in the neighbour's namespace.
     fn run(&self, line: &str) -> String {
-        let quoted = line.replace('\'', "'\\''");
-        self.0.shell(&format!(
-            "{EXTRAS} x bin/nsenter -t $(cat /run/neighbour) -n sh -ec '{EXTRAS} {quoted}'"
-        ))
+        self.0.shell(&beside(line))
     }
 
     /// Switches it on. `security` is what hostapd is to ask for.
     fn on(&self, ssid: &str, security: &str) {
+        self.set_up(ssid, security);
+        self.run(SWITCH_ON);
+    }
+
+    /// Says what it is to be when it is switched on.
+    fn set_up(&self, ssid: &str, security: &str) {
         let conf = format!("interface=wlan1\nssid={ssid}\nhw_mode=g\nchannel=6\n{security}");
         self.0.shell(&format!("cat > /run/hostapd.conf <<'TEXT'\n{conf}\nTEXT"));
         self.0.shell(
@@ -52,7 +55,6 @@ impl<'a> AccessPoint<'a> {
              opt router 192.168.77.1\nopt subnet 255.255.255.0\nlease_file /run/neighbour.leases\n\
              pidfile /run/neighbour.dhcp.pid\nTEXT\n: > /run/neighbour.leases",
         );
-        self.run("ip link set wlan1 up; ip addr replace 192.168.77.1/24 dev wlan1; x sbin/hostapd -B -P /run/hostapd.pid /run/hostapd.conf; udhcpd /run/neighbour.dhcp");
     }
 
     fn off(&self) {
@@ -60,6 +62,15 @@ impl<'a> AccessPoint<'a> {
             "kill $(cat /run/hostapd.pid) $(cat /run/neighbour.dhcp.pid); ip link set wlan1 down",
         );
     }
+}
+
+const SWITCH_ON: &str = "ip link set wlan1 up; ip addr replace 192.168.77.1/24 dev wlan1; \
+     x sbin/hostapd -B -P /run/hostapd.pid /run/hostapd.conf; udhcpd /run/neighbour.dhcp";
+
+/// A line of shell that runs `line` in the neighbour's namespace.
+fn beside(line: &str) -> String {
+    let quoted = line.replace('\'', "'\\''");
+    format!("{EXTRAS} x bin/nsenter -t $(cat /run/neighbour) -n sh -ec '{EXTRAS} {quoted}'")
 }
 
 /// What the access point has given the device.
@@ -74,7 +85,7 @@ const SAE: &str =
     "wpa=2\nwpa_key_mgmt=SAE\nrsn_pairwise=CCMP\nieee80211w=2\nsae_password=right secret\n";
 
 #[test]
-fn a_network_is_joined_left_alone_and_joined_again() {
+fn a_network_is_joined_again_whether_it_was_gone_or_the_radio() {
     let text = "[wifi]\ncountry = 'DE'\nssid = 'at home'\npassword = 'right secret'\n";
     let Some(card) = Card::with_config(text) else { return };
     let mut device = Device::start(&card);
@@ -100,6 +111,15 @@ fn a_network_is_joined_left_alone_and_joined_again() {
     AccessPoint(&device).run(&ping);
     device.wait_for("the owner is told", |_| card.status().contains("Radio: joined “at home”."));
     assert!(card.status().contains("http://192.168.77.5"), "{}", card.status());
+
+    // The radio is pulled, and plugged in again.
+    let radio = device.shell("cat /sys/class/net/wlan0/phy80211/index");
+    let set_netns = |whose: &str| format!("x sbin/iw phy#{} set netns {whose}", radio.trim());
+    device.shell(&format!("{EXTRAS} {}", set_netns("$(cat /run/neighbour)")));
+    device.wait_for_line("the radio, wlan0, is gone", 1);
+    AccessPoint(&device).run(&set_netns("1"));
+    device.wait_for_line("joined \"at home\"", 3);
+    device.wait_for("packets go both ways again", |d| d.try_shell(&beside(&ping)).is_ok());
     // It stays what it was: a camera.
     device.wait_for_pages();
 }
@@ -127,10 +147,30 @@ printf 'network={\n ssid="%s"\n psk="%s"\n}\n' "$(told name)" "$(told password)"
 printf '#!/bin/sh\n[ "$1" != bound ] || ip addr add $ip/24 dev wlan1\n' > /run/guest.dhcp
 chmod +x /run/guest.dhcp
 ip link set wlan1 up
-wpa_supplicant -B -D nl80211 -i wlan1 -c /run/guest.conf > /dev/null
+wpa_supplicant -B -P /run/guest.pid -D nl80211 -i wlan1 -c /run/guest.conf > /dev/null
 udhcpc -i wlan1 -q -s /run/guest.dhcp > /dev/null 2>&1
 say "has the address $(ip addr show dev wlan1 | sed -n 's/.* inet \([^/]*\).*/\1/p')"
 "#;
+
+/// What such a guest does then who wants the device in another network: asks it to join that, by the
+/// request in `/run/wish`. Once the device has closed its own, there is that other one; there is one
+/// radio for both.
+const WISH: &str = r#"
+# The line stays open: who closes it is taken for somebody who has left.
+(cat /run/wish; sleep 1000000) | x bin/nc.openbsd 192.168.4.1 80 > /run/answer 2>&1 &
+while ip link show dev wlan1 | grep -q LOWER_UP; do sleep 1; done
+say "has lost the device, which said: $(cat /run/answer)"
+kill "$(cat /run/guest.pid)"
+ip addr flush dev wlan1
+"#;
+
+/// Has the device lose its cable beside somebody with a telephone, who does as told.
+fn leave_it_to_a_guest(device: &mut Device, script: &str) {
+    device.shell(&format!("cat > /run/guest.sh <<'TEXT'\n{EXTRAS}\n{script}\nTEXT"));
+    AccessPoint(device).run("sh /run/guest.sh < /dev/null > /dev/null 2>&1 &");
+    device.cable(false);
+    device.wait_for_line("waiting for a guest in the device's own network, Picket-", 1);
+}
 
 #[test]
 fn without_a_cable_or_a_network_it_opens_one_of_its_own_that_lets_in_who_has_the_key() {
@@ -138,17 +178,41 @@ fn without_a_cable_or_a_network_it_opens_one_of_its_own_that_lets_in_who_has_the
     let Some(card) = Card::with_config(text) else { return };
     let mut device = Device::start(&card);
     device.wait_for_shell();
-    let neighbour = AccessPoint::plug(&device);
-    device.shell(&format!("cat > /run/guest.sh <<'TEXT'\n{EXTRAS}\n{GUEST}\nTEXT"));
-    neighbour.run("sh /run/guest.sh < /dev/null > /dev/null 2>&1 &");
+    AccessPoint::plug(&device);
     assert!(!card.status().contains("own network"), "a cable is enough");
-    device.cable(false);
-    device.wait_for_line("waiting for a guest in the device's own network, Picket-", 1);
+    leave_it_to_a_guest(&mut device, GUEST);
     device.wait_for("the owner is told", |_| card.status().contains("http://192.168.4.1/"));
     device.wait_for_line("guest: has the address 192.168.4.", 1);
     // The cable's way is open again, beside that of who is in its network.
     device.cable(true);
     device.wait_for_pages();
+}
+
+#[test]
+fn a_network_chosen_by_a_guest_is_joined_and_kept() {
+    let text = "# Mine.\n[auth]\npassword = 'correct horse'\n[wifi]\ncountry = 'DE'\n";
+    let Some(card) = Card::with_config(text) else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_shell();
+    AccessPoint::plug(&device).set_up("at home", PSK);
+    let owner = device.sign_in("correct horse");
+    let wish = r#"{"ssid": "at home", "password": "right secret"}"#;
+    let head = format!(
+        "PUT /api/v1/device/network HTTP/1.1\r\nHost: 192.168.4.1\r\n\
+         Cookie: {owner}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        wish.len()
+    );
+    let head = head.replace('\r', "\\r").replace('\n', "\\n");
+    device.shell(&format!("printf '{head}{wish}' > /run/wish"));
+    leave_it_to_a_guest(&mut device, &format!("{GUEST}{WISH}{SWITCH_ON}"));
+    device.wait_for_line("joining \"at home\", as its owner chose", 1);
+    device.wait_for_line("joined \"at home\"", 1);
+    device.wait_for_line("wlan0 has the address 192.168.77.5", 1);
+    let config = || String::from_utf8(card.read("config.toml").unwrap_or_default());
+    let config = || config().expect("text");
+    device.wait_for("it is kept", |_| config().contains("\"at home\""));
+    assert!(config().contains("# Mine."), "{}", config());
 }
 
 /// Every program that the device runs from the steward's start on, with its arguments, as the

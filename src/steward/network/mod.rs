@@ -150,38 +150,56 @@ async fn news(radio: Option<&mut Radio>) -> News {
 }
 
 impl Network {
-    /// Switches links on that are new, and follows cables being plugged and pulled.
+    /// Switches links on that are new, lets go of those that are gone, follows cables being plugged
+    /// and pulled, and sees to it that there is a radio if there can be one.
     async fn look_at_links(&mut self) {
         let links = links::all();
-        self.carriers.retain(|name, _| links.iter().any(|link| link.name == *name));
-        if self.radio.as_ref().is_some_and(|r| links.iter().all(|link| link.name != r.link)) {
-            log::warn!("the radio is gone");
-            self.radio = None;
-            self.doing = Mode::Off;
+        let is_gone = |name: &String| links.iter().all(|link| link.name != *name);
+        for name in self.carriers.keys().filter(|name| is_gone(name)).cloned().collect::<Vec<_>>() {
+            self.vanished(&name).await;
         }
-        for link in links {
+        for link in &links {
             let before = self.carriers.insert(link.name.clone(), link.carrier);
-            if before.is_none() {
-                self.appeared(&link).await;
+            if before.is_none()
+                && let Err(error) = self.kernel.up(link).await
+            {
+                log::warn!("{} is not switched on: {error}", link.name);
             }
             if !link.wireless && before.unwrap_or(false) != link.carrier {
                 match link.carrier {
-                    true => self.connected(&link).await,
-                    false => self.disconnected(&link).await,
+                    true => self.connected(link).await,
+                    false => self.disconnected(link).await,
                 }
             }
+        }
+        // The first there is: also in place of one that was pulled.
+        if self.radio.is_none()
+            && let Some(link) = links.iter().find(|link| link.wireless)
+        {
+            log::debug!("the radio is {}", link.name);
+            let country = self.settings.wifi.country.clone();
+            self.radio = Some(Radio::new(&link.name, country, &self.settings.run));
         }
         let cable = links::with_addresses().iter().any(|link| !link.wireless);
         self.happened(Event::Cable(cable));
     }
 
-    async fn appeared(&mut self, link: &Link) {
-        if let Err(error) = self.kernel.up(link).await {
-            log::warn!("{} is not switched on: {error}", link.name);
+    async fn vanished(&mut self, name: &str) {
+        self.carriers.remove(name);
+        if let Some(client) = self.clients.remove(name) {
+            client.stop().await;
         }
-        if link.wireless && self.radio.is_none() {
-            let country = self.settings.wifi.country.clone();
-            self.radio = Some(Radio::new(&link.name, country, &self.settings.run));
+        if let Some(mut radio) = self.radio.take_if(|radio| radio.link == name) {
+            log::warn!("the radio, {name}, is gone");
+            radio.rest().await;
+            if let Some(server) = self.server.take() {
+                server.stop().await;
+            }
+            // Another one, or the same once it is back, begins with what the plan says.
+            self.doing = Mode::Off;
+            (self.joined, self.strangers, self.guests) = (None, None, 0);
+            self.happened(Event::Left);
+            self.happened(Event::Guests(0));
         }
     }
 
