@@ -1,6 +1,8 @@
 //! Where a driver of the kernel puts the planes of a picture that it describes by a size and a
 //! stride.
 
+use std::ops::Deref;
+
 use super::{Frame, PixelFormat, Plane};
 
 /// Where the planes of a raw picture lie in a buffer with this stride, by the kernel's rule for
@@ -14,32 +16,51 @@ pub(crate) struct Geometry {
     pub(crate) stride: usize,
 }
 
+/// The planes of a picture. Not a `Vec`, because each picture asks for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planes {
+    planes: [Plane; 3],
+    count: usize,
+}
+
+impl Deref for Planes {
+    type Target = [Plane];
+
+    fn deref(&self) -> &[Plane] {
+        &self.planes[..self.count]
+    }
+}
+
 impl Geometry {
     /// Offset and stride of each plane. `None` when the numbers, which a driver gave, are beyond
     /// any picture.
-    pub(crate) fn planes(self) -> Option<Vec<Plane>> {
+    pub(crate) fn planes(self) -> Option<Planes> {
         let Self { format, width, height, stride } = self;
         if width == 0 || height == 0 {
             return None;
         }
+        let mut planes = Planes { planes: [Plane { offset: 0, stride }; 3], count: 0 };
         let mut offset = 0_usize;
-        (0..format.planes())
-            .map(|i| {
-                let stride = match (format, i) {
-                    (PixelFormat::I420, 1 | 2) => stride / 2,
-                    _ => stride,
-                };
-                let (row, rows) = format.plane_size(i, width, height)?;
-                let plane = Plane { offset, stride };
-                offset = stride.checked_mul(rows)?.checked_add(offset)?;
-                (stride >= row).then_some(plane)
-            })
-            .collect()
+        for plane in planes.planes.iter_mut().take(format.planes()) {
+            let i = planes.count;
+            let stride = match (format, i) {
+                (PixelFormat::I420, 1 | 2) => stride / 2,
+                _ => stride,
+            };
+            let (row, rows) = format.plane_size(i, width, height)?;
+            if stride < row {
+                return None;
+            }
+            *plane = Plane { offset, stride };
+            offset = stride.checked_mul(rows)?.checked_add(offset)?;
+            planes.count += 1;
+        }
+        Some(planes)
     }
 
     /// The planes, if a picture of which `used` bytes were written is whole: one that was cut short
     /// on the wire is not shown.
-    pub(crate) fn whole_in(self, used: usize) -> Option<Vec<Plane>> {
+    pub(crate) fn whole_in(self, used: usize) -> Option<Planes> {
         let planes = self.planes()?;
         let (last, plane) = planes.iter().enumerate().next_back()?;
         let (row, rows) = self.format.plane_size(last, self.width, self.height)?;
@@ -60,7 +81,7 @@ impl Geometry {
         }
         let planes = self.planes().ok_or(CopyError::Rows)?;
         let mut copied = 0;
-        for (i, Plane { offset, stride }) in planes.into_iter().enumerate() {
+        for (i, &Plane { offset, stride }) in planes.iter().enumerate() {
             let size = self.format.plane_size(i, frame.width(), frame.height());
             let (row, rows) = size.unwrap_or_default();
             let from = frame.plane(i).chunks(frame.stride(i)).take(rows);
@@ -99,8 +120,9 @@ mod tests {
 
     #[test]
     fn chroma_follows_luma_with_the_stride_of_its_kind() {
-        let planes =
-            |format, stride| Geometry { format, width: 640, height: 360, stride }.planes().unwrap();
+        let planes = |format, stride| {
+            Geometry { format, width: 640, height: 360, stride }.planes().unwrap().to_vec()
+        };
         assert_eq!(
             planes(PixelFormat::Nv12, 640),
             [Plane { offset: 0, stride: 640 }, Plane { offset: 640 * 360, stride: 640 }]
@@ -144,7 +166,7 @@ mod tests {
                 height: any(&mut random),
                 stride: if random.bool() { usize::MAX } else { any(&mut random) as usize },
             };
-            for (i, plane) in geometry.planes().into_iter().flatten().enumerate() {
+            for (i, plane) in geometry.planes().iter().flat_map(|p| p.iter()).enumerate() {
                 let (row, _) =
                     geometry.format.plane_size(i, geometry.width, geometry.height).unwrap();
                 assert!(plane.stride >= row, "{geometry:?}");

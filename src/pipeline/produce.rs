@@ -57,6 +57,16 @@ pub(super) struct Producer {
     pool: FramePool,
     /// What was learnt of this machine, and of which size and rate.
     sustain: Option<((u32, u32), f64, Sustain)>,
+    /// What the hub was last told, if that was that pictures come.
+    live_as: Option<LiveAs>,
+}
+
+/// What makes pictures that come other pictures than those before.
+#[derive(Clone, Copy, PartialEq)]
+struct LiveAs {
+    encoder: &'static str,
+    size: (u32, u32),
+    fps: f64,
 }
 
 /// Why there is no picture.
@@ -73,6 +83,9 @@ struct Watch {
     /// Since when the camera has been opening; `None` once it is open or has failed.
     opening: Option<Instant>,
     running: Option<Running>,
+    /// When this turn's news came. The clock is looked at once a turn: with every picture, even that
+    /// counts.
+    now: Instant,
     last_picture: Instant,
     absence: Option<Absence>,
     backoff: Duration,
@@ -141,6 +154,7 @@ impl Producer {
             turns,
             pool: FramePool::new(),
             sustain: None,
+            live_as: None,
         })
     }
 
@@ -167,12 +181,14 @@ impl Producer {
         let live = self.live.borrow_and_update().clone();
         self.restart.store(false, Ordering::Relaxed);
         log::info!("camera on: {}", self.source_name);
-        self.hub.set_source(SourceState::Starting);
+        self.tell(SourceState::Starting);
+        let now = Instant::now();
         let mut watch = Watch {
             mode: None,
             opening: None,
             running: None,
-            last_picture: Instant::now(),
+            now,
+            last_picture: now,
             absence: None,
             backoff: RETRY.0,
             unwatched_since: None,
@@ -186,15 +202,18 @@ impl Producer {
             self.follow_settings(&mut watch);
             if self.restart.swap(false, Ordering::Relaxed) {
                 self.open(&mut watch);
-                watch.last_picture = Instant::now();
+                watch.last_picture = watch.now;
             }
-            match self.camera.next(patience(&watch)) {
+            let news = self.camera.next(patience(&watch));
+            watch.now = Instant::now();
+            match news {
                 News::Opened(mode, name) => {
                     self.source_name = name.unwrap_or_else(|| self.source_name.clone());
+                    self.live_as = None;
                     log::debug!("{} opened: {mode:?}", self.source_name);
                     watch.mode = Some(mode);
                     watch.opening = None;
-                    watch.last_picture = Instant::now();
+                    watch.last_picture = watch.now;
                 }
                 News::Settling => settling(&mut watch),
                 News::Frame(frame) => self.frame(&mut watch, frame),
@@ -206,14 +225,14 @@ impl Producer {
                 }
                 News::Silence => {}
             }
-            if watch.absence.is_none() && watch.last_picture.elapsed() >= STALL {
+            if watch.absence.is_none() && watch.now.duration_since(watch.last_picture) >= STALL {
                 self.lost(&mut watch, "no picture for 2 seconds");
             }
             self.mind_absence(&mut watch);
         }
         self.camera.rest();
         self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
-        self.hub.set_source(SourceState::Idle);
+        self.tell(SourceState::Idle);
         log::info!("camera off: nobody is watching");
     }
 
@@ -259,7 +278,7 @@ impl Producer {
         watch.live = new;
         if other_rate {
             self.open(watch);
-            watch.last_picture = Instant::now();
+            watch.last_picture = watch.now;
         }
     }
 
@@ -274,7 +293,7 @@ impl Producer {
             }
         }
         if !self.has_time_for(watch, &frame, fps) {
-            watch.last_picture = Instant::now();
+            watch.last_picture = watch.now;
             Counters::add(&self.counters.left_out, 1);
             return;
         }
@@ -284,8 +303,8 @@ impl Producer {
             Ok(frame) => {
                 self.counters.transform.note(MediaTime::now().since(taken));
                 if self.encode(watch, &frame, fps) {
-                    self.took(watch, MediaTime::now().since(taken));
-                    self.present(watch, &frame_size(&frame));
+                    self.took(watch, taken);
+                    self.present(watch, frame_size(&frame));
                 }
             }
             Err(error) => self.lost(watch, &error.to_string()),
@@ -306,8 +325,8 @@ impl Producer {
         sustain.takes(frame.time()) || watch.absence.is_some()
     }
 
-    /// Takes note of how long a picture took, and follows if that is too long.
-    fn took(&mut self, watch: &mut Watch, busy: Duration) {
+    /// Takes note of how long a picture took that came at `taken`, and follows if that is too long.
+    fn took(&mut self, watch: &mut Watch, taken: MediaTime) {
         let Some(Running { encoder, settings, .. }) = &mut watch.running else {
             return;
         };
@@ -317,6 +336,7 @@ impl Producer {
         if !encoder.codes_at_once() {
             return;
         }
+        let busy = MediaTime::now().since(taken);
         let Some(change) = sustain.took(busy, Instant::now()) else {
             return;
         };
@@ -430,7 +450,7 @@ impl Producer {
         if !watch.passing_through || watch.absence.is_some() {
             // Whatever was published last, a coded picture can follow it only from a key on.
             if !unit.is_key() {
-                watch.last_picture = Instant::now();
+                watch.last_picture = watch.now;
                 return;
             }
             self.hub.restart_layer(Layer::Main, KeyPictures::AsTheyCome);
@@ -439,24 +459,36 @@ impl Producer {
         }
         self.hub.publish(Layer::Main, unit);
         if let Some(mode) = watch.mode {
-            self.present(watch, &(mode.width, mode.height));
+            self.present(watch, (mode.width, mode.height));
         }
     }
 
+    /// Tells viewers how the source is doing.
+    fn tell(&mut self, state: SourceState) {
+        self.live_as = None;
+        self.hub.set_source(state);
+    }
+
     /// A picture of the source has reached the hub.
-    fn present(&self, watch: &mut Watch, &(width, height): &(u32, u32)) {
-        watch.last_picture = Instant::now();
+    fn present(&mut self, watch: &mut Watch, size: (u32, u32)) {
+        watch.last_picture = watch.now;
         watch.backoff = RETRY.0;
         if watch.absence.take().is_some() {
             log::info!("the picture is back: {}", self.source_name);
         }
-        self.hub.set_source(SourceState::Live(SourceInfo {
-            name: self.source_name.clone(),
-            encoder: watch.running.as_ref().map_or("none", |r| r.encoder.name()).into(),
-            width,
-            height,
+        let live_as = LiveAs {
+            encoder: watch.running.as_ref().map_or("none", |r| r.encoder.name()),
+            size,
             fps: watch.mode.map_or(0.0, |mode| self.coded_fps(mode.fps)),
-        }));
+        };
+        // Viewers are told once, not with every picture.
+        if self.live_as == Some(live_as) {
+            return;
+        }
+        let LiveAs { encoder, size: (width, height), fps } = live_as;
+        let (name, encoder) = (self.source_name.clone(), encoder.into());
+        self.tell(SourceState::Live(SourceInfo { name, encoder, width, height, fps }));
+        self.live_as = Some(live_as);
     }
 
     fn ended(&mut self, watch: &mut Watch) {
@@ -468,7 +500,7 @@ impl Producer {
         } else {
             (SourceState::Ended, Card::the_end(), None)
         };
-        self.hub.set_source(state);
+        self.tell(state);
         watch.absence = Some(Absence { card, next_card: now, retry });
     }
 
@@ -478,7 +510,7 @@ impl Producer {
             Counters::add(&self.counters.camera_losses, 1);
             log::warn!("{}: {reason}; trying again until it is back", self.source_name);
         }
-        self.hub.set_source(SourceState::Lost(reason.into()));
+        self.tell(SourceState::Lost(reason.into()));
         let next_card = watch.absence.as_ref().map_or(now, |a| a.next_card);
         watch.absence = Some(Absence {
             card: Card::no_signal(reason),
@@ -490,7 +522,7 @@ impl Producer {
 
     /// While there is no picture: shows the card, and opens the camera again when it is time.
     fn mind_absence(&mut self, watch: &mut Watch) {
-        let now = Instant::now();
+        let now = watch.now;
         let Some(absence) = &mut watch.absence else {
             return;
         };
@@ -531,9 +563,9 @@ impl Producer {
 
 /// The camera works, but is not to be seen yet. It is not lost, nor to be opened once more.
 fn settling(watch: &mut Watch) {
-    watch.last_picture = Instant::now();
+    watch.last_picture = watch.now;
     if let Some(Absence { retry: Some(retry), .. }) = &mut watch.absence {
-        *retry = Instant::now() + STALL.max(watch.backoff);
+        *retry = watch.now + STALL.max(watch.backoff);
     }
 }
 
@@ -543,10 +575,9 @@ fn frame_size(frame: &Frame) -> (u32, u32) {
 
 /// How long to wait for the camera before something else needs doing.
 fn patience(watch: &Watch) -> Duration {
-    let now = Instant::now();
     match &watch.absence {
-        Some(absence) => absence.next_card.saturating_duration_since(now),
-        None => (watch.last_picture + STALL).saturating_duration_since(now),
+        Some(absence) => absence.next_card.saturating_duration_since(watch.now),
+        None => (watch.last_picture + STALL).saturating_duration_since(watch.now),
     }
     .min(Duration::from_millis(250))
 }

@@ -67,7 +67,7 @@ impl Input {
         let stride = frame.stride(0);
         let as_the_kernel = Geometry { format, width, height, stride }
             .planes()
-            .is_some_and(|planes| planes == frame.layout());
+            .is_some_and(|planes| *planes == *frame.layout());
         let import = may_import && as_the_kernel && frame.memory().dmabuf().is_some();
         match import {
             true => Self { format, width, height, stride, memory: Memory::Dmabuf },
