@@ -67,6 +67,10 @@ ours() {
         { printf " %s %.1f", $2, ($3 - begun[$1]) / 1000 / frames }' /tmp/begun /tmp/ended)"
     note "copied: $(figure frame_bytes_copied_total /tmp/after) bytes of $(frames /tmp/after) frames;" \
         "dropped: $(figure frames_dropped_total /tmp/after)"
+    # Afterwards, because counting costs the kernel something with each change of threads.
+    /share/instructions $daemon "$seconds" > /tmp/instructions
+    note "by thread, instructions a frame, its own + the kernel's:$(awk -v frames=$((seconds * fps)) '
+        { printf " %s %.0f + %.0f,", $3, $1 / frames, $2 / frames }' /tmp/instructions)"
     kill $daemon
     wait $daemon
 }
