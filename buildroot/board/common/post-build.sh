@@ -42,14 +42,18 @@ done
 "$here/prune" "$target" "$here/programs"
 # Busybox has had no links where a larger program of the same name was, which may be gone now.
 cat "$BUILD_DIR"/busybox-*/busybox.links | while read -r link; do
-    [ -e "$target$link" ] || ln -s /usr/bin/busybox "$target$link"
+    [ -e "$target$link" ] || [ -h "$target$link" ] || ln -s /usr/bin/busybox "$target$link"
 done
 
 # --- what must be there ---
 missing=0
 while read -r program; do
-    case $program in '' | '#'*) continue ;; esac
-    if [ ! -x "$target$program" ]; then
+    case $program in
+        '' | '#'*) continue ;;
+        */*) set -- "$target$program" ;;
+        *) set -- "$target/usr/bin/$program" "$target/usr/sbin/$program" ;;
+    esac
+    if [ ! -x "$1" ] && [ ! -x "${2:-$1}" ]; then
         echo "post-build: the image has no $program" >&2
         missing=1
     fi
