@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::browser::Browser;
 use common::device::system::System;
 use common::device::writes::Log;
-use common::device::{Card, Device, Options, PATIENCE};
+use common::device::{Card, Device, Options, PATIENCE, STEWARD};
 use serde_json::Value;
 
 /// A password, and what lets a test ask the API.
@@ -138,7 +138,7 @@ fn what_config_toml_says_is_done_and_kept_apart() {
 
     // So is a steward, which takes up everything where the one before it left it.
     device.shell("echo kept > /data/note");
-    let _ = device.try_shell("kill -9 $(pgrep -P 1 -f 'picket steward')");
+    let _ = device.try_shell(&format!("kill -9 $({STEWARD})"));
     device.wait_for_line("of the steward before this one", 2);
     device.wait_for_pages();
     device.wait_for_shell();
@@ -293,7 +293,7 @@ fn a_device_that_hangs_is_restarted_by_the_watchdog() {
     let mut device = Device::start(&card);
     device.wait_for_shell();
     // Nobody is left who could feed it, and nothing else notices.
-    device.shell("kill -STOP $(pgrep -P 1 -f 'picket steward')");
+    device.shell(&format!("kill -STOP $({STEWARD})"));
     device.wait_for("the restart", |device| device.firmware().contains("the device restarts"));
     device.wait_for_pages();
 }

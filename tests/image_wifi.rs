@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::device::{Card, Device};
+use common::device::{Card, Device, STEWARD};
 
 /// Where the disk with what only tests run is mounted, and how its programs are run.
 const EXTRAS: &str = "X=/run/extras; L=$X/usr/lib/aarch64-linux-gnu; \
@@ -238,7 +238,7 @@ fn nothing_in_config_toml_is_ever_run_as_a_command() {
         device.shell("grep TracerPid /proc/1/status").trim() != "TracerPid:\t0"
     });
     // The radio comes while it looks on, so that it is seen being set up.
-    device.shell("modprobe mac80211_hwsim radios=1; kill $(pgrep -P 1 -f 'picket steward')");
+    device.shell(&format!("modprobe mac80211_hwsim radios=1; kill $({STEWARD})"));
     // Nobody answers at first: it is the steward that has to let one in again.
     let look = "cat /run/execs";
     let seen = |device: &Device| device.try_shell(look).unwrap_or_default();

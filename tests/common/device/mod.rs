@@ -20,6 +20,10 @@ use tempfile::TempDir;
 
 pub use card::Card;
 
+/// A line of shell that says the number of the steward's process. The image has no `pgrep`.
+pub const STEWARD: &str =
+    "grep -l '^PPid:.1$' $(grep -l '^Name:.picket$' /proc/[0-9]*/status) | cut -d/ -f3";
+
 /// Long enough for an emulated machine on a busy one; nothing is expected to take it.
 pub const PATIENCE: Duration = Duration::from_secs(420);
 
