@@ -64,6 +64,7 @@ impl<'a> AccessPoint<'a> {
     }
 }
 
+/// Switches on what [`AccessPoint::set_up`] has set up, in the neighbour's namespace.
 const SWITCH_ON: &str = "ip link set wlan1 up; ip addr replace 192.168.77.1/24 dev wlan1; \
      x sbin/hostapd -B -P /run/hostapd.pid /run/hostapd.conf; udhcpd /run/neighbour.dhcp";
 
@@ -209,8 +210,7 @@ fn a_network_chosen_by_a_guest_is_joined_and_kept() {
     device.wait_for_line("joining \"at home\", as its owner chose", 1);
     device.wait_for_line("joined \"at home\"", 1);
     device.wait_for_line("wlan0 has the address 192.168.77.5", 1);
-    let config = || String::from_utf8(card.read("config.toml").unwrap_or_default());
-    let config = || config().expect("text");
+    let config = || String::from_utf8(card.read("config.toml").unwrap_or_default()).expect("text");
     device.wait_for("it is kept", |_| config().contains("\"at home\""));
     assert!(config().contains("# Mine."), "{}", config());
 }

@@ -39,10 +39,10 @@ impl Geometry {
         if width == 0 || height == 0 {
             return None;
         }
-        let mut planes = Planes { planes: [Plane { offset: 0, stride }; 3], count: 0 };
+        let count = format.planes();
+        let mut planes = [Plane { offset: 0, stride }; 3];
         let mut offset = 0_usize;
-        for plane in planes.planes.iter_mut().take(format.planes()) {
-            let i = planes.count;
+        for (i, plane) in planes.iter_mut().take(count).enumerate() {
             let stride = match (format, i) {
                 (PixelFormat::I420, 1 | 2) => stride / 2,
                 _ => stride,
@@ -53,9 +53,8 @@ impl Geometry {
             }
             *plane = Plane { offset, stride };
             offset = stride.checked_mul(rows)?.checked_add(offset)?;
-            planes.count += 1;
         }
-        Some(planes)
+        Some(Planes { planes, count })
     }
 
     /// The planes, if a picture of which `used` bytes were written is whole: one that was cut short
