@@ -10,14 +10,11 @@ use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
-use super::Bell;
 use crate::media::MediaTime;
 
 /// An open video device. Calls do not block: what is not there yet is
@@ -85,18 +82,6 @@ pub(crate) enum Event {
     /// The format is not what it was.
     SourceChange,
     Other(u32),
-}
-
-/// What a device is ready for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ready {
-    /// A buffer of the capture queue can be dequeued.
-    pub(crate) capture: bool,
-    /// A buffer of the output queue can be dequeued.
-    pub(crate) output: bool,
-    pub(crate) event: bool,
-    /// Nothing is queued, or the device is gone.
-    pub(crate) error: bool,
 }
 
 /// A control and what it may be.
@@ -355,39 +340,6 @@ impl Device {
             sys::V4L2_EVENT_EOS => Event::EndOfStream,
             sys::V4L2_EVENT_SOURCE_CHANGE => Event::SourceChange,
             other => Event::Other(other),
-        })
-    }
-
-    /// Waits until the device has something, at most for `timeout`.
-    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<Ready> {
-        self.poll(&mut [self.everything()], timeout)
-    }
-
-    /// The same, but not once the bell was rung.
-    pub(crate) fn wait_or(&self, bell: &Bell, timeout: Duration) -> io::Result<Ready> {
-        self.poll(&mut [self.everything(), PollFd::new(bell, PollFlags::IN)], timeout)
-    }
-
-    fn everything(&self) -> PollFd<'_> {
-        PollFd::new(&self.file, PollFlags::IN | PollFlags::OUT | PollFlags::PRI)
-    }
-
-    /// Polls this device, which comes first in `fds`.
-    fn poll(&self, fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<Ready> {
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: i64::from(timeout.subsec_nanos()),
-        };
-        match poll(fds, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let got = fds[0].revents();
-        Ok(Ready {
-            capture: got.contains(PollFlags::IN),
-            output: got.contains(PollFlags::OUT),
-            event: got.contains(PollFlags::PRI),
-            error: got.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL),
         })
     }
 }

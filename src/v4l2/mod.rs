@@ -7,13 +7,13 @@
 //! Buffers have one plane of memory, which is what the Pi's drivers and USB cameras use: formats
 //! with chroma in another buffer (`NM12` and its like) are not asked for.
 
-mod bell;
 mod device;
 mod format;
 mod mapping;
 mod negotiate;
+mod waiter;
 
-pub(crate) use bell::Bell;
 pub(crate) use device::{Buffer, Capability, Control, Dequeued, Device, Event, Memory, Queue};
 pub(crate) use format::{Colours, FourCc, PictureFormat, SizeRange};
 pub(crate) use mapping::Mapping;
+pub(crate) use waiter::{Ready, Waiter};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::failed;
 use crate::camera::CameraError;
 use crate::media::{FrameMemory, MediaTime};
-use crate::v4l2::{Buffer, Dequeued, Device, Mapping, Memory, PictureFormat, Queue};
+use crate::v4l2::{Buffer, Dequeued, Device, Mapping, Memory, PictureFormat, Queue, Ready, Waiter};
 
 /// Enough for an encoder that holds four, one under way to it, and some for the camera to fill.
 const BUFFERS: u32 = 8;
@@ -16,6 +16,7 @@ const BUFFERS: u32 = 8;
 /// A streaming device with its buffers. Lives as long as anybody holds a picture of it.
 pub(super) struct Stream {
     device: Device,
+    waiter: Waiter,
     buffers: Vec<Slot>,
     streaming: AtomicBool,
     /// Buffers that the rest of the house holds.
@@ -42,8 +43,10 @@ impl Stream {
             let dmabuf = device.export(Queue::Capture, index).ok();
             buffers.push(Slot { mapping, dmabuf });
         }
+        let waiter = Waiter::new(device.fd()).map_err(failed(&device, "cannot prepare to wait"))?;
         let stream = Arc::new(Self {
             device,
+            waiter,
             buffers,
             streaming: AtomicBool::new(true),
             lent: AtomicUsize::new(0),
@@ -65,12 +68,16 @@ impl Stream {
 
     /// The next buffer with a picture, waiting at most for `silence`.
     pub(super) fn next(&self, silence: Duration) -> Result<Dequeued, CameraError> {
-        let until = Instant::now() + silence;
+        // Since when something was amiss. The clock is not looked at before that: with every
+        // picture, even that counts.
+        let mut amiss: Option<Instant> = None;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = amiss.map_or(silence, |since| silence.saturating_sub(since.elapsed()));
             // Waiting comes first: who has just taken a picture would find no other.
-            let ready =
-                self.device.wait(left).map_err(failed(&self.device, "cannot wait for pictures"))?;
+            let ready = self
+                .waiter
+                .wait(Some(left))
+                .map_err(failed(&self.device, "cannot wait for pictures"))?;
             match self.device.dequeue(Queue::Capture, Memory::Mmap) {
                 Ok(taken) if (taken.index as usize) < self.buffers.len() => return Ok(taken),
                 Ok(taken) => {
@@ -80,7 +87,7 @@ impl Stream {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(failed(&self.device, "cannot take pictures")(error)),
             }
-            if left.is_zero() {
+            if ready == Ready::default() || left.is_zero() {
                 return Err(CameraError::Lost(format!(
                     "no picture for {} seconds",
                     silence.as_secs()
@@ -89,6 +96,7 @@ impl Stream {
             if ready.error && self.device.capability().is_err() {
                 return Err(CameraError::Lost("it was unplugged".into()));
             }
+            amiss.get_or_insert_with(Instant::now);
             if ready.error {
                 // All buffers are lent out: one must come back before there is anything to wait for.
                 std::thread::sleep(left.min(Duration::from_millis(2)));

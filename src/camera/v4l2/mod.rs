@@ -195,15 +195,18 @@ pub fn any() -> bool {
 
 /// Names what failed, for the owner.
 fn failed(device: &Device, what: &str) -> impl FnOnce(std::io::Error) -> CameraError {
-    let what = format!("{what} of {}", device.path().display());
-    |source| match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::BUSY) => {
-            CameraError::Unsupported(format!("{what}: another program is using the camera"))
+    // Put into words only when something has failed: this is passed by with every picture.
+    move |source| {
+        let what = format!("{what} of {}", device.path().display());
+        match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::BUSY) => {
+                CameraError::Unsupported(format!("{what}: another program is using the camera"))
+            }
+            Some(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO) => {
+                CameraError::Lost("it was unplugged".into())
+            }
+            _ => CameraError::Io { what, source },
         }
-        Some(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO) => {
-            CameraError::Lost("it was unplugged".into())
-        }
-        _ => CameraError::Io { what, source },
     }
 }
 

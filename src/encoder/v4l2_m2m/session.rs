@@ -20,7 +20,7 @@ use crate::media::geometry::Geometry;
 use crate::media::{Frame, MediaTime, PixelFormat};
 use crate::transform::CopyMeter;
 use crate::v4l2::{
-    Bell, Buffer, Colours, Device, Event, FourCc, Mapping, Memory, PictureFormat, Queue,
+    Buffer, Colours, Device, Event, FourCc, Mapping, Memory, PictureFormat, Queue, Waiter,
 };
 
 /// Takes what the device codes, on the session's thread.
@@ -172,9 +172,9 @@ impl Session {
         device.stream_on(Queue::CaptureMplane).while_("starting it")?;
         let now = Instant::now();
         let shared = Arc::new(Shared {
+            waiter: Waiter::new(device.fd()).while_("preparing to wait for it")?,
             device,
             memory: input.memory,
-            bell: Bell::new().while_("making a bell for its thread")?,
             state: Mutex::new(State {
                 slots: vec![Slot::default(); count as usize],
                 pending: VecDeque::new(),
@@ -296,12 +296,13 @@ impl Session {
     /// A free OUTPUT buffer, the one that had this DMABUF last time if it can be, and whether its
     /// picture must be a key picture.
     fn room(&self, dmabuf: Option<RawFd>) -> Result<Option<(usize, bool)>, Refused> {
-        let state = self.shared.lock();
-        let has_room = |s: &State| s.broken.is_some() || s.has_room();
-        let mut state = match has_room(&state) {
-            true => state,
-            false => self.shared.wait(state, ROOM_WITHIN, has_room),
-        };
+        let mut state = self.shared.lock();
+        let mut free = state.free(dmabuf);
+        if free.is_none() {
+            let has_room = |s: &State| s.broken.is_some() || s.has_room();
+            state = self.shared.wait(state, ROOM_WITHIN, has_room);
+            free = state.free(dmabuf);
+        }
         if let Some(why) = &state.broken {
             return Err(again(why));
         }
@@ -309,7 +310,7 @@ impl Session {
             let swallowed = state.swallowed;
             return Err(Refused::Stuck(format!("it took {swallowed} pictures and gave none")));
         }
-        match state.free(dmabuf) {
+        match free {
             Some(index) => Ok(Some((index, std::mem::take(&mut state.key_wanted)))),
             None if state.progress.elapsed() >= STUCK_AFTER => {
                 Err(Refused::Stuck("it holds all its buffers and gives none back".into()))
@@ -344,7 +345,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.stop = Stop::Now;
-        self.shared.bell.ring();
+        self.shared.waiter.ring();
         // A driver may hold its caller for as long as it likes while it stops.
         let ended = self.shared.wait(state, END_WITHIN, |s| s.ended).ended;
         if let Some(worker) = self.worker.take()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::lock;
 use super::session::Refused;
 use crate::media::{Frame, MediaTime};
-use crate::v4l2::{Bell, Device, Memory};
+use crate::v4l2::{Device, Memory, Waiter};
 
 /// Pictures the device may hold. With fewer than four the Pi's encoder falls behind its own rate.
 pub(super) const HELD: usize = 4;
@@ -18,8 +18,8 @@ pub(super) struct Shared {
     pub(super) device: Device,
     /// Of the OUTPUT buffers.
     pub(super) memory: Memory,
-    /// Has the session's thread look at `state`.
-    pub(super) bell: Bell,
+    /// What the session's thread waits with; its bell has it look at `state`.
+    pub(super) waiter: Waiter,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
 }

@@ -1,7 +1,7 @@
 //! A session's own thread: takes back what the device has read, and delivers what it has coded.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,9 +10,6 @@ use super::shared::{Shared, Stop};
 use super::{CodedPicture, lock};
 use crate::encoder::coded;
 use crate::v4l2::{Dequeued, Event, Mapping, Memory, Queue};
-
-/// How often it looks at the device though nothing calls for it.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Coded pictures are cut from pieces of memory of this many bytes, because the system charges for
 /// each time that it is asked for more. Small enough for a picture that is kept to keep little else.
@@ -77,18 +74,18 @@ impl Worker {
 
     /// Waits for the device and takes what it has.
     fn turn(&mut self) -> Result<Outcome, Refused> {
-        let ready =
-            self.shared.device.wait_or(&self.shared.bell, LOOK_EVERY).while_("waiting for it")?;
+        let ready = self.shared.waiter.wait(None).while_("waiting for it")?;
+        // Once a turn: with every picture, even a look at the clock counts.
+        let now = Instant::now();
         if ready.event {
             self.events()?;
         }
         if ready.output || ready.error {
-            self.take_back()?;
+            self.take_back(now)?;
         }
-        if ready.capture || ready.error {
-            return self.take_coded();
-        }
-        Ok(Outcome::GoOn)
+        // Whatever it was ready for then: by now it has mostly coded what it has read, and to look
+        // costs less than to wait once more.
+        self.take_coded(now)
     }
 
     fn events(&self) -> Result<(), Refused> {
@@ -102,13 +99,13 @@ impl Worker {
 
     /// Takes back a picture the device has read, if there is one. When there are more, waiting for
     /// them takes no time.
-    fn take_back(&self) -> Result<(), Refused> {
+    fn take_back(&self, now: Instant) -> Result<(), Refused> {
         let Some(done) = self.dequeue(Queue::OutputMplane, self.shared.memory)? else {
             return Ok(());
         };
         let (frame, waited_for) = {
             let mut state = self.shared.lock();
-            state.progress = Instant::now();
+            state.progress = now;
             let slot = state.slots.get_mut(done.index as usize).ok_or_else(no_such_buffer)?;
             (slot.frame.take(), state.waiting > 0)
         };
@@ -121,7 +118,7 @@ impl Worker {
     }
 
     /// Takes a picture the device has coded, if there is one.
-    fn take_coded(&mut self) -> Result<Outcome, Refused> {
+    fn take_coded(&mut self, now: Instant) -> Result<Outcome, Refused> {
         let done = match self.shared.device.dequeue(Queue::CaptureMplane, Memory::Mmap) {
             Ok(done) => done,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -131,7 +128,7 @@ impl Worker {
             Err(error) if error.raw_os_error() == Some(EPIPE) => return Ok(Outcome::Drained),
             Err(error) => return Err(Refused::Call("taking what it coded", error)),
         };
-        self.deliver(&done)?;
+        self.deliver(&done, now)?;
         let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
         if done.last {
             return Ok(Outcome::Drained);
@@ -141,13 +138,17 @@ impl Worker {
         Ok(Outcome::GoOn)
     }
 
-    fn deliver(&mut self, done: &Dequeued) -> Result<(), Refused> {
+    fn deliver(&mut self, done: &Dequeued, now: Instant) -> Result<(), Refused> {
         let room = self.coded.get(done.index as usize).ok_or_else(no_such_buffer)?;
         let bytes = coded::written(room.bytes(), done.offset, done.used);
         let bytes = bytes.ok_or_else(|| Refused::Cannot("it wrote past its buffer".into()))?;
         let time = {
             let mut state = self.shared.lock();
-            state.progress = Instant::now();
+            state.progress = now;
+            // Its session is over, and another may have begun.
+            if state.stop == Stop::Now {
+                return Ok(());
+            }
             if done.error || bytes.is_empty() {
                 // Pictures that follow refer to this one, which nobody will see.
                 state.key_wanted |= done.error;
@@ -157,14 +158,11 @@ impl Worker {
             if bytes.len() == room.bytes().len() {
                 return Err(Refused::Overflow);
             }
-            state.coded = state.progress;
+            state.coded = now;
             state.swallowed = 0;
             coded::time_of(&mut state.pending, done.time)
         };
         let picture = CodedPicture { data: keep(bytes, &mut self.memory), time, key: done.key };
-        if self.shared.lock().stop == Stop::Now {
-            return Ok(());
-        }
         let delivered = (lock(&self.deliver))(picture);
         if let Err(why) = delivered {
             log::warn!("the encoder made a picture that is none: {why}");
