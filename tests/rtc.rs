@@ -85,7 +85,7 @@ fn feed(hub: &Hub, stop: &AtomicBool) {
         let Capture::Frame(frame) = camera.capture().expect("a picture") else {
             return;
         };
-        let key = hub.demand(Layer::Main).key_picture;
+        let key = hub.takes_key_picture(Layer::Main);
         let kind = if key { PictureKind::Key } else { PictureKind::Any };
         encoder.encode(&frame, kind).expect("encodes");
     }

@@ -45,7 +45,7 @@ pub(super) fn announce(config: &Config) -> Option<Announcement> {
 pub(super) async fn report(steward: Steward, hub: Hub) {
     let mut look = Some(hub.join(Layer::Main));
     let until = tokio::time::Instant::now() + FIRST_LOOK;
-    let (mut source, mut published) = (hub.source(), hub.published());
+    let (mut source, mut arrivals) = (hub.source(), hub.arrivals());
     let (mut told, mut live_at) = (None, None);
     let mut report = CameraReport::default();
     loop {
@@ -63,7 +63,7 @@ pub(super) async fn report(steward: Steward, hub: Hub) {
         }
         tokio::select! {
             changed = source.changed() => if changed.is_err() { return },
-            _ = published.changed(), if live_at.is_some() && !report.picture => {}
+            () = arrivals.next(), if live_at.is_some() && !report.picture => {}
             // A steward that was away is told again, and the first look ends.
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
         }

@@ -33,7 +33,7 @@ impl Snapshots {
     /// long starts the camera where it was off.
     async fn picture(&self) -> Result<Arc<Published>, NoPicture> {
         let _viewer = self.hub.join(Layer::Main);
-        let mut published = self.hub.published();
+        let mut arrivals = self.hub.arrivals();
         loop {
             if let Some(key) = self.hub.newest_key_picture(Layer::Main)
                 && (MediaTime::now().since(key.at) < FRESH || !self.hub.makes_key_pictures())
@@ -41,10 +41,7 @@ impl Snapshots {
                 return Ok(key);
             }
             self.hub.request_key_picture(Layer::Main);
-            published
-                .changed()
-                .await
-                .map_err(|_| NoPicture("the camera is shutting down".into()))?;
+            arrivals.next().await;
         }
     }
 }

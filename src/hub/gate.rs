@@ -33,6 +33,11 @@ impl KeyGate {
         self.requested = self.key_pictures == KeyPictures::OnDemand;
     }
 
+    /// Whether anything was asked for since the last key picture.
+    pub(super) fn is_asked(&self) -> bool {
+        self.requested
+    }
+
     /// Whether the encoder should make the next picture a key picture. A request that comes too
     /// early stays until its time has come.
     pub(super) fn take(&mut self, now: MediaTime) -> bool {

@@ -2,12 +2,13 @@
 //!
 //! In come [`AccessUnit`]s from the [`pipeline`](crate::pipeline), once each; out they go to
 //! every [`Viewer`], who may join at any moment, fall behind, or ask for a key picture. What moves
-//! back is a [`Demand`]: whether anybody is watching at all, and whether a key picture is wanted.
+//! back is whether anybody is watching at all, and whether a key picture is wanted.
 //!
 //! The rules are in two small machines without clock or lock of their own, so that tests drive
 //! them by hand: [`ring`] keeps the pictures a viewer may still need and says where to begin;
 //! [`gate`] turns a storm of key-picture requests into at most two key pictures a second.
 
+mod arrivals;
 mod gate;
 mod ring;
 mod state;
@@ -18,10 +19,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use arrivals::Arrivals;
 pub use state::{SourceInfo, SourceState};
 pub use viewer::{Delivery, Viewer};
 
 use crate::media::{AccessUnit, DelaySummary, Delays, MediaTime};
+use arrivals::Bell;
 use gate::KeyGate;
 use ring::Ring;
 
@@ -64,23 +67,14 @@ pub enum KeyPictures {
     AsTheyCome,
 }
 
-/// What the consumers want of the pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Somebody is watching.
-    pub watched: bool,
-    /// The next picture should be a key picture. Answering it once is enough.
-    pub key_picture: bool,
-}
-
 /// A handle to the hub; clones are handles to the same one.
 #[derive(Clone)]
 pub struct Hub(Arc<Shared>);
 
 struct Shared {
     layers: [Mutex<LayerState>; Layer::ALL.len()],
-    /// Sequence number of the newest picture of any layer, to wake consumers.
-    published: watch::Sender<u64>,
+    /// Wakes consumers.
+    bell: Bell,
     source: watch::Sender<SourceState>,
     /// From exposure to here, a layer each.
     delays: [Delays; Layer::ALL.len()],
@@ -121,7 +115,7 @@ impl Hub {
     pub fn new() -> Self {
         Self(Arc::new(Shared {
             layers: Default::default(),
-            published: watch::Sender::new(0),
+            bell: Bell::default(),
             source: watch::Sender::new(SourceState::Idle),
             delays: Default::default(),
             viewers: Mutex::new(0),
@@ -134,7 +128,7 @@ impl Hub {
     pub fn publish(&self, layer: Layer, unit: AccessUnit) {
         let now = MediaTime::now();
         self.0.delays[layer.index()].note(now.since(unit.time()));
-        let sequence = {
+        {
             let mut state = self.layer(layer);
             state.totals.pictures += 1;
             state.totals.bytes += unit.bytes().len() as u64;
@@ -142,9 +136,9 @@ impl Hub {
                 state.totals.key_pictures += 1;
                 state.gate.key_picture(now);
             }
-            state.ring.push(unit, now)
-        };
-        self.0.published.send_replace(sequence);
+            state.ring.push(unit, now);
+        }
+        self.0.bell.ring();
     }
 
     /// A viewer of `layer`. Its existence keeps the camera running.
@@ -162,11 +156,11 @@ impl Hub {
         state.gate.request();
     }
 
-    /// What is wanted of the pipeline now. A key picture is asked for at most once per request.
+    /// Whether the next picture of `layer` should be a key picture. Says so once per request.
     #[must_use]
-    pub fn demand(&self, layer: Layer) -> Demand {
-        let key_picture = self.layer(layer).gate.take(MediaTime::now());
-        Demand { watched: self.viewers() > 0, key_picture }
+    pub fn takes_key_picture(&self, layer: Layer) -> bool {
+        let gate = &mut self.layer(layer).gate;
+        gate.is_asked() && gate.take(MediaTime::now())
     }
 
     /// Waits until somebody watches, at most for `timeout`; says whether somebody does.
@@ -203,10 +197,10 @@ impl Hub {
         self.0.source.subscribe()
     }
 
-    /// Changes whenever a picture was published.
+    /// Says when pictures of any layer are published from now on.
     #[must_use]
-    pub fn published(&self) -> watch::Receiver<u64> {
-        self.0.published.subscribe()
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals::new(self.clone())
     }
 
     /// What went through `layer` so far.

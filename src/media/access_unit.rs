@@ -16,7 +16,7 @@ use super::h264::{self, BitstreamError, NalType, ParameterSets};
 #[derive(Clone)]
 pub struct AccessUnit {
     data: Bytes,
-    nals: std::sync::Arc<[Range<usize>]>,
+    nals: NalRanges,
     key: bool,
     time: MediaTime,
     ready: MediaTime,
@@ -41,7 +41,7 @@ impl AccessUnit {
         time: MediaTime,
         parameter_sets: &mut ParameterSets,
     ) -> Result<Self, BitstreamError> {
-        let mut nals = Vec::with_capacity(8);
+        let mut nals = NalRanges::default();
         let (mut key, mut slices, mut has_sps, mut has_pps) = (false, 0_usize, false, false);
         for range in h264::nal_ranges(&data) {
             let nal = &data[range.clone()];
@@ -73,26 +73,26 @@ impl AccessUnit {
             return Err(BitstreamError::NoPicture);
         }
         if !key || (has_sps && has_pps) {
-            return Ok(Self { data, nals: nals.into(), key, time, ready: MediaTime::now() });
+            return Ok(Self { data, nals, key, time, ready: MediaTime::now() });
         }
         let (sps, pps) = parameter_sets.both().ok_or(BitstreamError::NoParameterSets)?;
         let rest = nals
             .iter()
-            .map(|r| &data[r.clone()])
+            .map(|r| &data[r])
             .filter(|nal| !matches!(NalType::of(nal), NalType::Sps | NalType::Pps));
         Ok(Self::from_nals([&sps[..], &pps[..]].into_iter().chain(rest), true, time))
     }
 
     fn from_nals<'a>(nals: impl Iterator<Item = &'a [u8]>, key: bool, time: MediaTime) -> Self {
         let mut data = Vec::new();
-        let mut ranges = Vec::new();
+        let mut ranges = NalRanges::default();
         for nal in nals {
             data.extend_from_slice(&h264::START_CODE);
             let start = data.len();
             data.extend_from_slice(nal);
             ranges.push(start..data.len());
         }
-        Self { data: data.into(), nals: ranges.into(), key, time, ready: MediaTime::now() }
+        Self { data: data.into(), nals: ranges, key, time, ready: MediaTime::now() }
     }
 
     /// The NAL units in order, each without its start code.
@@ -102,9 +102,8 @@ impl AccessUnit {
     }
 
     /// Where the NAL units lie in [`AccessUnit::bytes`].
-    #[must_use]
-    pub fn nal_ranges(&self) -> &[Range<usize>] {
-        &self.nals
+    pub fn nal_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.nals.iter()
     }
 
     /// The Annex B byte stream.
@@ -139,17 +138,47 @@ impl fmt::Debug for AccessUnit {
     }
 }
 
+/// Where NAL units lie. The first has a place of its own: most pictures have no other, and nothing
+/// is allocated for them.
+#[derive(Clone, Default)]
+struct NalRanges {
+    first: Option<Range<usize>>,
+    more: Vec<Range<usize>>,
+}
+
+type RangeIter<'a> = std::iter::Chain<
+    std::option::IntoIter<Range<usize>>,
+    std::iter::Cloned<std::slice::Iter<'a, Range<usize>>>,
+>;
+
+impl NalRanges {
+    fn push(&mut self, range: Range<usize>) {
+        match self.first {
+            None => self.first = Some(range),
+            Some(_) => self.more.push(range),
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    fn iter(&self) -> RangeIter<'_> {
+        self.first.clone().into_iter().chain(self.more.iter().cloned())
+    }
+}
+
 /// Iterator over the NAL units of an [`AccessUnit`].
 #[derive(Clone)]
 pub struct NalUnits<'a> {
     data: &'a [u8],
-    ranges: std::slice::Iter<'a, Range<usize>>,
+    ranges: RangeIter<'a>,
 }
 
 impl<'a> Iterator for NalUnits<'a> {
     type Item = &'a [u8];
     fn next(&mut self) -> Option<&'a [u8]> {
-        self.ranges.next().map(|r| &self.data[r.clone()])
+        self.ranges.next().map(|r| &self.data[r])
     }
 }
 

@@ -98,32 +98,38 @@ pub fn nal_ranges(data: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
 
 /// Index of the first `00 00 01` at or after `from`.
 ///
-/// Every byte of every picture passes here, so a block is first asked for two zeros in a row, which
-/// coded pictures rarely have elsewhere (§7.4.1: emulation prevention).
+/// Every byte of every picture passes here, so it is done in blocks: large ones cost least a byte,
+/// small ones leave less over at the end.
 fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
-    let found = |range: Range<usize>| {
-        let at = data.get(range.clone())?.windows(3).position(|bytes| bytes == [0, 0, 1])?;
-        Some(range.start + at)
-    };
     let mut at = from;
-    while let Some((block, _)) = data.get(at..)?.split_first_chunk() {
+    let code = in_blocks::<129>(data, &mut at).or_else(|| in_blocks::<17>(data, &mut at));
+    code.or_else(|| one_by_one(data, at..data.len()))
+}
+
+/// Index of the first start code that begins in the blocks of `N` bytes from `at` on, of which each
+/// begins with the last byte of the one before. If there is none, `at` is where they end.
+fn in_blocks<const N: usize>(data: &[u8], at: &mut usize) -> Option<usize> {
+    while let Some((block, _)) = data.get(*at..)?.split_first_chunk::<N>() {
+        // Coded pictures rarely have two zeros in a row elsewhere (§7.4.1: emulation prevention).
         if has_two_zeros(block)
-            && let Some(code) = found(at..data.len().min(at + BLOCK + 2))
+            && let Some(code) = one_by_one(data, *at..data.len().min(*at + N + 1))
         {
             return Some(code);
         }
-        at += BLOCK;
+        *at += N - 1;
     }
-    found(at..data.len())
+    None
 }
 
-/// How many bytes [`find_start_code`] looks at together.
-const BLOCK: usize = 128;
+/// Whether there are two zeros in a row. Without a branch, which the compiler turns into
+/// instructions for sixteen bytes each.
+fn has_two_zeros<const N: usize>(block: &[u8; N]) -> bool {
+    (1..N).fold(u8::MAX, |least, i| least.min(block[i - 1] | block[i])) == 0
+}
 
-/// Whether two zeros in a row begin in the first [`BLOCK`] bytes. Without a branch, which the
-/// compiler turns into instructions for sixteen bytes each.
-fn has_two_zeros(block: &[u8; BLOCK + 1]) -> bool {
-    (0..BLOCK).fold(u8::MAX, |least, i| least.min(block[i] | block[i + 1])) == 0
+fn one_by_one(data: &[u8], range: Range<usize>) -> Option<usize> {
+    let at = data.get(range.clone())?.windows(3).position(|bytes| bytes == [0, 0, 1])?;
+    Some(range.start + at)
 }
 
 /// The three bytes of `profile-level-id` (RFC 6184 §8.1): `profile_idc`, the constraint flags,
@@ -412,7 +418,7 @@ pub(crate) mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..5000 {
             // Near misses all over, and now and then; over less than a block, and several.
-            let (others, len) = (random.u8(1..250), random.usize(..4 * BLOCK));
+            let (others, len) = (random.u8(1..250), random.usize(..600));
             let data: Vec<u8> = (0..len)
                 .map(|_| {
                     [0, 0, 0, 1, 2].get(random.usize(..5 + usize::from(others))).map_or(7, |b| *b)
@@ -426,7 +432,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_start_code_is_found_wherever_it_is() {
-        for len in [3, BLOCK, BLOCK + 1, BLOCK + 2, 3 * BLOCK + 7] {
+        for len in [3, 16, 17, 18, 19, 128, 129, 130, 131, 149, 391] {
             for at in 0..=len - 3 {
                 let mut data = vec![9; len];
                 data[at..at + 3].copy_from_slice(&[0, 0, 1]);

@@ -26,7 +26,7 @@ pub(super) enum News {
     AccessUnit(AccessUnit),
     Ended,
     Failed(CameraError),
-    /// Nothing came in the time given.
+    /// Nothing has come yet, mostly for as long as the time given.
     Silence,
 }
 
@@ -77,6 +77,20 @@ impl Shared {
     fn wait<'a>(&self, mut mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
         mailbox.waiting += 1;
         let mut mailbox = self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner);
+        mailbox.waiting -= 1;
+        mailbox
+    }
+
+    /// Waits for `timeout` or until something changes, or nothing at all: for callers who come
+    /// again. To make sure would mean two more looks at the clock for each picture.
+    fn wait_once<'a>(
+        &self,
+        mut mailbox: MutexGuard<'a, Mailbox>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, Mailbox> {
+        mailbox.waiting += 1;
+        let waited = self.changed.wait_timeout(mailbox, timeout);
+        let mut mailbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         mailbox.waiting -= 1;
         mailbox
     }
@@ -150,8 +164,10 @@ impl CameraThread {
 
     /// What comes next, waiting at most `timeout` for it.
     pub(super) fn next(&self, timeout: Duration) -> News {
-        let mailbox = self.shared.lock();
-        let mut mailbox = self.shared.wait_until(mailbox, timeout, |m| !m.news.is_empty());
+        let mut mailbox = self.shared.lock();
+        if mailbox.news.is_empty() {
+            mailbox = self.shared.wait_once(mailbox, timeout);
+        }
         let news = mailbox.news.pop_front();
         self.shared.tell(mailbox);
         news.unwrap_or(News::Silence)
@@ -224,12 +240,14 @@ impl Worker {
         }
         // Exposure and white balance settle only while pictures are taken.
         let settled = Instant::now() + self.time_delay;
+        let mut settling = true;
         loop {
             self.follow_controls(&mut followed);
             let capture = self.camera.capture()?;
+            settling = settling && Instant::now() < settled;
             let (news, ended) = match capture {
                 Capture::End => (News::Ended, true),
-                _ if Instant::now() < settled => (News::Settling, false),
+                _ if settling => (News::Settling, false),
                 Capture::Frame(frame) => {
                     Counters::add(&self.counters.captured, 1);
                     (News::Frame(frame), false)

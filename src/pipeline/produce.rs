@@ -72,24 +72,24 @@ struct LiveAs {
 /// Why there is no picture.
 struct Absence {
     card: Card,
-    next_card: Instant,
+    next_card: MediaTime,
     /// When to open the camera again; never when the source has ended for good.
-    retry: Option<Instant>,
+    retry: Option<MediaTime>,
 }
 
 /// One stretch of watching, from the first viewer to the last.
 struct Watch {
     mode: Option<Mode>,
     /// Since when the camera has been opening; `None` once it is open or has failed.
-    opening: Option<Instant>,
+    opening: Option<MediaTime>,
     running: Option<Running>,
     /// When this turn's news came. The clock is looked at once a turn: with every picture, even that
     /// counts.
-    now: Instant,
-    last_picture: Instant,
+    now: MediaTime,
+    last_picture: MediaTime,
     absence: Option<Absence>,
     backoff: Duration,
-    unwatched_since: Option<Instant>,
+    unwatched_since: Option<MediaTime>,
     encoder_failures: u32,
     /// Coded pictures flow, and the last one published was one of them.
     passing_through: bool,
@@ -111,12 +111,12 @@ impl Submissions {
     /// More than any encoder keeps.
     const MAX: usize = 32;
 
-    fn begin(&self, picture: MediaTime) {
+    fn begin(&self, picture: MediaTime, now: MediaTime) {
         let mut pictures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if pictures.len() == Self::MAX {
             pictures.pop_front();
         }
-        pictures.push_back((picture, MediaTime::now()));
+        pictures.push_back((picture, now));
     }
 
     fn finish(&self, picture: MediaTime) -> Option<MediaTime> {
@@ -182,7 +182,7 @@ impl Producer {
         self.restart.store(false, Ordering::Relaxed);
         log::info!("camera on: {}", self.source_name);
         self.tell(SourceState::Starting);
-        let now = Instant::now();
+        let now = MediaTime::now();
         let mut watch = Watch {
             mode: None,
             opening: None,
@@ -205,7 +205,7 @@ impl Producer {
                 watch.last_picture = watch.now;
             }
             let news = self.camera.next(patience(&watch));
-            watch.now = Instant::now();
+            watch.now = MediaTime::now();
             match news {
                 News::Opened(mode, name) => {
                     self.source_name = name.unwrap_or_else(|| self.source_name.clone());
@@ -225,7 +225,7 @@ impl Producer {
                 }
                 News::Silence => {}
             }
-            if watch.absence.is_none() && watch.now.duration_since(watch.last_picture) >= STALL {
+            if watch.absence.is_none() && watch.now.since(watch.last_picture) >= STALL {
                 self.lost(&mut watch, "no picture for 2 seconds");
             }
             self.mind_absence(&mut watch);
@@ -238,7 +238,7 @@ impl Producer {
 
     fn open(&mut self, watch: &mut Watch) {
         self.camera.run(self.constraints(&watch.live));
-        watch.opening = Some(Instant::now());
+        watch.opening = Some(MediaTime::now());
     }
 
     fn abandoned(&self, watch: &mut Watch) -> bool {
@@ -246,7 +246,8 @@ impl Producer {
             watch.unwatched_since = None;
             return false;
         }
-        watch.unwatched_since.get_or_insert_with(Instant::now).elapsed() >= LINGER
+        let now = MediaTime::now();
+        now.since(*watch.unwatched_since.get_or_insert(now)) >= LINGER
     }
 
     fn follow_settings(&mut self, watch: &mut Watch) {
@@ -297,13 +298,13 @@ impl Producer {
             Counters::add(&self.counters.left_out, 1);
             return;
         }
-        let taken = MediaTime::now();
-        self.counters.capture.note(taken.since(frame.time()));
+        self.counters.capture.note(watch.now.since(frame.time()));
         match self.chain.apply(frame) {
             Ok(frame) => {
-                self.counters.transform.note(MediaTime::now().since(taken));
-                if self.encode(watch, &frame, fps) {
-                    self.took(watch, taken);
+                let transformed = MediaTime::now();
+                self.counters.transform.note(transformed.since(watch.now));
+                if self.encode(watch, &frame, fps, transformed) {
+                    self.took(watch);
                     self.present(watch, frame_size(&frame));
                 }
             }
@@ -325,8 +326,8 @@ impl Producer {
         sustain.takes(frame.time()) || watch.absence.is_some()
     }
 
-    /// Takes note of how long a picture took that came at `taken`, and follows if that is too long.
-    fn took(&mut self, watch: &mut Watch, taken: MediaTime) {
+    /// Takes note of how long this turn's picture took, and follows if that is too long.
+    fn took(&mut self, watch: &mut Watch) {
         let Some(Running { encoder, settings, .. }) = &mut watch.running else {
             return;
         };
@@ -336,7 +337,7 @@ impl Producer {
         if !encoder.codes_at_once() {
             return;
         }
-        let busy = MediaTime::now().since(taken);
+        let busy = MediaTime::now().since(watch.now);
         let Some(change) = sustain.took(busy, Instant::now()) else {
             return;
         };
@@ -363,9 +364,9 @@ impl Producer {
         sustained.map_or(fps, |(_, _, sustain)| sustain.fps())
     }
 
-    /// Encodes a picture and publishes what comes of it; false when that failed.
-    fn encode(&mut self, watch: &mut Watch, frame: &Frame, fps: f64) -> bool {
-        let result = self.encode_once(watch, frame, fps);
+    /// Encodes a picture, at `now`, and publishes what comes of it; false when that failed.
+    fn encode(&mut self, watch: &mut Watch, frame: &Frame, fps: f64, now: MediaTime) -> bool {
+        let result = self.encode_once(watch, frame, fps, now);
         let Err(error) = result else {
             watch.encoder_failures = 0;
             return true;
@@ -391,16 +392,17 @@ impl Producer {
         watch: &mut Watch,
         frame: &Frame,
         fps: f64,
+        now: MediaTime,
     ) -> Result<(), EncoderError> {
         self.ensure_encoder(watch, frame_size(frame), fps)?;
         let Some(Running { encoder, submissions, .. }) = &mut watch.running else {
             return Ok(());
         };
-        let kind = match self.hub.demand(Layer::Main).key_picture {
+        let kind = match self.hub.takes_key_picture(Layer::Main) {
             true => PictureKind::Key,
             false => PictureKind::Any,
         };
-        submissions.begin(frame.time());
+        submissions.begin(frame.time(), now);
         encoder.encode(frame, kind)
     }
 
@@ -438,7 +440,7 @@ impl Producer {
         let (hub, counters) = (self.hub.clone(), self.counters.clone());
         Box::new(move |unit| {
             if let Some(begun) = submissions.finish(unit.time()) {
-                counters.encode.note(MediaTime::now().since(begun));
+                counters.encode.note(unit.ready().since(begun));
             }
             Counters::add(&counters.encoded, 1);
             hub.publish(Layer::Main, unit);
@@ -493,7 +495,7 @@ impl Producer {
 
     fn ended(&mut self, watch: &mut Watch) {
         log::info!("the source has ended: {}", self.source_name);
-        let now = Instant::now();
+        let now = MediaTime::now();
         let (state, card, retry) = if self.fixed.infinite_frames {
             let reason = "the source has ended";
             (SourceState::Lost(reason.into()), Card::no_signal(reason), Some(now + RETRY.1))
@@ -505,7 +507,7 @@ impl Producer {
     }
 
     fn lost(&mut self, watch: &mut Watch, reason: &str) {
-        let now = Instant::now();
+        let now = MediaTime::now();
         if watch.absence.is_none() {
             Counters::add(&self.counters.camera_losses, 1);
             log::warn!("{}: {reason}; trying again until it is back", self.source_name);
@@ -527,7 +529,7 @@ impl Producer {
             return;
         };
         let again = absence.retry.is_some_and(|at| now >= at)
-            && watch.opening.is_none_or(|since| since.elapsed() >= OPENING);
+            && watch.opening.is_none_or(|since| now.since(since) >= OPENING);
         if again {
             absence.retry = Some(now + watch.backoff.max(STALL));
         }
@@ -551,10 +553,11 @@ impl Producer {
         let Some(absence) = &mut watch.absence else {
             return;
         };
-        match absence.card.draw(size, MediaTime::now(), &self.pool) {
+        let now = MediaTime::now();
+        match absence.card.draw(size, now, &self.pool) {
             Ok(frame) => {
                 let fps = watch.mode.map_or(30.0, |mode| mode.fps);
-                self.encode(watch, &frame, fps);
+                self.encode(watch, &frame, fps, now);
             }
             Err(error) => log::debug!("no card: {error}"),
         }
@@ -576,8 +579,8 @@ fn frame_size(frame: &Frame) -> (u32, u32) {
 /// How long to wait for the camera before something else needs doing.
 fn patience(watch: &Watch) -> Duration {
     match &watch.absence {
-        Some(absence) => absence.next_card.saturating_duration_since(watch.now),
-        None => (watch.last_picture + STALL).saturating_duration_since(watch.now),
+        Some(absence) => absence.next_card.since(watch.now),
+        None => (watch.last_picture + STALL).since(watch.now),
     }
     .min(Duration::from_millis(250))
 }

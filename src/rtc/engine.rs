@@ -132,7 +132,7 @@ impl Engine {
     /// Serves until told to stop and every viewer has been told goodbye.
     pub(super) async fn run(mut self) {
         self.outside.serve(Instant::now());
-        let mut published = self.hub.published();
+        let mut arrivals = self.hub.arrivals();
         while !(self.stopping && self.sessions.is_empty()) {
             let alarm = self.next_alarm();
             // With nobody to send it to, a picture is no reason to wake up.
@@ -141,7 +141,7 @@ impl Engine {
                 biased;
                 command = self.commands.recv(), if !self.stopping => Event::Command(command),
                 () = self.outside.ready(Instant::now) => Event::Readable,
-                _ = published.changed(), if awaited => Event::Published,
+                () = arrivals.next(), if awaited => Event::Published,
                 () = tokio::time::sleep_until(alarm.into()) => Event::Alarm,
             };
             let now = Instant::now();
@@ -153,7 +153,6 @@ impl Engine {
                     self.answer_waiting(now);
                 }
                 Event::Published => {
-                    published.mark_unchanged();
                     self.answer_waiting(now);
                     self.serve_all(now);
                     self.time_newest();

@@ -52,7 +52,7 @@ impl Cut {
         let unit = &picture.unit;
         let mut chunks = Vec::with_capacity(unit.bytes().len() / MAX_PAYLOAD + 4);
         for range in unit.nal_ranges() {
-            cut_nal(&unit.bytes().slice(range.clone()), &mut chunks);
+            cut_nal(&unit.bytes().slice(range), &mut chunks);
         }
         Self { picture, chunks }
     }
