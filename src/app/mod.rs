@@ -159,7 +159,6 @@ impl Picket {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut hangup = signal(SignalKind::hangup())?;
-            let mut look = tokio::time::interval(reload::LOOK_EVERY);
             let mut service = Service::ready();
             panel.ready();
             loop {
@@ -168,7 +167,7 @@ impl Picket {
                     _ = interrupt.recv() => break,
                     _ = stopped.wait_for(|stop| *stop) => break,
                     _ = hangup.recv() => reload.now("asked by SIGHUP").await,
-                    _ = look.tick() => reload.look().await,
+                    () = reload.file_changed() => reload.now("the file changed").await,
                     () = service.heartbeat() => service.beat(&pipeline, &rtc).await,
                     press = panel.pressed() => {
                         // Beside everything else: the steward may take its time.

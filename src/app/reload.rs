@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::controls::controls;
 use super::parts;
@@ -16,12 +16,13 @@ use crate::pipeline::LiveSettings;
 use crate::rtc::Rtc;
 
 /// How often the file is looked at. Two looks must agree before it is read.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Reload {
     config: Config,
     source: ConfigSource,
-    watch: Watch,
+    /// One for each time that the file has changed.
+    changes: Option<mpsc::Receiver<()>>,
     reached: Reached,
 }
 
@@ -36,15 +37,21 @@ pub(super) struct Reached {
 
 impl Reload {
     pub(super) fn new(config: Config, source: ConfigSource, reached: Reached) -> Self {
-        let watch = Watch::new(source.file.as_deref().and_then(stamp));
-        Self { config, source, watch, reached }
+        let changes = source.file.clone().and_then(|file| {
+            let watched = watch_file(file);
+            watched.inspect_err(|e| log::warn!("changes will not be noticed: {e}")).ok()
+        });
+        Self { config, source, changes, reached }
     }
 
-    /// Looks whether the file has changed, and reads it if so.
-    pub(super) async fn look(&mut self) {
-        let seen = self.source.file.as_deref().and_then(stamp);
-        if self.watch.look(seen) == Sight::Changed {
-            self.now("the file changed").await;
+    /// Waits until the file has changed.
+    pub(super) async fn file_changed(&mut self) {
+        let change = match &mut self.changes {
+            Some(changes) => changes.recv().await,
+            None => None,
+        };
+        if change.is_none() {
+            std::future::pending().await
         }
     }
 
@@ -130,6 +137,24 @@ impl ConfigSource {
 
 fn apply(config: &mut Config, sets: &[String]) -> Vec<Problem> {
     sets.iter().filter_map(|set| config.apply_set(set).err()).flatten().collect()
+}
+
+/// Looks at a file now and then, and says when it has changed. On a thread of its own, which a card
+/// or a network share may keep waiting; it ends when nobody listens any more.
+fn watch_file(file: PathBuf) -> std::io::Result<mpsc::Receiver<()>> {
+    // One waits to be heard: that says all that several could.
+    let (changed, changes) = mpsc::channel(1);
+    let mut watch = Watch::new(stamp(&file));
+    let look = move || {
+        while !changed.is_closed() {
+            std::thread::sleep(LOOK_EVERY);
+            if watch.look(stamp(&file)) == Sight::Changed {
+                let _ = changed.try_send(());
+            }
+        }
+    };
+    std::thread::Builder::new().name("config".into()).spawn(look)?;
+    Ok(changes)
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {
