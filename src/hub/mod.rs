@@ -2,7 +2,7 @@
 //!
 //! In come [`AccessUnit`]s from the [`pipeline`](crate::pipeline), once each; out they go to
 //! every [`Viewer`], who may join at any moment, fall behind, or ask for a key picture. What moves
-//! back is whether anybody is watching at all, and whether a key picture is wanted.
+//! back is the demand: whether anybody is watching at all, and whether a key picture is wanted.
 //!
 //! The rules are in two small machines without clock or lock of their own, so that tests drive
 //! them by hand: [`ring`] keeps the pictures a viewer may still need and says where to begin;
