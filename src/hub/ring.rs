@@ -29,8 +29,8 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Adds a picture and answers its sequence number.
-    pub(super) fn push(&mut self, unit: AccessUnit, now: MediaTime) -> u64 {
+    /// Adds a picture.
+    pub(super) fn push(&mut self, unit: AccessUnit, now: MediaTime) {
         let sequence = self.next;
         self.next += 1;
         if unit.is_key() {
@@ -45,7 +45,6 @@ impl Ring {
         self.bytes += unit.bytes().len();
         self.units.push_back(Arc::new(Published { unit, sequence, at: now, time }));
         self.evict(now);
-        sequence
     }
 
     fn evict(&mut self, now: MediaTime) {
@@ -147,6 +146,7 @@ pub(super) mod tests {
         ring.push(unit(true, at(0), 0), at(0));
         ring.restart();
         assert!(ring.get(0).is_none());
-        assert_eq!(ring.push(unit(true, at(1), 0), at(1)), 1);
+        ring.push(unit(true, at(1), 0), at(1));
+        assert_eq!(ring.newest_key().unwrap().sequence, 1);
     }
 }
