@@ -26,6 +26,7 @@ counted() {
 # all NAME: of all threads together.
 all() { awk '{ sum += $1 + $2 } END { print sum }' "/tmp/$1"; }
 
+# The bare loop's cost, in /tmp/bare.
 bare() {
     /share/bare-loop "$camera" /dev/video11 640 480 $fps $(((seconds + 5) * fps)) > /tmp/loop &
     loop=$!
@@ -51,6 +52,7 @@ mean() {
 
 frames() { figure frames_encoded_total "$1"; }
 
+# The daemon's cost, in /tmp/ours, and its figures before and after.
 ours() {
     "$PICKET_BIN" --config /dev/null --log warn --set stream.keep_warm=true \
         --set camera.source=v4l2:vivid --set encoder.backend=v4l2-m2m \
