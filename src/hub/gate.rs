@@ -33,16 +33,15 @@ impl KeyGate {
         self.requested = self.key_pictures == KeyPictures::OnDemand;
     }
 
-    /// Whether anything was asked for since the last key picture.
-    pub(super) fn is_asked(&self) -> bool {
-        self.requested
-    }
-
     /// Whether the encoder should make the next picture a key picture. A request that comes too
-    /// early stays until its time has come.
-    pub(super) fn take(&mut self, now: MediaTime) -> bool {
-        let due = self.last.is_none_or(|last| now.since(last) >= MIN_INTERVAL);
-        if !(self.requested && due) {
+    /// early stays until its time has come. The clock is read only if there is a request, which
+    /// most pictures have not.
+    pub(super) fn take(&mut self, clock: impl FnOnce() -> MediaTime) -> bool {
+        if !self.requested {
+            return false;
+        }
+        let now = clock();
+        if self.last.is_some_and(|last| now.since(last) < MIN_INTERVAL) {
             return false;
         }
         self.requested = false;
@@ -71,7 +70,7 @@ mod tests {
         let mut made = Vec::new();
         for ms in 0..10_000 {
             gate.request();
-            if ms % 33 == 0 && gate.take(at(ms)) {
+            if ms % 33 == 0 && gate.take(|| at(ms)) {
                 made.push(ms);
                 gate.key_picture(at(ms + 10));
             }
@@ -84,10 +83,10 @@ mod tests {
     #[test]
     fn the_first_request_is_answered_at_once_and_only_once() {
         let mut gate = KeyGate::default();
-        assert!(!gate.take(at(0)));
+        assert!(!gate.take(|| at(0)));
         gate.request();
-        assert!(gate.take(at(0)));
-        assert!(!gate.take(at(5_000)));
+        assert!(gate.take(|| at(0)));
+        assert!(!gate.take(|| at(5_000)));
     }
 
     #[test]
@@ -95,8 +94,8 @@ mod tests {
         let mut gate = KeyGate::default();
         gate.key_picture(at(0));
         gate.request();
-        assert!(!gate.take(at(499)));
-        assert!(gate.take(at(500)));
+        assert!(!gate.take(|| at(499)));
+        assert!(gate.take(|| at(500)));
     }
 
     #[test]
@@ -105,7 +104,7 @@ mod tests {
         gate.key_picture(at(0));
         gate.request();
         gate.key_picture(at(300));
-        assert!(!gate.take(at(1_000)));
+        assert!(!gate.take(|| at(1_000)));
     }
 
     #[test]
@@ -113,6 +112,6 @@ mod tests {
         let mut gate = KeyGate::default();
         gate.set_key_pictures(KeyPictures::AsTheyCome);
         gate.request();
-        assert!(!gate.take(at(10_000)));
+        assert!(!gate.take(|| at(10_000)));
     }
 }

@@ -159,8 +159,7 @@ impl Hub {
     /// Whether the next picture of `layer` should be a key picture. Says so once per request.
     #[must_use]
     pub fn takes_key_picture(&self, layer: Layer) -> bool {
-        let gate = &mut self.layer(layer).gate;
-        gate.is_asked() && gate.take(MediaTime::now())
+        self.layer(layer).gate.take(MediaTime::now)
     }
 
     /// Waits until somebody watches, at most for `timeout`; says whether somebody does.

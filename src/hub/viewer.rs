@@ -169,7 +169,7 @@ mod tests {
         let (mut stream, mut place) = (Stream::default(), NEW);
         stream.group(5, 0);
         assert_eq!(stream.drain(&mut place, 140).0, [0, 1, 2, 3, 4]);
-        assert!(!stream.0.gate.take(at(10_000)), "no key picture was needed");
+        assert!(!stream.0.gate.take(|| at(10_000)), "no key picture was needed");
         stream.push(false, 165);
         assert_eq!(stream.drain(&mut place, 166).0, [5]);
     }
@@ -179,7 +179,7 @@ mod tests {
         let (mut stream, mut place) = (Stream::default(), NEW);
         stream.group(60, 0);
         assert!(stream.drain(&mut place, 1_980).0.is_empty());
-        assert!(stream.0.gate.take(at(1_980)), "asked for one");
+        assert!(stream.0.gate.take(|| at(1_980)), "asked for one");
         stream.push(true, 2_010);
         assert_eq!(stream.drain(&mut place, 2_011).0, [60]);
     }
@@ -215,7 +215,7 @@ mod tests {
             stream.push(false, 100 + i * 33);
         }
         assert!(stream.drain(&mut place, 2_100).0.is_empty());
-        assert!(stream.0.gate.take(at(2_100)));
+        assert!(stream.0.gate.take(|| at(2_100)));
         stream.push(true, 2_133);
         assert_eq!(stream.drain(&mut place, 2_140).0, [63]);
     }

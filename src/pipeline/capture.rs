@@ -36,6 +36,9 @@ const MAX_WAITING: usize = 64;
 /// How long a stop waits for the camera before leaving its thread behind.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Until something changes, whenever that is.
+const FOREVER: Duration = Duration::MAX;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Order {
     Rest,
@@ -74,36 +77,15 @@ impl Shared {
         }
     }
 
-    fn wait<'a>(&self, mut mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
-        mailbox.waiting += 1;
-        let mut mailbox = self.changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner);
-        mailbox.waiting -= 1;
-        mailbox
-    }
-
-    /// Waits for `timeout` or until something changes, or nothing at all: for callers who come
-    /// again. To make sure would mean two more looks at the clock for each picture.
-    fn wait_once<'a>(
+    /// Waits for `timeout` or until something changes, or nothing at all: who has to be sure looks
+    /// again. To make sure here would mean two more looks at the clock for each picture.
+    fn wait<'a>(
         &self,
         mut mailbox: MutexGuard<'a, Mailbox>,
         timeout: Duration,
     ) -> MutexGuard<'a, Mailbox> {
         mailbox.waiting += 1;
         let waited = self.changed.wait_timeout(mailbox, timeout);
-        let mut mailbox = waited.unwrap_or_else(PoisonError::into_inner).0;
-        mailbox.waiting -= 1;
-        mailbox
-    }
-
-    /// Waits until `done` or for `timeout`.
-    fn wait_until<'a>(
-        &self,
-        mut mailbox: MutexGuard<'a, Mailbox>,
-        timeout: Duration,
-        done: impl Fn(&Mailbox) -> bool,
-    ) -> MutexGuard<'a, Mailbox> {
-        mailbox.waiting += 1;
-        let waited = self.changed.wait_timeout_while(mailbox, timeout, |m| !done(m));
         let mut mailbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         mailbox.waiting -= 1;
         mailbox
@@ -166,7 +148,7 @@ impl CameraThread {
     pub(super) fn next(&self, timeout: Duration) -> News {
         let mut mailbox = self.shared.lock();
         if mailbox.news.is_empty() {
-            mailbox = self.shared.wait_once(mailbox, timeout);
+            mailbox = self.shared.wait(mailbox, timeout);
         }
         let news = mailbox.news.pop_front();
         self.shared.tell(mailbox);
@@ -176,9 +158,15 @@ impl CameraThread {
     /// Ends the thread, waiting a little for the camera to be released.
     pub(super) fn quit(&self) {
         self.order(Order::Quit);
-        let mailbox = self.shared.lock();
-        if !self.shared.wait_until(mailbox, STOP_PATIENCE, |m| m.resting).resting {
-            log::warn!("the camera does not answer; leaving it to the system");
+        let deadline = Instant::now() + STOP_PATIENCE;
+        let mut mailbox = self.shared.lock();
+        while !mailbox.resting {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                log::warn!("the camera does not answer; leaving it to the system");
+                return;
+            }
+            mailbox = self.shared.wait(mailbox, left);
         }
     }
 }
@@ -204,7 +192,9 @@ impl Worker {
                             mailbox.resting = false;
                             break (number, wanted);
                         }
-                        Order::Rest | Order::Run(..) => mailbox = self.shared.wait(mailbox),
+                        Order::Rest | Order::Run(..) => {
+                            mailbox = self.shared.wait(mailbox, FOREVER)
+                        }
                     }
                 }
             };
@@ -293,7 +283,7 @@ impl Worker {
                 self.shared.tell(mailbox);
                 return true;
             }
-            mailbox = self.shared.wait(mailbox);
+            mailbox = self.shared.wait(mailbox, FOREVER);
         }
     }
 }
