@@ -473,7 +473,11 @@ impl Network {
             link.name
         );
         let file = self.settings.run.join("udhcpd.conf");
-        if let Err(error) = std::fs::write(&file, conf) {
+        // udhcpd complains of a lease file that is not there yet.
+        let leases = self.settings.run.join("udhcpd.leases");
+        let mut appended = std::fs::OpenOptions::new();
+        appended.create(true).append(true);
+        if let Err(error) = std::fs::write(&file, conf).and_then(|()| appended.open(leases)) {
             return log::error!("guests get no address: {error}");
         }
         self.server = Some(Service::start("udhcpd", move || {
