@@ -46,7 +46,7 @@ cat "$BUILD_DIR"/busybox-*/busybox.links | while read -r link; do
 done
 
 # --- what must be there ---
-missing=0
+wrong=0
 while read -r program; do
     case $program in
         '' | '#'*) continue ;;
@@ -55,11 +55,16 @@ while read -r program; do
     esac
     if [ ! -x "$1" ] && [ ! -x "${2:-$1}" ]; then
         echo "post-build: the image has no $program" >&2
-        missing=1
+        wrong=1
     fi
 done < "$here/programs"
 # A kernel's own configuration drops what it cannot have without a word, as Buildroot's does.
 for fragment in "$here/linux.fragment" "$external/board/$board"/linux.*; do
-    "$here/check-kernel" "$BUILD_DIR"/linux-*/.config "$fragment" >&2 || missing=1
+    "$here/check-kernel" "$BUILD_DIR"/linux-*/.config "$fragment" >&2 || wrong=1
 done
-exit "$missing"
+# The same commit gives the same bytes wherever it is built, so no file may name the place.
+if places=$(grep -rlF -e "$BASE_DIR" -e "${BR2_DL_DIR:-$BASE_DIR}" "$target"); then
+    echo "post-build: these name the folder they were built in:" "$places" >&2
+    wrong=1
+fi
+exit "$wrong"

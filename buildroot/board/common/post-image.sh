@@ -14,7 +14,7 @@ mkdir -p "$inputs/boot"
 ln "$images/rootfs.squashfs" "$inputs/rootfs.squashfs"
 "$external/board/$board/boot-files" "$images" "$inputs"
 
-rm -f "$images"/picket-*
+rm -rf "$images"/picket-*
 "$external/board/make-card" --board "$board" --version "$version" "$inputs" "$images"
 "$external/board/make-bundle" --board "$board" --version "$version" \
     --keys "${PICKET_KEYS:-$BASE_DIR/keys}" "$inputs" "$images"

@@ -26,4 +26,11 @@ LIBPISP_CONF_OPTS = \
 	-Dlogging=disabled \
 	-Dwerror=false
 
+# A run path into the folder it is built in: meson takes it out of the header
+# when it installs the library, and leaves the name among the strings.
+define LIBPISP_NO_BUILD_RPATH
+	$(SED) '/build_rpath/d' $(@D)/src/meson.build
+endef
+LIBPISP_POST_PATCH_HOOKS += LIBPISP_NO_BUILD_RPATH
+
 $(eval $(meson-package))

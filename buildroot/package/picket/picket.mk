@@ -11,7 +11,7 @@ PICKET_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
 	--exclude=/target --exclude=/.ci --exclude=/buildroot --exclude=/fuzz \
 	--exclude=/rootfs-overlay
 PICKET_LICENSE = MIT, OFL-1.1 (letters in the picture)
-PICKET_LICENSE_FILES = LICENSE
+PICKET_LICENSE_FILES = LICENSE src/transform/draw/font/OFL.txt
 
 PICKET_FEATURES = \
 	$(if $(BR2_PACKAGE_PICKET_LIBCAMERA),libcamera) \
@@ -57,13 +57,14 @@ PICKET_DEPENDENCIES += host-pkgconf rpi-libcamera
 endif
 
 # Buildroot collects crates when it downloads a package; this one is not
-# downloaded. Cargo.lock has the hash of every crate.
+# downloaded. Cargo.lock has the hash of every crate. Not --quiet: what cargo is
+# to read from VENDOR would be an empty file.
 define PICKET_COLLECT_CRATES
 	mkdir -p $(@D)/.cargo $(BR_CARGO_HOME)
 	cd $(@D) && \
 		flock $(BR_CARGO_HOME)/.br-lock \
 		env CARGO_HOME=$(BR_CARGO_HOME) $(HOST_DIR)/bin/cargo vendor \
-			--quiet --locked VENDOR > .cargo/config.toml
+			--locked VENDOR > .cargo/config.toml
 endef
 PICKET_PRE_CONFIGURE_HOOKS += PICKET_COLLECT_CRATES
 
