@@ -19,8 +19,8 @@ use crate::appliance::STEWARD_VARIABLE;
 /// How long the daemon may be silent before it is ended and started anew.
 const SILENCE: Duration = Duration::from_secs(8);
 
-/// How long it may take to start.
-const STARTING: Duration = Duration::from_secs(30);
+/// How long it may take to start: what is only slow would else never come to its end.
+const STARTING: Duration = Duration::from_secs(90);
 
 /// What the daemon is run with.
 #[derive(Clone, Debug)]
