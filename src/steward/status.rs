@@ -99,7 +99,8 @@ fn camera(status: &DeviceStatus) -> String {
     match (&report.fault, &report.name) {
         (Some(fault), _) => format!("Camera: {fault}"),
         (None, Some(name)) if name == "pattern" => {
-            "Camera: none was found, so the test picture is shown. Check its cable.".into()
+            "Camera: none is used; the test picture is shown. If there is one, check its cable."
+                .into()
         }
         (None, Some(name)) => format!("Camera: {name}, works."),
         (None, None) => "Camera: being started.".into(),
