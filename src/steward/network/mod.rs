@@ -475,9 +475,9 @@ impl Network {
         let file = self.settings.run.join("udhcpd.conf");
         // udhcpd complains of a lease file that is not there yet.
         let leases = self.settings.run.join("udhcpd.leases");
-        let mut appended = std::fs::OpenOptions::new();
-        appended.create(true).append(true);
-        if let Err(error) = std::fs::write(&file, conf).and_then(|()| appended.open(leases)) {
+        let written = std::fs::write(&file, conf)
+            .and_then(|()| std::fs::File::options().create(true).append(true).open(leases));
+        if let Err(error) = written {
             return log::error!("guests get no address: {error}");
         }
         self.server = Some(Service::start("udhcpd", move || {
