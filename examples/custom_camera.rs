@@ -71,5 +71,6 @@ fn main() -> Result<(), picket::PicketError> {
     };
     let picket = Picket::builder(config).camera(camera).build()?;
     println!("watch at http://{}/", picket.address());
-    picket.run()
+    picket.run();
+    Ok(())
 }

@@ -44,5 +44,6 @@ fn main() -> Result<(), picket::PicketError> {
     problems.iter().for_each(|problem| log::warn!("{problem}"));
     let picket = Picket::builder(config).transform(Grayscale::default()).build()?;
     println!("watch at http://{}/", picket.address());
-    picket.run()
+    picket.run();
+    Ok(())
 }

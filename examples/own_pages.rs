@@ -41,5 +41,6 @@ fn main() -> Result<(), picket::PicketError> {
         .layer(|router| router.layer(map_response(signature)))
         .build()?;
     println!("watch at http://{}/", picket.address());
-    picket.run()
+    picket.run();
+    Ok(())
 }

@@ -22,7 +22,8 @@
 //! # fn main() -> Result<(), picket::PicketError> {
 //! let picket = Picket::builder(Config::default()).build()?;
 //! println!("watch at http://{}/", picket.address());
-//! picket.run()
+//! picket.run();
+//! # Ok(())
 //! # }
 //! ```
 //!

@@ -112,7 +112,7 @@ fn run(options: Run) -> anyhow::Result<()> {
     // The one line on standard output: for people to click, and for scripts to wait for.
     println!("picket: watch at http://{}/", picket.address());
     std::io::stdout().flush().context("standard output")?;
-    picket.run()?;
+    picket.run();
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use picket::camera::{
     Mode,
 };
 use picket::config::Config;
-use picket::{ConfigSource, Picket, PicketError, Stopper};
+use picket::{ConfigSource, Picket, Stopper};
 use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -95,7 +95,7 @@ struct House {
     file: PathBuf,
     _folder: tempfile::TempDir,
     stopper: Stopper,
-    running: Option<JoinHandle<Result<(), PicketError>>>,
+    running: Option<JoinHandle<()>>,
 }
 
 /// The camera runs although nobody watches.
@@ -362,5 +362,5 @@ fn a_camera_without_knobs_has_an_empty_list() {
     assert_eq!(reply.status, 422);
     assert!(reply.detail().ends_with("this camera has none"), "{}", reply.detail());
     stopper.stop();
-    running.join().expect("whole").expect("a good end");
+    running.join().expect("a good end");
 }

@@ -46,6 +46,16 @@ fn sigterm_and_sigint_tell_viewers_goodbye_and_end_with_success() {
 }
 
 #[test]
+fn a_signal_to_stop_is_heeded_from_the_moment_the_address_is_told() {
+    for signal in ["-TERM", "-INT"] {
+        let mut daemon = Daemon::start(&[]);
+        daemon.signal(signal);
+        let status = daemon.wait();
+        assert!(status.success(), "{signal}: {status}");
+    }
+}
+
+#[test]
 fn sigterm_with_a_camera_that_is_stuck_ends_in_time_too() {
     // A FIFO without a writer blocks whoever opens it, as a bad driver does.
     let folder = tempfile::tempdir().expect("a folder");
@@ -61,7 +71,8 @@ fn sigterm_with_a_camera_that_is_stuck_ends_in_time_too() {
     });
     daemon.wait_for_log("camera on");
     daemon.signal("-TERM");
-    assert!(daemon.wait().success());
+    let status = daemon.wait();
+    assert!(status.success(), "{status}");
     let _ = asking.join();
 }
 

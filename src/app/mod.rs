@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 pub use logging::start as start_logging;
@@ -94,6 +94,7 @@ pub struct Picket {
     pipeline: Pipeline,
     rtc: Arc<Rtc>,
     server: Server,
+    signals: Signals,
     reload: Reload,
     panel: FrontPanel,
     /// Who does what the button is for, on the image.
@@ -101,6 +102,25 @@ pub struct Picket {
     stop: watch::Sender<bool>,
     /// Answers for the device's name, on the image.
     _announcement: Option<Announcement>,
+}
+
+/// The signals that are answered. Listened to before anything is served: what comes while the house
+/// is still being built waits for [`Picket::run`], where it would else end the process on the spot.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// To be called inside the runtime.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Stops a running [`Picket`] from elsewhere.
@@ -148,25 +168,19 @@ impl Picket {
 
     /// Serves until SIGTERM, SIGINT or a [`Stopper`], then tells every viewer goodbye, releases
     /// the camera and returns, within two seconds. SIGHUP has the configuration read again.
-    ///
-    /// # Errors
-    /// When the system does not let it listen to signals.
-    pub fn run(self) -> Result<(), PicketError> {
-        let Self { runtime, mut pipeline, rtc, server, mut reload, .. } = self;
+    pub fn run(self) {
+        let Self { runtime, mut pipeline, rtc, server, mut signals, mut reload, .. } = self;
         let Self { mut panel, steward, stop, _announcement, .. } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hangup = signal(SignalKind::hangup())?;
             let mut service = Service::ready();
             panel.ready();
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
+                    _ = signals.terminate.recv() => break,
+                    _ = signals.interrupt.recv() => break,
                     _ = stopped.wait_for(|stop| *stop) => break,
-                    _ = hangup.recv() => reload.now("asked by SIGHUP").await,
+                    _ = signals.hangup.recv() => reload.now("asked by SIGHUP").await,
                     () = reload.file_changed() => reload.now("the file changed").await,
                     () = service.heartbeat() => service.beat(&pipeline, &rtc).await,
                     press = panel.pressed() => {
@@ -185,12 +199,10 @@ impl Picket {
                 log::warn!("some connections could not be closed in time");
             }
             panel.stop().await;
-            Ok::<(), std::io::Error>(())
-        })?;
+        });
         pipeline.stop();
         runtime.shutdown_background();
         log::info!("goodbye");
-        Ok(())
     }
 }
 
@@ -236,8 +248,9 @@ impl Builder {
         self
     }
 
-    /// Opens the sockets and starts the threads. With `camera.tuning_file` it should come before
-    /// the program has threads of its own, or libcamera cannot be told of it.
+    /// Opens the sockets and starts the threads. From here on, a signal to stop waits for
+    /// [`Picket::run`]. With `camera.tuning_file` it should come before the program has threads of
+    /// its own, or libcamera cannot be told of it.
     ///
     /// # Errors
     /// When something the configuration asks for cannot be had; the message says what to do.
@@ -254,6 +267,10 @@ impl Builder {
             .thread_name("http")
             .enable_all()
             .build()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::listen()?
+        };
         let hub = Hub::new();
         let panel = FrontPanel::start(&config, hub.clone(), runtime.handle());
         let (live, live_receiver) = watch::channel(parts::live(&config));
@@ -304,6 +321,7 @@ impl Builder {
             pipeline,
             rtc,
             server,
+            signals,
             reload,
             panel,
             steward,
