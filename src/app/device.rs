@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::first_camera::TEST_PICTURE;
 use crate::appliance::{Announcement, CameraReport, Device, Request, Steward};
-use crate::config::{Config, PasswordHash};
+use crate::config::{Config, PasswordHash, Source};
 use crate::http::PasswordStore;
 use crate::hub::{Hub, Layer, SourceState};
 
 /// How long the camera is kept on after the start, if no picture comes from it. A system that was
 /// just installed is judged by it.
 const FIRST_LOOK: Duration = Duration::from_secs(3 * 60);
+
+/// What the owner is told while the test picture stands in for a camera.
+const NO_CAMERA: &str =
+    "none was found, so the test picture is shown; if there is one, check its cable";
 
 /// Keeps a password set on the page on the card, by way of the steward.
 pub(super) struct OnTheCard(pub(super) Steward);
@@ -42,7 +47,7 @@ pub(super) fn announce(config: &Config) -> Option<Announcement> {
 
 /// Tells the steward how the camera is. To know it, the camera is switched on at the start, until
 /// a picture has come from it.
-pub(super) async fn report(steward: Steward, hub: Hub) {
+pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
     let mut look = Some(hub.join(Layer::Main));
     let until = tokio::time::Instant::now() + FIRST_LOOK;
     let (mut source, mut arrivals) = (hub.source(), hub.arrivals());
@@ -50,7 +55,7 @@ pub(super) async fn report(steward: Steward, hub: Hub) {
     let mut report = CameraReport::default();
     loop {
         let state = source.borrow_and_update().clone();
-        note(&mut report, &state);
+        note(&mut report, &state, &wanted);
         watch_for_picture(&mut report, &mut live_at, &hub);
         if report.picture || tokio::time::Instant::now() >= until {
             drop(look.take());
@@ -81,12 +86,13 @@ fn watch_for_picture(report: &mut CameraReport, live_at: &mut Option<u64>, hub: 
     report.picture |= pictures > *live_at.get_or_insert(pictures);
 }
 
-/// Takes into the report what the source says of itself.
-fn note(report: &mut CameraReport, state: &SourceState) {
+/// Takes into the report what the source says of itself, where `wanted` was asked for.
+fn note(report: &mut CameraReport, state: &SourceState, wanted: &Source) {
     match state {
         SourceState::Live(info) => {
             report.name = Some(info.name.clone());
-            report.fault = None;
+            let missing = *wanted == Source::Auto && info.name == TEST_PICTURE;
+            report.fault = missing.then(|| NO_CAMERA.into());
         }
         SourceState::Lost(why) => report.fault = Some(why.clone()),
         SourceState::Ended => report.fault = Some("the clip has ended".into()),
@@ -123,7 +129,7 @@ mod tests {
         let (mut report, mut live_at) = (CameraReport::default(), None);
         let mut look = |report: &mut CameraReport, state: SourceState| {
             hub.set_source(state.clone());
-            note(report, &state);
+            note(report, &state, &Source::Auto);
             watch_for_picture(report, &mut live_at, &hub);
             report.picture
         };
@@ -139,5 +145,23 @@ mod tests {
         // It stays a camera that once worked.
         assert!(look(&mut report, SourceState::Lost("unplugged".into())));
         assert!(report.fault.is_some());
+    }
+
+    #[test]
+    fn a_test_picture_nobody_asked_for_is_told_as_a_missing_camera() {
+        let test_picture = SourceState::Live(SourceInfo {
+            name: TEST_PICTURE.into(),
+            encoder: "openh264".into(),
+            width: 1280,
+            height: 720,
+            fps: 30.0,
+        });
+        let mut report = CameraReport::default();
+        note(&mut report, &test_picture, &Source::Auto);
+        assert_eq!(report.fault.as_deref(), Some(NO_CAMERA));
+        note(&mut report, &test_picture, &Source::Pattern);
+        assert_eq!(report.fault, None, "it was asked for");
+        note(&mut report, &live(), &Source::Auto);
+        assert_eq!(report.fault, None, "a camera has come");
     }
 }

@@ -15,6 +15,9 @@ use crate::camera::{
 /// How often a camera is looked for while the test picture is shown.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// What the test picture is called, here as in `camera.source`.
+pub(super) const TEST_PICTURE: &str = "pattern";
+
 /// A camera, and what to call it.
 pub(super) type Named = (String, Box<dyn Camera>);
 
@@ -33,7 +36,7 @@ impl FirstCamera {
     pub(super) fn new(find: impl FnMut() -> Option<Named> + Send + 'static) -> Self {
         let mut camera = Self {
             find: Box::new(find),
-            source: ("pattern".into(), Box::new(Pattern::new())),
+            source: (TEST_PICTURE.into(), Box::new(Pattern::new())),
             found: false,
             looked: Instant::now(),
             waker: Arc::default(),
@@ -115,7 +118,7 @@ mod tests {
             there.then(|| ("late".to_owned(), Box::new(Pattern::new()) as Box<dyn Camera>))
         });
         assert_eq!(width(&mut camera), 320);
-        assert_eq!(camera.name().as_deref(), Some("pattern"));
+        assert_eq!(camera.name().as_deref(), Some(TEST_PICTURE));
         assert!(camera.capture().is_ok());
         *there.lock().unwrap() = true;
         // Not at once: looking costs something.

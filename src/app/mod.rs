@@ -306,7 +306,8 @@ impl Builder {
         let limits = parts::limits(&config);
         let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
         let announcement = steward.as_ref().and_then(|steward| {
-            runtime.spawn(device::report(steward.clone(), hub));
+            let wanted = config.camera.source.clone();
+            runtime.spawn(device::report(steward.clone(), wanted, hub));
             let _inside = runtime.enter();
             device::announce(&config)
         });

@@ -97,11 +97,7 @@ fn addresses(status: &DeviceStatus) -> String {
 fn camera(status: &DeviceStatus) -> String {
     let report = &status.camera;
     match (&report.fault, &report.name) {
-        (Some(fault), _) => format!("Camera: {fault}"),
-        (None, Some(name)) if name == "pattern" => {
-            "Camera: none is used; the test picture is shown. If there is one, check its cable."
-                .into()
-        }
+        (Some(fault), _) => format!("Camera: {fault}."),
         (None, Some(name)) => format!("Camera: {name}, works."),
         (None, None) => "Camera: being started.".into(),
     }
@@ -201,7 +197,7 @@ mod tests {
         let text = text(&status);
         for said in [
             "Network: none so far",
-            "Camera: the cable is loose",
+            "Camera: the cable is loose.",
             "Sign-in: locked",
             "the password of “home” is wrong",
             "Update 0.2.0: did not work and was undone: no picture within 3 minutes",

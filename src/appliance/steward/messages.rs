@@ -256,7 +256,7 @@ pub enum WifiStatus {
 pub struct CameraReport {
     /// Its name, once a picture came from it.
     pub name: Option<String>,
-    /// Why there is no picture.
+    /// Why there is no picture of it.
     pub fault: Option<String>,
     /// Whether a picture has been encoded since the daemon started.
     pub picture: bool,

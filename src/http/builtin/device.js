@@ -127,7 +127,6 @@ function showAddresses() {
 
 function camera({ fault, name }) {
   if (fault) return ["wrong", sentence(fault)];
-  if (name === "pattern") return ["wrong", "None is used; the test picture is shown. If there is one, check its cable."];
   if (name) return ["well", `${name}, works.`];
   return ["", "Being started."];
 }
