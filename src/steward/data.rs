@@ -2,9 +2,11 @@
 //!
 //! The card's image holds an empty one of a few megabytes. At the first start it is grown over the
 //! rest of the card and given a file system. Later it is checked before it is used, which takes a
-//! moment after a power cut; only where checking cannot save it is it made anew.
+//! moment after a power cut; only where that was done and cannot save it is it made anew.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -36,8 +38,10 @@ pub(super) enum Data {
     Kept,
     /// The device was started for the first time, or was told to forget.
     New,
-    /// Some or all of it was lost, for the reason given.
-    Lost(String),
+    /// It was damaged and has been repaired: some of it may be missing.
+    Repaired,
+    /// It was damaged beyond repair, and begins anew.
+    Lost,
 }
 
 /// What keeps the device from remembering anything.
@@ -45,6 +49,8 @@ pub(super) enum Data {
 pub(super) enum DataError {
     #[error("the card has no partition for it: write the image to the card again")]
     NoPartition,
+    #[error("{0}; if that stays so, factory_reset = true in config.toml makes it anew")]
+    Unknown(String),
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error(transparent)]
@@ -54,7 +60,8 @@ pub(super) enum DataError {
 /// Makes the data available at `place`.
 ///
 /// # Errors
-/// When it can be neither read nor made anew: the card is broken or write-protected.
+/// When it can be neither read nor made anew, as the card is broken or write-protected; or when it
+/// is not known to be broken and could not be read this time. What is on it is then left alone.
 pub(super) async fn open(card: &Card, place: &Path) -> Result<Data, DataError> {
     let partition = card.partition(card::DATA).ok_or(DataError::NoPartition)?;
     if !card::release(place) {
@@ -68,17 +75,19 @@ pub(super) async fn open(card: &Card, place: &Path) -> Result<Data, DataError> {
         }
         return make(&partition, place).await.map(|()| Data::New);
     }
-    let damage = match check(&partition).await {
-        Ok(check) => match mount(&partition, place, "ext4", FLAGS, OPTIONS) {
-            Ok(()) if check == Check::Clean => return Ok(Data::Kept),
-            Ok(()) => return Ok(Data::Lost("it was damaged and has been repaired".into())),
-            Err(error) => error.to_string(),
-        },
-        Err(error) => error.to_string(),
-    };
-    log::error!("the data partition is beyond repair ({damage}); making it anew");
-    make(&partition, place).await?;
-    Ok(Data::Lost("it was damaged beyond repair".into()))
+    match check(&partition).await {
+        Ok(found) => {
+            mount(&partition, place, "ext4", FLAGS, OPTIONS)
+                .map_err(|error| DataError::Unknown(format!("it cannot be mounted ({error})")))?;
+            Ok(found)
+        }
+        Err(error) if is_beyond_repair(&error, has_magic(&partition)?) => {
+            log::error!("the data partition is beyond repair ({error}); making it anew");
+            make(&partition, place).await?;
+            Ok(Data::Lost)
+        }
+        Err(error) => Err(DataError::Unknown(format!("it cannot be checked ({error})"))),
+    }
 }
 
 /// Lets go of the data, everything written.
@@ -102,9 +111,9 @@ pub(super) async fn forget(card: &Card, place: &Path) -> Result<(), DataError> {
     if let Err(error) = run(BLKDISCARD, [&partition], "").await {
         log::info!("the card does not discard: {error}");
     }
-    let file = std::fs::File::options().write(true).open(&partition)?;
+    let file = File::options().write(true).open(&partition)?;
     let zeros = vec![0; 1 << 20];
-    std::os::unix::fs::FileExt::write_all_at(&file, &zeros, 0)?;
+    file.write_all_at(&zeros, 0)?;
     file.sync_all()?;
     Ok(())
 }
@@ -116,7 +125,8 @@ fn overwrite(folder: &Path) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => overwrite(&entry.path()),
             Ok(kind) if kind.is_file() => {
-                if let Err(error) = blank(&entry.path()) {
+                let opened = File::options().write(true).open(entry.path());
+                if let Err(error) = opened.and_then(|mut file| blank(&mut file)) {
                     log::warn!("{} is not overwritten: {error}", entry.path().display());
                 }
             }
@@ -125,26 +135,27 @@ fn overwrite(folder: &Path) {
     }
 }
 
-fn blank(path: &Path) -> io::Result<()> {
-    let mut file = std::fs::File::options().write(true).open(path)?;
+/// Overwrites a file that was just opened.
+pub(super) fn blank(file: &mut File) -> io::Result<()> {
     let length = file.metadata()?.len();
-    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
+    io::copy(&mut io::Read::take(io::repeat(0), length), file)?;
     file.sync_all()
 }
 
 /// Whether there is an ext4 file system, sound or not.
 fn is_made(partition: &Path) -> io::Result<bool> {
-    let file = std::fs::File::open(partition)?;
-    let mut magic = [0; 2];
-    std::os::unix::fs::FileExt::read_exact_at(&file, &mut magic, MAGIC.0)?;
-    if magic == MAGIC.1 {
-        return Ok(true);
-    }
     // A file system whose first block was overwritten has copies of it further on; what was never
     // used is empty there, too.
     let mut start = vec![0; 64 * 1024];
-    std::os::unix::fs::FileExt::read_exact_at(&file, &mut start, 0)?;
+    File::open(partition)?.read_exact_at(&mut start, 0)?;
     Ok(start.iter().any(|byte| *byte != 0))
+}
+
+/// Whether the file system says at its beginning that it is one.
+fn has_magic(partition: &Path) -> io::Result<bool> {
+    let mut magic = [0; 2];
+    File::open(partition)?.read_exact_at(&mut magic, MAGIC.0)?;
+    Ok(magic == MAGIC.1)
 }
 
 /// Grows the extended partition over the rest of the card, then the data partition within it.
@@ -172,27 +183,33 @@ async fn make(partition: &Path, place: &Path) -> Result<(), DataError> {
     Ok(())
 }
 
-#[derive(PartialEq)]
-enum Check {
-    Clean,
-    Mended,
+/// Whether e2fsck, having run, has found what it cannot mend (e2fsck(8), EXIT CODE). It also has
+/// errors of its own, 8: no memory, no answer from the card. Only where not even the file system's
+/// mark is left is that taken for damage.
+fn is_beyond_repair(error: &ProgramError, has_magic: bool) -> bool {
+    const UNCORRECTED: i32 = 4;
+    const OPERATIONAL: i32 = 8;
+    let ProgramError::Failed { status, .. } = error else { return false };
+    status
+        .code()
+        .is_some_and(|code| code & UNCORRECTED != 0 || (code & OPERATIONAL != 0 && !has_magic))
 }
 
 /// Checks the file system, and repairs what can be repaired.
-async fn check(partition: &Path) -> Result<Check, ProgramError> {
+async fn check(partition: &Path) -> Result<Data, ProgramError> {
     let partition = partition.as_os_str();
     // Replays the journal after a power cut, and is done at once where nothing is wrong.
     match run(FSCK, ["-p".as_ref(), partition], "").await {
-        Ok(_) => return Ok(Check::Clean),
+        Ok(_) => return Ok(Data::Kept),
         // 1: errors were corrected, none of which it has doubts about.
         Err(ProgramError::Failed { status, .. }) if status.code() == Some(1) => {
-            return Ok(Check::Clean);
+            return Ok(Data::Kept);
         }
         Err(error) => log::warn!("the data partition needs repair: {error}"),
     }
     match run(FSCK, ["-f".as_ref(), "-y".as_ref(), partition], "").await {
-        Ok(_) => Ok(Check::Mended),
-        Err(ProgramError::Failed { status, .. }) if status.code() == Some(1) => Ok(Check::Mended),
+        Ok(_) => Ok(Data::Repaired),
+        Err(ProgramError::Failed { status, .. }) if status.code() == Some(1) => Ok(Data::Repaired),
         Err(error) => Err(error),
     }
 }
@@ -216,6 +233,22 @@ mod tests {
         let mut ext4 = vec![0; 2048];
         ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
         assert!(made(&ext4));
+    }
+
+    #[test]
+    fn only_what_was_checked_and_cannot_be_mended_is_made_anew() {
+        use std::os::unix::process::ExitStatusExt;
+        let ended = |status: std::process::ExitStatus, has_magic| {
+            let (program, said) = (FSCK.to_owned(), String::new());
+            is_beyond_repair(&ProgramError::Failed { program, status, said }, has_magic)
+        };
+        let exit = |code: i32| std::process::ExitStatus::from_raw(code << 8);
+        assert!(ended(exit(4), true) && ended(exit(12), true));
+        assert!(ended(exit(8), false), "nothing of it is left");
+        assert!(!ended(exit(8), true), "the card did not answer, or memory ran out");
+        assert!(!ended(std::process::ExitStatus::from_raw(9), false), "killed");
+        let (program, why) = (FSCK.to_owned(), io::ErrorKind::NotFound.into());
+        assert!(!is_beyond_repair(&ProgramError::NotRun { program, why }, false));
     }
 
     #[test]

@@ -200,7 +200,7 @@ fn mount_owner(card: &Card, notices: &Notices) -> Owner {
         log::error!("the card's first partition cannot be read: {error}");
         let note = format!("The card's first partition cannot be read ({error}).");
         notices.note("card", Some(note));
-        Owner::folder(place)
+        Owner::unreadable(place, &error)
     })
 }
 
@@ -259,8 +259,14 @@ async fn open_data(
     }
     let opened = match data::open(card, place).await {
         Ok(Data::Kept | Data::New) => Ok(()),
-        Ok(Data::Lost(why)) => {
-            notices.note("data", Some(format!("What the device kept is lost: {why}.")));
+        Ok(Data::Repaired) => {
+            let said = "What the device kept was damaged and has been repaired; some may be lost.";
+            notices.note("data", Some(said.into()));
+            Ok(())
+        }
+        Ok(Data::Lost) => {
+            let said = "What the device kept was damaged beyond repair; it begins anew.";
+            notices.note("data", Some(said.into()));
             Ok(())
         }
         Err(error) => Err(error.to_string()),

@@ -2,8 +2,8 @@
 //!
 //! It is mounted read-only, and for writing only for the moment that takes. FAT has no journal, so
 //! a file is replaced in an order that leaves the old one or the new one whatever happens: the new
-//! one whole under another name, then the names. What a power cut left half done is put right by
-//! [`mend`] at the next start.
+//! one whole under another name, then the names, and only then is the old one's room given up. What
+//! a power cut left half done is put right by [`Owner::mend`] at the next start.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, mount, mount_remount};
 
-use super::card;
+use super::{card, data};
 
 /// Only root may look: the password of the wireless network is in there.
 const OPTIONS: &str = "umask=077,errors=remount-ro";
@@ -25,8 +25,17 @@ const READ_ONLY: MountFlags = MountFlags::RDONLY
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     place: PathBuf,
-    /// Whether it has to be made writable for writing.
-    mounted: bool,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Has to be made writable for writing.
+    Mounted,
+    /// A folder stands for it, or who only reads it where the steward has mounted it.
+    Folder,
+    /// Could not be mounted, for this reason.
+    Unreadable(String),
 }
 
 impl Owner {
@@ -39,12 +48,18 @@ impl Owner {
         if card::release(place) {
             mount(partition, place, "vfat", READ_ONLY, options.as_c_str())?;
         }
-        Ok(Self { place: place.to_owned(), mounted: true })
+        Ok(Self { place: place.to_owned(), state: State::Mounted })
     }
 
-    /// A folder that stands for it, where it could not be mounted and in tests.
+    /// One that could not be mounted: what would stand in its files is not known, which is another
+    /// thing than that they are not there.
+    pub(super) fn unreadable(place: &Path, why: &io::Error) -> Self {
+        Self { place: place.to_owned(), state: State::Unreadable(why.to_string()) }
+    }
+
+    /// A folder that stands for it.
     pub(super) fn folder(place: &Path) -> Self {
-        Self { place: place.to_owned(), mounted: false }
+        Self { place: place.to_owned(), state: State::Folder }
     }
 
     /// Where a file of it is.
@@ -57,6 +72,9 @@ impl Owner {
     /// # Errors
     /// When it is there and cannot be read.
     pub(super) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        if let State::Unreadable(why) = &self.state {
+            return Err(io::Error::other(why.clone()));
+        }
         match std::fs::read(self.path(name)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -107,15 +125,17 @@ impl Owner {
     }
 
     fn writable(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.mounted {
-            mount_remount(&self.place, READ_ONLY.difference(MountFlags::RDONLY), OPTIONS)?;
+        match &self.state {
+            State::Mounted => {
+                mount_remount(&self.place, READ_ONLY.difference(MountFlags::RDONLY), OPTIONS)?;
+                let written = write();
+                // Going read-only writes everything out.
+                mount_remount(&self.place, READ_ONLY, OPTIONS)?;
+                written
+            }
+            State::Folder => write(),
+            State::Unreadable(why) => Err(io::Error::other(why.clone())),
         }
-        let written = write();
-        if self.mounted {
-            // Going read-only writes everything out.
-            mount_remount(&self.place, READ_ONLY, OPTIONS)?;
-        }
-        written
     }
 }
 
@@ -124,14 +144,21 @@ fn new_name(file: &Path) -> PathBuf {
 }
 
 fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
+    // As long as it is open, FAT gives its clusters to nobody else: until the entry below is written,
+    // the name leads to them.
+    let old = File::options().write(true).open(file).ok();
     let new = new_name(file);
     let mut out = File::create(&new)?;
     out.write_all(contents)?;
     out.sync_all()?;
-    drop(out);
     std::fs::rename(&new, file)?;
+    // The other name goes first: two names for the same clusters would be a trap for whoever removes
+    // one. Then the name's own entry, which FAT writes with the file and not with the folder.
     let folder = file.parent().unwrap_or(Path::new("/"));
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()?;
+    out.sync_all()?;
+    // There may have been a password in it, and a card keeps what was only given up.
+    old.map_or(Ok(()), |mut old| data::blank(&mut old))
 }
 
 #[cfg(test)]
@@ -152,6 +179,26 @@ mod tests {
         owner.write("config.toml", b"two").unwrap();
         assert_eq!(owner.read("config.toml").unwrap().unwrap(), b"two");
         assert!(!owner.path("config.new").exists());
+    }
+
+    #[test]
+    fn what_was_replaced_does_not_stay_on_the_card() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Owner::folder(folder.path());
+        owner.write("config.toml", b"password = 'secret'").unwrap();
+        // Another name for the same bytes, as those have who read the card itself.
+        std::fs::hard_link(owner.path("config.toml"), owner.path("bytes")).unwrap();
+        owner.write("config.toml", b"password_hash = ''").unwrap();
+        assert_eq!(owner.read("bytes").unwrap().unwrap(), [0; 19]);
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Owner::unreadable(folder.path(), &io::Error::other("no FAT"));
+        assert_eq!(owner.read("config.toml").unwrap_err().to_string(), "no FAT");
+        assert_eq!(owner.write("config.toml", b"").unwrap_err().to_string(), "no FAT");
+        owner.mend("config.toml");
     }
 
     #[test]
