@@ -15,6 +15,10 @@ use crate::hub::{Hub, Layer, SourceState};
 /// just installed is judged by it.
 const FIRST_LOOK: Duration = Duration::from_secs(3 * 60);
 
+/// How long a camera is looked for after the start, if there is none: its driver may still be on its
+/// way.
+const FIRST_SEARCH: Duration = Duration::from_secs(30);
+
 /// What the owner is told while the test picture stands in for a camera.
 const NO_CAMERA: &str =
     "none was found, so the test picture is shown; if there is one, check its cable";
@@ -49,18 +53,23 @@ pub(super) fn announce(config: &Config) -> Option<Announcement> {
 /// a picture has come from it.
 pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
     let mut look = Some(hub.join(Layer::Main));
-    let until = tokio::time::Instant::now() + FIRST_LOOK;
+    let start = tokio::time::Instant::now();
     let (mut source, mut arrivals) = (hub.source(), hub.arrivals());
-    let (mut told, mut live_at) = (None, None);
-    let mut report = CameraReport::default();
+    let mut witness = Witness::new(wanted);
+    let mut told = None;
     loop {
         let state = source.borrow_and_update().clone();
-        note(&mut report, &state, &wanted);
-        watch_for_picture(&mut report, &mut live_at, &hub);
-        if report.picture || tokio::time::Instant::now() >= until {
+        witness.sees(&state, hub.totals(Layer::Main).pictures);
+        let report = &witness.report;
+        let patience = match (report.picture, &report.fault) {
+            (true, None) => Duration::ZERO,
+            (true, Some(_)) => FIRST_SEARCH,
+            (false, _) => FIRST_LOOK,
+        };
+        if start.elapsed() >= patience {
             drop(look.take());
         }
-        if told.as_ref() != Some(&report) {
+        if told.as_ref() != Some(report) {
             match steward.ask(&Request::Report(report.clone())).await {
                 Ok(_) => told = Some(report.clone()),
                 Err(error) => log::debug!("the steward was not told of the camera: {error}"),
@@ -68,35 +77,53 @@ pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
         }
         tokio::select! {
             changed = source.changed() => if changed.is_err() { return },
-            () = arrivals.next(), if live_at.is_some() && !report.picture => {}
+            () = arrivals.next(), if witness.waits_for_picture() => {}
             // A steward that was away is told again, and the first look ends.
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
         }
     }
 }
 
-/// Notes when a picture has been encoded. A source is live as soon as its first picture was handed
-/// to the encoder, and what is published while it is not are cards.
-fn watch_for_picture(report: &mut CameraReport, live_at: &mut Option<u64>, hub: &Hub) {
-    if !matches!(*hub.source().borrow(), SourceState::Live(_)) {
-        *live_at = None;
-        return;
-    }
-    let pictures = hub.totals(Layer::Main).pictures;
-    report.picture |= pictures > *live_at.get_or_insert(pictures);
+/// What can be said of the camera by what was seen of it.
+struct Witness {
+    /// What was asked for.
+    wanted: Source,
+    report: CameraReport,
+    /// How many pictures there had been when the source became live.
+    live_at: Option<u64>,
 }
 
-/// Takes into the report what the source says of itself, where `wanted` was asked for.
-fn note(report: &mut CameraReport, state: &SourceState, wanted: &Source) {
-    match state {
-        SourceState::Live(info) => {
-            report.name = Some(info.name.clone());
-            let missing = *wanted == Source::Auto && info.name == TEST_PICTURE;
-            report.fault = missing.then(|| NO_CAMERA.into());
+impl Witness {
+    fn new(wanted: Source) -> Self {
+        Self { wanted, report: CameraReport::default(), live_at: None }
+    }
+
+    /// Takes in what the source says of itself, and how many pictures have been encoded so far. A
+    /// source is live as soon as its first picture was handed to the encoder, and what is published
+    /// while it is not are cards.
+    fn sees(&mut self, state: &SourceState, pictures: u64) {
+        let SourceState::Live(info) = state else {
+            self.live_at = None;
+            match state {
+                SourceState::Lost(why) => self.report.fault = Some(why.clone()),
+                SourceState::Ended => self.report.fault = Some("the clip has ended".into()),
+                _ => {}
+            }
+            return;
+        };
+        if self.report.name.as_ref() != Some(&info.name) {
+            // A picture of another camera, or the test picture, is none of this one.
+            self.report = CameraReport { name: Some(info.name.clone()), ..CameraReport::default() };
+            self.live_at = None;
         }
-        SourceState::Lost(why) => report.fault = Some(why.clone()),
-        SourceState::Ended => report.fault = Some("the clip has ended".into()),
-        SourceState::Idle | SourceState::Starting => {}
+        let missing = self.wanted == Source::Auto && info.name == TEST_PICTURE;
+        self.report.fault = missing.then(|| NO_CAMERA.into());
+        self.report.picture |= pictures > *self.live_at.get_or_insert(pictures);
+    }
+
+    /// Whether the next picture is news.
+    const fn waits_for_picture(&self) -> bool {
+        self.live_at.is_some() && !self.report.picture
     }
 }
 
@@ -104,13 +131,10 @@ fn note(report: &mut CameraReport, state: &SourceState, wanted: &Source) {
 mod tests {
     use super::*;
     use crate::hub::SourceInfo;
-    use crate::media::h264::ParameterSets;
-    use crate::media::{AccessUnit, MediaTime};
-    use bytes::Bytes;
 
-    fn live() -> SourceState {
+    fn live(name: &str) -> SourceState {
         SourceState::Live(SourceInfo {
-            name: "imx708".into(),
+            name: name.into(),
             encoder: "v4l2-m2m".into(),
             width: 1280,
             height: 720,
@@ -118,50 +142,41 @@ mod tests {
         })
     }
 
-    fn card() -> AccessUnit {
-        let slice = Bytes::from_static(&[0, 0, 0, 1, 0x41, 0x9a]);
-        AccessUnit::from_annex_b(slice, MediaTime::now(), &mut ParameterSets::default()).unwrap()
-    }
-
     #[test]
     fn a_card_is_no_picture_of_the_camera() {
-        let hub = Hub::new();
-        let (mut report, mut live_at) = (CameraReport::default(), None);
-        let mut look = |report: &mut CameraReport, state: SourceState| {
-            hub.set_source(state.clone());
-            note(report, &state, &Source::Auto);
-            watch_for_picture(report, &mut live_at, &hub);
-            report.picture
-        };
-        assert!(!look(&mut report, SourceState::Lost("no camera".into())));
-        hub.publish(Layer::Main, card());
-        assert!(!look(&mut report, SourceState::Lost("no camera".into())));
-        assert_eq!(report.fault.as_deref(), Some("no camera"));
-        assert!(!look(&mut report, live()), "handed to the encoder");
-        hub.publish(Layer::Main, card());
-        assert!(look(&mut report, live()), "and encoded");
-        assert_eq!(report.name.as_deref(), Some("imx708"));
-        assert_eq!(report.fault, None);
+        let mut witness = Witness::new(Source::Libcamera(None));
+        let lost = SourceState::Lost("no camera".into());
+        witness.sees(&lost, 0);
+        witness.sees(&lost, 1);
+        assert!(!witness.report.picture);
+        assert_eq!(witness.report.fault.as_deref(), Some("no camera"));
+        witness.sees(&live("imx708"), 1);
+        assert!(!witness.report.picture && witness.waits_for_picture(), "handed to the encoder");
+        witness.sees(&live("imx708"), 2);
+        assert!(witness.report.picture && !witness.waits_for_picture(), "and encoded");
+        assert_eq!(witness.report.name.as_deref(), Some("imx708"));
+        assert_eq!(witness.report.fault, None);
         // It stays a camera that once worked.
-        assert!(look(&mut report, SourceState::Lost("unplugged".into())));
-        assert!(report.fault.is_some());
+        witness.sees(&SourceState::Lost("unplugged".into()), 2);
+        assert!(witness.report.picture && witness.report.fault.is_some());
     }
 
     #[test]
     fn a_test_picture_nobody_asked_for_is_told_as_a_missing_camera() {
-        let test_picture = SourceState::Live(SourceInfo {
-            name: TEST_PICTURE.into(),
-            encoder: "openh264".into(),
-            width: 1280,
-            height: 720,
-            fps: 30.0,
-        });
-        let mut report = CameraReport::default();
-        note(&mut report, &test_picture, &Source::Auto);
-        assert_eq!(report.fault.as_deref(), Some(NO_CAMERA));
-        note(&mut report, &test_picture, &Source::Pattern);
-        assert_eq!(report.fault, None, "it was asked for");
-        note(&mut report, &live(), &Source::Auto);
-        assert_eq!(report.fault, None, "a camera has come");
+        let mut witness = Witness::new(Source::Auto);
+        witness.sees(&live(TEST_PICTURE), 1);
+        witness.sees(&live(TEST_PICTURE), 2);
+        assert_eq!(witness.report.fault.as_deref(), Some(NO_CAMERA));
+        assert!(witness.report.picture);
+        // A camera has come; the state between may have passed unseen.
+        witness.sees(&live("imx708"), 3);
+        assert_eq!(witness.report.fault, None);
+        assert!(!witness.report.picture, "what was seen was not this camera");
+        witness.sees(&live("imx708"), 4);
+        assert!(witness.report.picture);
+
+        let mut witness = Witness::new(Source::Pattern);
+        witness.sees(&live(TEST_PICTURE), 1);
+        assert_eq!(witness.report.fault, None, "it was asked for");
     }
 }

@@ -258,7 +258,7 @@ pub struct CameraReport {
     pub name: Option<String>,
     /// Why there is no picture of it.
     pub fault: Option<String>,
-    /// Whether a picture has been encoded since the daemon started.
+    /// Whether a picture of it has been encoded since the daemon started.
     pub picture: bool,
 }
 

@@ -55,6 +55,9 @@ struct Pending {
     slot: Slot,
     /// Why it is given up, once that is known.
     why: Option<String>,
+    /// Whether the system that wrote it had a camera that worked.
+    #[serde(default)]
+    camera: bool,
 }
 
 impl Updates {
@@ -103,7 +106,9 @@ impl Updates {
         self.say(caller, 98, "preparing the start").await;
         let slot = self.card.running.other();
         self.prepare(slot)?;
-        self.remember(&Pending { version: bundle.version.clone(), slot, why: None })
+        let camera = self.notices.now().camera;
+        let camera = camera.picture && camera.fault.is_none();
+        self.remember(&Pending { version: bundle.version.clone(), slot, why: None, camera })
             .map_err(|e| format!("the update cannot be remembered: {e}"))?;
         self.say(caller, 100, "restarting").await;
         log::info!("Picket {} is installed as system {slot}", bundle.version);
@@ -247,6 +252,7 @@ impl Updates {
             }
         };
         let version = pending.as_ref().map(|pending| pending.version.clone());
+        let camera_before = pending.as_ref().is_some_and(|pending| pending.camera);
         if kept == running {
             if let Some(Pending { version, why, .. }) = pending {
                 let why = why.unwrap_or_else(|| "it did not come up".into());
@@ -264,8 +270,8 @@ impl Updates {
         let start = Instant::now();
         loop {
             let answers = page.answers().await;
-            let evidence =
-                Evidence { health: *health.borrow(), camera: self.notices.now().camera, answers };
+            let (health, camera) = (*health.borrow(), self.notices.now().camera);
+            let evidence = Evidence { health, camera, answers, camera_before };
             match trial::judge(&evidence, start, Instant::now()) {
                 Verdict::Wait => tokio::time::sleep(Duration::from_secs(1)).await,
                 Verdict::Keep => match slots::keep(&self.owner, running) {
@@ -283,7 +289,8 @@ impl Updates {
                 Verdict::FallBack(why) => {
                     log::error!("system {running} is given up: {why}");
                     let version = version.unwrap_or_default();
-                    let pending = Pending { version, slot: running, why: Some(why) };
+                    let pending =
+                        Pending { version, slot: running, why: Some(why), camera: camera_before };
                     if let Err(error) = self.remember(&pending) {
                         log::warn!("why is forgotten: {error}");
                     }

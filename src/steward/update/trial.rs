@@ -17,6 +17,15 @@ pub(super) struct Evidence {
     pub(super) camera: CameraReport,
     /// Its pages answer.
     pub(super) answers: bool,
+    /// The system before had a camera that worked: a test picture in its place is not enough.
+    pub(super) camera_before: bool,
+}
+
+impl Evidence {
+    /// It shows what it should.
+    const fn shows(&self) -> bool {
+        self.camera.picture && (self.camera.fault.is_none() || !self.camera_before)
+    }
 }
 
 /// What is done with it.
@@ -32,15 +41,16 @@ pub(super) enum Verdict {
 
 /// Judges a system that was started at `start`.
 pub(super) fn judge(evidence: &Evidence, start: Instant, now: Instant) -> Verdict {
-    let Evidence { health, camera, answers } = evidence;
-    if *health == Health::Well && camera.picture && *answers {
+    let Evidence { health, camera, answers, .. } = evidence;
+    let shows = evidence.shows();
+    if *health == Health::Well && shows && *answers {
         return Verdict::Keep;
     }
     if now.duration_since(start) < PATIENCE {
         return Verdict::Wait;
     }
     let minutes = PATIENCE.as_secs() / 60;
-    Verdict::FallBack(match (health, camera.picture, &camera.fault) {
+    Verdict::FallBack(match (health, shows, &camera.fault) {
         (Health::Failing(times), ..) => format!("its daemon ended {times} times in a row"),
         (_, false, Some(fault)) => format!("no picture within {minutes} minutes: {fault}"),
         (_, false, None) => format!("no picture within {minutes} minutes"),
@@ -55,7 +65,7 @@ mod tests {
 
     fn evidence(health: Health, picture: bool, answers: bool) -> Evidence {
         let camera = CameraReport { picture, ..CameraReport::default() };
-        Evidence { health, camera, answers }
+        Evidence { health, camera, answers, camera_before: true }
     }
 
     #[test]
@@ -75,6 +85,19 @@ mod tests {
             assert_eq!(judge(health, picture, answers, 179), Verdict::Wait);
             assert!(matches!(judge(health, picture, answers, 180), Verdict::FallBack(_)));
         }
+    }
+
+    #[test]
+    fn a_test_picture_is_enough_only_where_there_was_no_camera_before() {
+        let start = Instant::now();
+        let mut evidence = evidence(Health::Well, true, true);
+        evidence.camera.fault = Some("none was found".into());
+        assert_eq!(judge(&evidence, start, start), Verdict::Wait);
+        let verdict = judge(&evidence, start, start + PATIENCE);
+        let why = "no picture within 3 minutes: none was found".to_owned();
+        assert_eq!(verdict, Verdict::FallBack(why));
+        evidence.camera_before = false;
+        assert_eq!(judge(&evidence, start, start), Verdict::Keep);
     }
 
     #[test]
