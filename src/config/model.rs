@@ -56,7 +56,7 @@ pub struct Config {
 pub struct Device {
     /// Its name on the network; it answers at `NAME.local`.
     pub hostname: Hostname,
-    /// Time zone of the clock in the picture and of the log.
+    /// Time zone of the clock in the picture.
     pub timezone: Timezone,
     /// Whether the device is to forget everything at its next start; image only.
     pub factory_reset: bool,
@@ -67,7 +67,7 @@ pub struct Device {
 pub struct Wifi {
     /// Where the device stands.
     pub country: Option<CountryCode>,
-    /// Which network to join; none keeps the radio off.
+    /// Which network to join. With none, and no cable, the device opens its own.
     pub ssid: Option<Ssid>,
     /// Its passphrase; none for an open network.
     pub password: Option<Secret>,

@@ -56,7 +56,7 @@ fn device() -> Vec<Key> {
             "device.timezone",
             device.timezone,
             Parsed("a time zone such as \"Europe/Berlin\""),
-            "The time zone of the clock in the picture and of the log, by its IANA name."
+            "The time zone of the clock in the picture, by its IANA name."
         ),
         key!(
             "device.factory_reset",
@@ -79,7 +79,8 @@ fn device() -> Vec<Key> {
             "wifi.ssid",
             wifi.ssid,
             Maybe(Parsed("a network's name of 1 to 32 bytes")),
-            "The network's name. Unset, the radio stays off."
+            "The network's name. With none here and no cable plugged, the device opens one of its \
+             own, in which its page lets one choose; `picket-status.txt` says how to get in."
         )
         .example("\"my network\""),
         key!(
@@ -131,8 +132,8 @@ fn device() -> Vec<Key> {
             network.ntp,
             List(Parsed("a host name or an IP address")),
             "Time servers. The Pi has no clock of its own: without one of these, its time begins \
-             at the day its image was built. Only the clock in the picture and in the log depends \
-             on it. `[]` asks nobody."
+             at the day its image was built, and the clock in the picture is wrong. `[]` asks \
+             nobody."
         ),
     ]
 }
