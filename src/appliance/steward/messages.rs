@@ -237,7 +237,7 @@ pub enum WifiStatus {
     NotFound {
         /// The network's name, or the first of several.
         ssid: String,
-        /// The names that are.
+        /// Names that are or were since then, sorted; not all where there are many.
         in_reach: Vec<String>,
     },
     /// The device is an access point itself, by which its owner can tell it which network to join.

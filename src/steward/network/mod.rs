@@ -7,9 +7,11 @@
 mod links;
 mod plan;
 mod radio;
+#[cfg(test)]
+mod tests;
 mod wpa;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -37,6 +39,9 @@ const RESOLV_CONF: &str = "/run/resolv.conf";
 
 /// Of several ways out, the cable is preferred.
 const METRICS: (u32, u32) = (100, 600);
+
+/// How many names in reach are told where none of them is known.
+const STRANGERS: usize = 12;
 
 /// What the network is to be like.
 #[derive(Clone, Debug)]
@@ -76,8 +81,8 @@ pub(super) struct Network {
     guests: usize,
     /// The name of the network that was joined.
     joined: Option<String>,
-    /// The names in reach, where none of them is known.
-    strangers: Option<Vec<String>>,
+    /// The names that have been in reach since none of them is known.
+    strangers: Option<BTreeSet<String>>,
     /// Gives addresses to guests.
     server: Option<Service>,
     choice: Option<Choice>,
@@ -370,7 +375,7 @@ impl Network {
             News::NotFound => {
                 if let Some(radio) = &mut self.radio {
                     let seen = radio.glance().await;
-                    self.strangers = Some(seen.into_iter().map(|seen| seen.ssid).collect());
+                    add_strangers(self.strangers.get_or_insert_default(), seen);
                 }
             }
             News::Guest { came } => {
@@ -505,7 +510,8 @@ impl Network {
             _ => match (&self.joined, &self.strangers) {
                 (Some(ssid), _) => WifiStatus::Joined { ssid: ssid.clone() },
                 (None, Some(in_reach)) => {
-                    WifiStatus::NotFound { ssid: first(), in_reach: in_reach.clone() }
+                    let in_reach = in_reach.iter().cloned().collect();
+                    WifiStatus::NotFound { ssid: first(), in_reach }
                 }
                 (None, None) => WifiStatus::Joining { ssid: first() },
             },
@@ -520,6 +526,17 @@ impl Network {
 
 fn find(name: &str) -> Option<Link> {
     links::all().into_iter().find(|link| link.name == name)
+}
+
+/// Adds the names of those `seen`, the strongest first, to those of strangers. None is taken out, and
+/// there is an end to it: each look around finds some others in another order, and whatever differs
+/// is written to the card.
+fn add_strangers(strangers: &mut BTreeSet<String>, seen: Vec<SeenNetwork>) {
+    for network in seen {
+        if strangers.len() < STRANGERS {
+            strangers.insert(network.ssid);
+        }
+    }
 }
 
 /// The device's own network is called by the end of its hardware address.
@@ -537,17 +554,4 @@ pub(super) fn random_key() -> std::io::Result<String> {
     let letters: Vec<char> =
         bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
     Ok(letters.chunks(4).map(String::from_iter).collect::<Vec<_>>().join("-"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_devices_have_the_same_key() {
-        let (one, two) = (random_key().unwrap(), random_key().unwrap());
-        assert_ne!(one, two);
-        assert_eq!(one.len(), 19);
-        assert!(crate::config::is_wifi_password(&one), "{one}");
-    }
 }
