@@ -108,24 +108,7 @@ pub(super) async fn keep(
         Ok(kernel) => kernel,
         Err(error) => return log::error!("the device stays without network: {error}"),
     };
-    let named = settings.wifi.all().next().is_some();
-    let mut network = Network {
-        plan: Plan::new(named, Instant::now()),
-        settings,
-        owner,
-        notices,
-        kernel,
-        clients: BTreeMap::new(),
-        carriers: BTreeMap::new(),
-        radio: None,
-        doing: Mode::Off,
-        guests: 0,
-        joined: None,
-        strangers: None,
-        server: None,
-        choice: None,
-        time: None,
-    };
+    let mut network = Network::new(settings, owner, notices, kernel);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         network.look_at_links().await;
@@ -155,6 +138,27 @@ async fn news(radio: Option<&mut Radio>) -> News {
 }
 
 impl Network {
+    fn new(settings: Settings, owner: Owner, notices: Notices, kernel: Kernel) -> Self {
+        let named = settings.wifi.all().map(|network| network.ssid.to_string()).collect();
+        Self {
+            plan: Plan::new(named, Instant::now()),
+            settings,
+            owner,
+            notices,
+            kernel,
+            clients: BTreeMap::new(),
+            carriers: BTreeMap::new(),
+            radio: None,
+            doing: Mode::Off,
+            guests: 0,
+            joined: None,
+            strangers: None,
+            server: None,
+            choice: None,
+            time: None,
+        }
+    }
+
     /// Switches links on that are new, lets go of those that are gone, follows cables being plugged
     /// and pulled, and sees to it that there is a radio if there can be one.
     async fn look_at_links(&mut self) {
@@ -339,7 +343,8 @@ impl Network {
         };
         let password = join.password.as_deref().map(Secret::new);
         let network = WifiNetwork { ssid, password, hidden: join.hidden };
-        log::info!("joining {:?}, as its owner chose", network.ssid.as_str());
+        let name = network.ssid.to_string();
+        log::info!("joining {name:?}, as its owner chose");
         if let Some(Choice { answer, .. }) =
             self.choice.replace(Choice { network, country, answer })
         {
@@ -347,7 +352,7 @@ impl Network {
         }
         // Chosen twice, it is another choice.
         self.doing = Mode::Off;
-        self.happened(Event::Choose);
+        self.happened(Event::Choose(name));
     }
 
     async fn hear(&mut self, news: News) {
@@ -371,7 +376,7 @@ impl Network {
                 self.joined = None;
                 self.happened(Event::Left);
             }
-            News::Refused => self.happened(Event::Refused),
+            News::Refused { ssid } => self.happened(Event::Refused(ssid)),
             News::NotFound => {
                 if let Some(radio) = &mut self.radio {
                     let seen = radio.glance().await;
@@ -386,21 +391,32 @@ impl Network {
     }
 
     fn happened(&mut self, event: Event) {
-        let Some(verdict) = self.plan.take(event, Instant::now()) else { return };
+        let chosen = self.choice.as_ref().map(|choice| choice.network.ssid.to_string());
+        let chosen = chosen.unwrap_or_default();
+        match self.plan.take(event, Instant::now()) {
+            None => {}
+            Some(Verdict::Keep) => self.end_choice(Ok(())),
+            Some(Verdict::Drop { refused: true }) => {
+                self.end_choice(Err(format!("the password of “{chosen}” is wrong")));
+            }
+            Some(Verdict::Drop { refused: false }) => {
+                self.end_choice(Err(format!("“{chosen}” is not in reach, or does not answer")));
+            }
+            Some(Verdict::GiveUp { refused }) => {
+                let wrong = |name| format!("The password of the network “{name}” is wrong.");
+                let note = refused.iter().map(wrong).collect::<Vec<_>>().join(" ");
+                self.notices.note("wifi", Some(note));
+            }
+        }
+    }
+
+    fn end_choice(&mut self, result: Result<(), String>) {
         let Some(Choice { network, country, answer }) = self.choice.take() else { return };
-        let name = network.ssid.clone();
-        let result = match verdict {
-            Verdict::Keep => {
-                // It is what the radio does already.
-                self.doing = Mode::Named;
-                self.remember(network, country);
-                Ok(())
-            }
-            Verdict::Drop { refused: true } => Err(format!("the password of “{name}” is wrong")),
-            Verdict::Drop { refused: false } => {
-                Err(format!("“{name}” is not in reach, or does not answer"))
-            }
-        };
+        if result.is_ok() {
+            // It is what the radio does already.
+            self.doing = Mode::Named;
+            self.remember(network, country);
+        }
         let note = result.as_ref().err().map(|why| format!("The network was not joined: {why}."));
         self.notices.note("wifi", note);
         let _ = answer.send(result);
@@ -445,10 +461,6 @@ impl Network {
                 Some(Task::Join(vec![network.clone()]))
             }
             (Mode::AccessPoint, _) => {
-                if let [first, ..] = &named[..] {
-                    let note = format!("The password of the network “{}” is wrong.", first.ssid);
-                    self.notices.note("wifi", Some(note));
-                }
                 // As an access point it can no longer look around.
                 radio.rest().await;
                 radio.look().await;
@@ -506,14 +518,14 @@ impl Network {
                 let OwnNetwork { ssid, key } = own_network(&radio.link, &self.settings.own_key);
                 WifiStatus::AccessPoint { ssid, key, address: OWN_ADDRESS.0 }
             }
-            _ if self.plan.is_refused() => WifiStatus::WrongPassword { ssid: first() },
-            _ => match (&self.joined, &self.strangers) {
-                (Some(ssid), _) => WifiStatus::Joined { ssid: ssid.clone() },
-                (None, Some(in_reach)) => {
+            _ => match (self.plan.refused().next(), &self.joined, &self.strangers) {
+                (Some(ssid), ..) => WifiStatus::WrongPassword { ssid: ssid.clone() },
+                (None, Some(ssid), _) => WifiStatus::Joined { ssid: ssid.clone() },
+                (None, None, Some(in_reach)) => {
                     let in_reach = in_reach.iter().cloned().collect();
                     WifiStatus::NotFound { ssid: first(), in_reach }
                 }
-                (None, None) => WifiStatus::Joining { ssid: first() },
+                (None, None, None) => WifiStatus::Joining { ssid: first() },
             },
         };
         let links = links::with_addresses();
@@ -528,9 +540,9 @@ fn find(name: &str) -> Option<Link> {
     links::all().into_iter().find(|link| link.name == name)
 }
 
-/// Adds the names of those `seen`, the strongest first, to those of strangers. None is taken out, and
-/// there is an end to it: each look around finds some others in another order, and whatever differs
-/// is written to the card.
+/// Adds the names of those `seen`, the strongest first, to those of strangers. None is taken out,
+/// and there is an end to it: each look around finds some others in another order, and whatever
+/// differs is written to the card.
 fn add_strangers(strangers: &mut BTreeSet<String>, seen: Vec<SeenNetwork>) {
     for network in seen {
         if strangers.len() < STRANGERS {

@@ -1,6 +1,53 @@
 //! What the network promises, without a radio or a kernel to change.
 
 use super::*;
+use crate::appliance::DeviceStatus;
+
+/// A network on a machine without links, with these names in its `config.toml`.
+fn network(folder: &Path, names: &[&str]) -> Network {
+    let named = |name: &&str| WifiNetwork {
+        ssid: name.parse().unwrap(),
+        password: Some(Secret::new("its passphrase")),
+        hidden: false,
+    };
+    let config = crate::config::Config::default();
+    let networks = names.iter().map(named).collect();
+    let settings = Settings {
+        wifi: Wifi { networks, ..config.wifi },
+        fixed: config.network,
+        hostname: config.device.hostname,
+        own_key: random_key().unwrap(),
+        run: folder.to_owned(),
+    };
+    let notices = Notices::new(DeviceStatus::default());
+    // Nothing is asked of it here.
+    let (kernel, _) = Kernel::open().unwrap();
+    Network::new(settings, Owner::folder(folder), notices, kernel)
+}
+
+/// What is noted on Wi-Fi.
+fn note(network: &Network) -> Option<String> {
+    network.notices.now().notes.get("wifi").cloned()
+}
+
+#[tokio::test]
+async fn the_network_whose_password_is_wrong_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut network = network(folder.path(), &["home", "garden"]);
+    network.radio = Some(Radio::new("wlan9", None, folder.path()));
+    network.doing = Mode::Named;
+    let refused = |ssid: &str| News::Refused { ssid: ssid.to_owned() };
+    for ssid in ["home", "garden", "garden"] {
+        network.hear(refused(ssid)).await;
+    }
+    network.tell();
+    let wrong = WifiStatus::WrongPassword { ssid: "garden".into() };
+    assert_eq!(network.notices.now().wifi, wrong);
+    assert_eq!(note(&network), None, "home may still be joined");
+    network.hear(refused("home")).await;
+    let note = note(&network).unwrap();
+    assert!(note.contains("“home” is wrong") && note.contains("“garden” is wrong"), "{note}");
+}
 
 #[test]
 fn no_two_devices_have_the_same_key() {

@@ -87,8 +87,10 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) enum News {
     Joined,
     Left,
-    /// The password was refused.
-    Refused,
+    /// The network of this name refused its password.
+    Refused {
+        ssid: String,
+    },
     /// No network that is known is in reach.
     NotFound,
     /// Somebody came into, or left, the device's own network.
@@ -106,12 +108,14 @@ impl News {
             "CTRL-EVENT-CONNECTED" => Some(Self::Joined),
             "CTRL-EVENT-DISCONNECTED" => Some(Self::Left),
             "CTRL-EVENT-NETWORK-NOT-FOUND" => Some(Self::NotFound),
-            // The reason stands last, behind a name that may hold anything.
             "CTRL-EVENT-SSID-TEMP-DISABLED" => {
-                let reason = rest.rsplit_once("reason=").map(|(_, reason)| reason.trim());
+                // A name may hold anything, but no quote that is not escaped.
+                let (_, rest) = rest.split_once("ssid=\"")?;
+                let (ssid, rest) = rest.rsplit_once("\" ")?;
+                let (_, reason) = rest.rsplit_once("reason=")?;
                 // WPA3 has no key to be wrong: its handshake fails.
-                matches!(reason, Some("WRONG_KEY" | "AUTH_FAILED" | "CONN_FAILED"))
-                    .then_some(Self::Refused)
+                matches!(reason.trim(), "WRONG_KEY" | "AUTH_FAILED" | "CONN_FAILED")
+                    .then_some(Self::Refused { ssid: printed(ssid)? })
             }
             "AP-STA-CONNECTED" => Some(Self::Guest { came: true }),
             "AP-STA-DISCONNECTED" => Some(Self::Guest { came: false }),
@@ -278,14 +282,24 @@ mod tests {
 
     #[test]
     fn news_are_told_from_noise() {
-        let read = |line| News::read(line);
+        let read = |line: &str| News::read(line);
         assert_eq!(
             read("<3>CTRL-EVENT-CONNECTED - Connection to 02:00 completed"),
             Some(News::Joined)
         );
-        let refused = "<3>CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid=\"a reason=x\" \
-                       auth_failures=1 duration=10 reason=WRONG_KEY";
-        assert_eq!(read(refused), Some(News::Refused));
+        // Names as they are printed, and what they are.
+        for (printed, ssid) in [
+            ("home", "home"),
+            ("a reason=x", "a reason=x"),
+            ("\\\" auth_failures=0 reason=x", "\" auth_failures=0 reason=x"),
+            ("caf\\xc3\\xa9\\\\", "café\\"),
+        ] {
+            let refused = format!(
+                "<3>CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid=\"{printed}\" auth_failures=1 \
+                 duration=10 reason=WRONG_KEY"
+            );
+            assert_eq!(read(&refused), Some(News::Refused { ssid: ssid.to_owned() }));
+        }
         assert_eq!(read("<3>AP-STA-CONNECTED 02:00:00"), Some(News::Guest { came: true }));
         for noise in ["OK\n", "<3>CTRL-EVENT-SCAN-STARTED ", "", "<3", "<3>"] {
             assert_eq!(read(noise), None, "{noise}");
