@@ -370,6 +370,8 @@ impl Network {
                     }
                 }
                 log::info!("joined {:?}", self.joined.as_deref().unwrap_or_default());
+                // What kept it from that is over. Why a choice failed, the page still knows.
+                self.notices.note("wifi", None);
                 self.happened(Event::Joined);
             }
             News::Left => {
