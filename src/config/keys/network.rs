@@ -112,7 +112,8 @@ fn device() -> Vec<Key> {
             Parsed("\"dhcp\" or an address with its prefix, such as \"192.168.1.20/24\""),
             "Where the address comes from. With a static one, set `gateway` and `dns` too, or the \
              device reaches only its own network. It is the address of the wireless network where \
-             `[wifi]` names one, else of the cable; the other uses DHCP."
+             `[wifi]` names one, as it does once one was chosen on the page, else of the cable; \
+             the other uses DHCP."
         ),
         key!(
             "network.gateway",

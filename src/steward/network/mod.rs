@@ -214,19 +214,29 @@ impl Network {
 
     /// A link can be used: it is given its address, or asks for one.
     async fn connected(&mut self, link: &Link) {
-        let radio_is_named = self.settings.wifi.all().next().is_some();
-        match self.settings.fixed.address {
-            Address::Static { address, prefix } if link.wireless == radio_is_named => {
+        match self.fixed_address(link) {
+            Some((address, prefix)) => {
                 let gateway = self.settings.fixed.gateway;
                 self.set(link, address, prefix, gateway).await;
                 self.set_name_servers(&[]);
             }
-            _ => {
+            None => {
                 if let Some(client) = self.clients.remove(&link.name) {
                     client.stop().await;
                 }
                 self.clients.insert(link.name.clone(), self.dhcp_client(link));
             }
+        }
+    }
+
+    /// The static address of the settings, if it is this link's.
+    fn fixed_address(&self, link: &Link) -> Option<(IpAddr, u8)> {
+        let radio_is_named = self.settings.wifi.all().next().is_some();
+        match self.settings.fixed.address {
+            Address::Static { address, prefix } if link.wireless == radio_is_named => {
+                Some((address, prefix))
+            }
+            _ => None,
         }
     }
 
@@ -362,17 +372,17 @@ impl Network {
             // there would take away the one at which guests find it.
             News::Joined if self.doing == Mode::AccessPoint => {}
             News::Joined => {
-                self.strangers = None;
-                if let Some(radio) = &self.radio {
-                    self.joined = radio.joined().await;
-                    if let Some(link) = find(&radio.link) {
-                        self.connected(&link).await;
-                    }
-                }
+                self.joined = match &self.radio {
+                    Some(radio) => radio.joined().await,
+                    None => None,
+                };
                 log::info!("joined {:?}", self.joined.as_deref().unwrap_or_default());
-                // What kept it from that is over. Why a choice failed, the page still knows.
-                self.notices.note("wifi", None);
-                self.happened(Event::Joined);
+                for link in self.arrived(links::all()) {
+                    if !link.wireless {
+                        self.disconnected(&link).await;
+                    }
+                    self.connected(&link).await;
+                }
             }
             News::Left => {
                 self.joined = None;
@@ -390,6 +400,23 @@ impl Network {
                 self.happened(Event::Guests(self.guests));
             }
         }
+    }
+
+    /// A network was joined. Returns those of the device's `links` that are to have another address.
+    fn arrived(&mut self, links: Vec<Link>) -> Vec<Link> {
+        let had_fixed: Vec<bool> =
+            links.iter().map(|link| self.fixed_address(link).is_some()).collect();
+        self.strangers = None;
+        // What kept it from that is over. Why a choice failed, the page still knows.
+        self.notices.note("wifi", None);
+        // One that was chosen has a name in config.toml from here on, and so may have the static
+        // address that was the cable's: now as well as after the next start.
+        self.happened(Event::Joined);
+        let is_radio = |link: &Link| self.radio.as_ref().is_some_and(|r| r.link == link.name);
+        let has_lost = |link: &Link| link.carrier && self.fixed_address(link).is_none();
+        let links = links.into_iter().zip(had_fixed);
+        let to_do = links.filter(|(link, had)| is_radio(link) || (*had && has_lost(link)));
+        to_do.map(|(link, _)| link).collect()
     }
 
     fn happened(&mut self, event: Event) {

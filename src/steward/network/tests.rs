@@ -31,6 +31,32 @@ fn note(network: &Network) -> Option<String> {
 }
 
 #[tokio::test]
+async fn a_static_address_goes_with_the_choice_of_a_network_now_as_after_a_restart() {
+    let link = |name: &str, wireless| Link { name: name.into(), index: 0, wireless, carrier: true };
+    let (cable, air) = (link("eth9", false), link("wlan9", true));
+    let folder = tempfile::tempdir().unwrap();
+    let mut network = network(folder.path(), &[]);
+    network.radio = Some(Radio::new("wlan9", None, folder.path()));
+    let fixed = ("192.168.1.20".parse().unwrap(), 24);
+    network.settings.fixed.address = Address::Static { address: fixed.0, prefix: fixed.1 };
+    assert_eq!(network.fixed_address(&cable), Some(fixed), "no network is named");
+
+    let (answer, mut answered) = oneshot::channel();
+    let join = Join { ssid: "home".into(), password: None, hidden: false, country: None };
+    network.join(&join, answer);
+    let addressed = network.arrived(vec![cable.clone(), air.clone()]);
+    assert_eq!(answered.try_recv(), Ok(Ok(())));
+    assert_eq!(addressed, [cable.clone(), air.clone()]);
+    assert_eq!(network.fixed_address(&air), Some(fixed));
+    assert_eq!(network.fixed_address(&cable), None);
+    let file = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    assert!(file.contains("\"home\""), "{file}");
+
+    // The cable keeps what it has when the network is joined again.
+    assert_eq!(network.arrived(vec![cable, air.clone()]), [air]);
+}
+
+#[tokio::test]
 async fn the_network_whose_password_is_wrong_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut network = network(folder.path(), &["home", "garden"]);
