@@ -385,8 +385,9 @@ impl Network {
                 }
             }
             News::Left => {
-                self.joined = None;
+                (self.joined, self.guests) = (None, 0);
                 self.happened(Event::Left);
+                self.happened(Event::Guests(0));
             }
             News::Refused { ssid } => self.happened(Event::Refused(ssid)),
             News::NotFound => {

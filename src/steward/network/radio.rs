@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 use tokio::task::JoinHandle;
 
 use super::wpa::{self, Control, News, OwnNetwork};
@@ -182,26 +183,41 @@ async fn listen(sockets: PathBuf, link: String, to: mpsc::Sender<News>) {
         if line.attach().await.is_err() {
             continue;
         }
-        loop {
-            match tokio::time::timeout(QUIET, line.news()).await {
-                Ok(Ok(news)) => {
-                    if to.send(news).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(Err(_)) => break,
-                // A datagram socket does not tell that nobody is at the other end any more.
-                Err(_) if connect_once(&sockets, &link).await => {}
-                Err(_) => break,
-            }
+        // One that took the place of another may have joined before there was a line to tell it on.
+        // Asked on another line: this one has news.
+        let status = connect(&sockets, &link).await.ask("STATUS").await;
+        if status.is_ok_and(|answer| wpa::is_up(&answer)) && to.send(News::Joined).await.is_err() {
+            return;
+        }
+        if pass_on(&line, &to).await.is_err() {
+            return;
+        }
+        // Who took its place begins anew.
+        if to.send(News::Left).await.is_err() {
+            return;
         }
     }
 }
 
-async fn connect_once(sockets: &Path, link: &str) -> bool {
-    match Control::connect(sockets, link).await {
-        Ok(control) => control.ask("PING").await.is_ok(),
-        Err(_) => false,
+/// Passes on news as long as the line holds.
+///
+/// # Errors
+/// When nobody wants them any more.
+async fn pass_on(line: &Control, to: &mpsc::Sender<News>) -> Result<(), SendError<News>> {
+    let mut prodded = false;
+    loop {
+        match tokio::time::timeout(QUIET, line.hear()).await {
+            Ok(Ok(heard)) => {
+                prodded = false;
+                if let Some(news) = heard {
+                    to.send(news).await?;
+                }
+            }
+            Ok(Err(_)) => return Ok(()),
+            // A datagram socket does not tell by itself that nobody is at the other end any more.
+            Err(_) if prodded || line.prod().await.is_err() => return Ok(()),
+            Err(_) => prodded = true,
+        }
     }
 }
 
@@ -212,4 +228,59 @@ fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
     let mut options = std::fs::File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
     options.open(file)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixDatagram;
+
+    /// As much of wpa_supplicant as is talked to, until it is aborted. Each that attaches is told
+    /// `event`; asked how it stands, it says `state`.
+    fn supplicant(socket: &Path, state: &'static str, event: &'static str) -> JoinHandle<()> {
+        // Like the real one, it takes away what one before it has left.
+        let _ = std::fs::remove_file(socket);
+        let socket = UnixDatagram::bind(socket).unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 100];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let to = from.as_pathname().unwrap();
+                let answers = match &buffer[..length] {
+                    b"PING" => vec!["PONG\n"],
+                    b"STATUS" => vec![state],
+                    b"ATTACH" => vec!["OK\n", event],
+                    other => panic!("{other:?}"),
+                };
+                for answer in answers {
+                    let _ = socket.send_to(answer.as_bytes(), to).await;
+                }
+            }
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wpa_supplicant_that_takes_the_place_of_another_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let sockets = folder.path().join("wpa");
+        std::fs::create_dir(&sockets).unwrap();
+        let first =
+            supplicant(&sockets.join("wlan9"), "wpa_state=SCANNING\n", "<3>CTRL-EVENT-CONNECTED ");
+        let (to, mut news) = mpsc::channel(16);
+        let listener = tokio::spawn(listen(sockets.clone(), "wlan9".into(), to));
+        assert_eq!(news.recv().await, Some(News::Joined));
+        // One that only has nothing to say stays.
+        let long = QUIET * 10 + QUIET / 2;
+        assert!(tokio::time::timeout(long, news.recv()).await.is_err());
+
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        let event = "<3>CTRL-EVENT-NETWORK-NOT-FOUND ";
+        let _second = supplicant(&sockets.join("wlan9"), "wpa_state=COMPLETED\n", event);
+        let mut heard = Vec::new();
+        while heard.len() < 3 {
+            heard.push(tokio::time::timeout(long, news.recv()).await.unwrap().unwrap());
+        }
+        assert_eq!(heard, [News::Left, News::Joined, News::NotFound]);
+        listener.abort();
+    }
 }

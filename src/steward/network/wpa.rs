@@ -86,6 +86,7 @@ fn hex(bytes: &[u8]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum News {
     Joined,
+    /// The network was lost, or wpa_supplicant itself.
     Left,
     /// The network of this name refused its password.
     Refused {
@@ -170,16 +171,21 @@ impl Control {
         }
     }
 
-    /// Waits for news.
+    /// Waits for a sign of life: news, or something else, such as the answer to [`Self::prod`].
     ///
     /// # Errors
-    /// When wpa_supplicant is gone.
-    pub(super) async fn news(&self) -> io::Result<News> {
-        loop {
-            if let Some(news) = News::read(&self.line().await?) {
-                return Ok(news);
-            }
-        }
+    /// When the line is broken.
+    pub(super) async fn hear(&self) -> io::Result<Option<News>> {
+        Ok(News::read(&self.line().await?))
+    }
+
+    /// Has wpa_supplicant give a sign of life on this very line.
+    ///
+    /// # Errors
+    /// When there is nobody at the other end any more: another one, started since, has not taken it
+    /// over (unix(7), ECONNREFUSED).
+    pub(super) async fn prod(&self) -> io::Result<()> {
+        self.socket.send(b"PING").await.map(drop)
     }
 
     async fn line(&self) -> io::Result<String> {
@@ -210,6 +216,11 @@ pub(super) fn scan_results(answer: &str) -> Vec<SeenNetwork> {
     }
     seen.sort_by_key(|network| std::cmp::Reverse(network.signal));
     seen
+}
+
+/// Whether a network is joined, or the device's own open, by the answer to `STATUS`.
+pub(super) fn is_up(answer: &str) -> bool {
+    answer.lines().any(|line| line == "wpa_state=COMPLETED")
 }
 
 /// The name of the network that was joined, from the answer to `STATUS`.
@@ -310,6 +321,7 @@ mod tests {
     fn the_network_that_was_joined_is_told_by_its_name() {
         let answer = "bssid=02:00\nssid=caf\\xc3\\xa9\nwpa_state=COMPLETED\n";
         assert_eq!(joined(answer).as_deref(), Some("café"));
+        assert!(is_up(answer) && !is_up("wpa_state=SCANNING\n"));
         assert_eq!(joined("wpa_state=SCANNING\n"), None);
     }
 
