@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::backoff::Backoff;
+use super::notices::Notices;
 use super::programs;
 use super::stop::Stop;
 use crate::appliance::STEWARD_VARIABLE;
@@ -21,6 +22,12 @@ const SILENCE: Duration = Duration::from_secs(8);
 
 /// How long it may take to start: what is only slow would else never come to its end.
 const STARTING: Duration = Duration::from_secs(90);
+
+/// So many failures in a row are more than a mishap.
+const WORTH_TELLING: u32 = 3;
+
+/// The matter on which its owner is told.
+const NOTICE: &str = "daemon";
 
 /// What the daemon is run with.
 #[derive(Clone, Debug)]
@@ -50,11 +57,16 @@ pub(super) enum Health {
     Failing(u32),
 }
 
-/// Runs the daemon until `stop`, and tells how it is.
-pub(super) async fn keep(setup: Setup, health: watch::Sender<Health>, mut stop: Stop) {
+/// Runs the daemon until `stop`, and tells how it is: others by `health`, its owner by a notice.
+pub(super) async fn keep(
+    setup: Setup,
+    health: watch::Sender<Health>,
+    notices: Notices,
+    mut stop: Stop,
+) {
     let mut backoff = Backoff::default();
-    let notices = match listen(&setup) {
-        Ok(notices) => notices,
+    let signs = match listen(&setup) {
+        Ok(signs) => signs,
         Err(error) => {
             log::error!("cannot listen to the daemon at {}: {error}", setup.notices.display());
             return;
@@ -62,15 +74,17 @@ pub(super) async fn keep(setup: Setup, health: watch::Sender<Health>, mut stop: 
     };
     loop {
         let started = Instant::now();
-        match command(&setup).spawn() {
+        forget_signs(&signs);
+        let why = match command(&setup).spawn() {
             Ok(mut child) => {
                 health.send_replace(Health::Starting);
                 programs::listen("picket", child.stdout.take());
-                programs::listen("picket", child.stderr.take());
+                let mut said = programs::listen("picket", child.stderr.take());
                 tokio::select! {
-                    why = mind(&mut child, &notices, &health) => {
+                    why = mind(&mut child, &signs, &health, &notices) => {
                         log::error!("the daemon {why}; starting it anew");
                         let _ = child.kill().await;
+                        format!("it {why}{}", last_words(&mut said).await)
                     }
                     () = stop.wait() => {
                         programs::end(&mut child).await;
@@ -78,10 +92,17 @@ pub(super) async fn keep(setup: Setup, health: watch::Sender<Health>, mut stop: 
                     }
                 }
             }
-            Err(error) => log::error!("the daemon cannot be run: {error}"),
-        }
+            Err(error) => {
+                log::error!("the daemon cannot be run: {error}");
+                error.to_string()
+            }
+        };
         let wait = backoff.after(started.elapsed());
         health.send_replace(Health::Failing(backoff.failures()));
+        if backoff.failures() >= WORTH_TELLING {
+            let said = format!("The camera's program does not keep running: {why}");
+            notices.note(NOTICE, Some(said));
+        }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.wait() => return,
@@ -89,8 +110,23 @@ pub(super) async fn keep(setup: Setup, health: watch::Sender<Health>, mut stop: 
     }
 }
 
+/// What a daemon said last, once it has ended: why, if it knew.
+async fn last_words(said: &mut watch::Receiver<String>) -> String {
+    // What it started itself may keep the line open.
+    let closed = async { while said.changed().await.is_ok() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
+    let said = said.borrow();
+    let words = said.strip_prefix("picket: ").unwrap_or(&said).trim();
+    if words.is_empty() { String::new() } else { format!("; it said last: {words}") }
+}
+
 /// Waits until the daemon ends or falls silent, and says which.
-async fn mind(child: &mut Child, notices: &UnixDatagram, health: &watch::Sender<Health>) -> String {
+async fn mind(
+    child: &mut Child,
+    signs: &UnixDatagram,
+    health: &watch::Sender<Health>,
+    notices: &Notices,
+) -> String {
     let mut patience = STARTING;
     let mut message = [0; 512];
     loop {
@@ -98,18 +134,26 @@ async fn mind(child: &mut Child, notices: &UnixDatagram, health: &watch::Sender<
             status = child.wait() => {
                 return status.map_or_else(|e| format!("is lost: {e}"), |s| format!("ended ({s})"));
             }
-            heard = tokio::time::timeout(patience, notices.recv(&mut message)) => {
+            heard = tokio::time::timeout(patience, signs.recv(&mut message)) => {
                 let Ok(heard) = heard else {
                     return format!("has been silent for {} s", patience.as_secs());
                 };
                 let said = String::from_utf8_lossy(&message[..heard.unwrap_or(0)]);
                 if said.lines().any(|line| line == "READY=1" || line == "WATCHDOG=1") {
                     patience = SILENCE;
+                    if *health.borrow() != Health::Well {
+                        notices.note(NOTICE, None);
+                    }
                     health.send_replace(Health::Well);
                 }
             }
         }
     }
+}
+
+/// Takes out what a daemon before has said last: it is no sign of life of the next.
+fn forget_signs(signs: &UnixDatagram) {
+    while signs.try_recv(&mut [0]).is_ok() {}
 }
 
 fn listen(setup: &Setup) -> io::Result<UnixDatagram> {
@@ -170,6 +214,49 @@ fn find_ids(passwd: &str, user: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::appliance::DeviceStatus;
+    use crate::steward::stop;
+
+    #[tokio::test]
+    async fn the_owner_is_told_of_a_daemon_that_does_not_keep_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_folder = |name: &str| folder.path().join(name);
+        // Here it is the test program that is run, which cannot make anything of its arguments.
+        let setup = Setup {
+            ids: (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
+            config: in_folder("config.toml"),
+            defaults: Vec::new(),
+            door: in_folder("door"),
+            notices: in_folder("notices"),
+            home: folder.path().to_owned(),
+        };
+        let notices = Notices::new(DeviceStatus::default());
+        let mut board = notices.watch();
+        let (stop, stopped) = stop::sign();
+        let health = watch::Sender::new(Health::Starting);
+        let keeping = tokio::spawn(keep(setup, health.clone(), notices, stopped));
+        let told = board.wait_for(|status| status.notes.contains_key(NOTICE)).await.unwrap();
+        let told = told.notes[NOTICE].clone();
+        assert_eq!(*health.borrow(), Health::Failing(WORTH_TELLING));
+        assert!(told.contains("does not keep running: it ended (exit status: "), "{told}");
+        assert!(told.contains("it said last: ") && told.contains("config"), "{told}");
+        stop.stop();
+        keeping.await.unwrap();
+    }
+
+    #[test]
+    fn what_one_daemon_has_said_is_no_sign_of_life_of_the_next() {
+        let signs = std::os::unix::net::UnixDatagram::pair().unwrap();
+        signs.0.send(b"WATCHDOG=1").unwrap();
+        signs.1.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let signs = UnixDatagram::from_std(signs.1).unwrap();
+            signs.readable().await.unwrap();
+            forget_signs(&signs);
+            assert!(signs.try_recv(&mut [0]).is_err());
+        });
+    }
 
     #[test]
     fn a_user_is_found_by_its_whole_name() {

@@ -100,7 +100,11 @@ pub fn run() -> io::Result<()> {
 
 async fn live() -> io::Result<()> {
     let card = Card::of_root()?;
+    // Whoever says so meanwhile is heard when everything stands: half a start is not to be left.
+    let mut terminate = signal(SignalKind::terminate())?;
     std::fs::create_dir_all(RUN)?;
+    // For rcK.
+    std::fs::write(Path::new(RUN).join("steward.pid"), std::process::id().to_string())?;
     let ids = daemon::ids(USER)?;
     programs::end_orphans(ids.0);
     let release = Release::read();
@@ -148,7 +152,7 @@ async fn live() -> io::Result<()> {
         ids,
     };
     tokio::spawn(door::keep(door::open(Path::new(SOCKET), ids)?, ids.0, desk));
-    parts.spawn(daemon::keep(setup, health, stopped.clone()));
+    parts.spawn(daemon::keep(setup, health, notices.clone(), stopped.clone()));
 
     let settings = network::Settings {
         wifi: config.wifi.clone(),
@@ -175,7 +179,6 @@ async fn live() -> io::Result<()> {
     });
     let _ssh = let_in(&config, keeps.as_deref()).await;
 
-    let mut terminate = signal(SignalKind::terminate())?;
     let end = tokio::select! {
         _ = terminate.recv() => End::Stop,
         Some(end) = ends.recv() => end,

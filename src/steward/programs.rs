@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 /// Where programs are, for us and for them.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -89,15 +90,22 @@ fn is_orphan(status: &str, user: u32) -> bool {
     field("PPid:") == Some("1") && (is_users || is_known)
 }
 
-/// Passes on to the log what a program says, a line at a time.
-pub(super) fn listen(name: &'static str, output: Option<impl AsyncRead + Send + Unpin + 'static>) {
-    let Some(output) = output else { return };
-    let mut lines = BufReader::new(output).lines();
-    tokio::spawn(async move {
-        while let Ok(Some(line)) = lines.next_line().await {
-            super::journal::add(format!("{name}: {line}"));
-        }
-    });
+/// Passes on to the log what a program says, a line at a time. Returned is the line it said last.
+pub(super) fn listen(
+    name: &'static str,
+    output: Option<impl AsyncRead + Send + Unpin + 'static>,
+) -> watch::Receiver<String> {
+    let (last, said) = watch::channel(String::new());
+    if let Some(output) = output {
+        let mut lines = BufReader::new(output).lines();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                super::journal::add(format!("{name}: {line}"));
+                last.send_replace(line);
+            }
+        });
+    }
+    said
 }
 
 /// Ends a program: politely, then not.
