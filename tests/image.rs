@@ -102,6 +102,10 @@ fn what_config_toml_says_is_done_and_kept_apart() {
 
     device.wait_for_shell();
     assert_eq!(device.shell("hostname"), "porch\n");
+    // Nor can it be read off the card itself.
+    let length = usize::try_from(card.partition(1).size).expect("in memory");
+    let bytes = card.bytes(1, 0, length);
+    assert!(!bytes.windows(13).any(|window| window == b"correct horse"));
     // The daemon is a user without rights, who cannot see the radio's password.
     const DAEMON: &str = "grep -l '^Uid:.500' /proc/[0-9]*/status | cut -d/ -f3";
     let daemon = device.shell(DAEMON);

@@ -192,6 +192,20 @@ fn a_system_whose_daemon_dies_or_has_no_picture_falls_back_by_itself() {
 }
 
 #[test]
+fn a_system_whose_steward_does_not_even_start_falls_back_by_itself() {
+    let Some(card) = Card::with_config(SETTINGS) else { return };
+    // Instead of it, a program that ends at once; and what waits for it is not let sleep on.
+    let broken = "\nmount -o bind /bin/busybox /usr/bin/picket\n\
+                  until pidof sleep > /dev/null; do :; done\nkill $(pidof sleep)\n";
+    System::of(&card).append_to_root("etc/init.d/rcS", broken).put_on(&card);
+    let mut device = Device::start_with(&card, &Options { tryboot: true, ..Options::default() });
+    device.wait_for("the restart", |device| {
+        device.firmware().matches("start from partition").count() == 2
+    });
+    assert_undone(&mut device, &card, "");
+}
+
+#[test]
 fn a_trial_that_the_power_cut_ended_is_no_trial_any_more() {
     let Some(card) = Card::with_config(SETTINGS) else { return };
     System::of(&card).put_on(&card);

@@ -242,6 +242,7 @@ impl Device {
     pub fn power_off(mut self) {
         self.shell("poweroff");
         self.wait_for_end();
+        assert!(self.console().contains("ending: Stop"), "{}", self.console());
     }
 
     /// Waits until it is off, or for the restart it was started to end with.
@@ -254,7 +255,7 @@ impl Device {
         }
     }
 
-    /// A file that a failed test may leave for whoever looks into it.
+    /// Ends the machine, as it stands.
     fn cut(&mut self) {
         // run-image takes its QEMU along.
         let id = self.run.id().to_string();
