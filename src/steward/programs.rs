@@ -14,8 +14,10 @@ use tokio::sync::watch;
 /// Where programs are, for us and for them.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What is kept running, beside the daemon: for those who look for what is left of it.
-const SERVICES: [&str; 5] = ["dropbear", "ntpd", "udhcpc", "udhcpd", "wpa_supplicant"];
+/// What is kept running beside the daemon, or runs for a long time: nothing that a steward before
+/// has left of it may go on beside this one's.
+const SERVICES: [&str; 8] =
+    ["dropbear", "e2fsck", "mkfs.ext4", "ntpd", "rauc", "udhcpc", "udhcpd", "wpa_supplicant"];
 
 /// How long a program that was told to end may take.
 const ENDING: Duration = Duration::from_secs(2);

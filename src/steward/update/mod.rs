@@ -83,12 +83,13 @@ impl Updates {
         }
         let keeps = self.keeps.as_ref().ok_or("the card has no room for an update")?;
         let file = keeps.join("update.raucb");
+        let former = self.notices.now().update;
         let installed = self.receive_and_install(&file, length, caller).await;
         // A bundle that was installed is of no more use, nor is one that was not.
         let _ = std::fs::remove_file(&file);
         if installed.is_err() {
-            let former = Outcome::None;
-            self.notices.change(|s| s.update = UpdateStatus { version: None, outcome: former });
+            // What became of the one before stays true.
+            self.notices.change(|s| s.update = former);
         }
         installed
     }
@@ -207,6 +208,7 @@ impl Updates {
         let partition = self.card.partition(card::boot(slot)).ok_or("no partition for a kernel")?;
         let place = self.run.join("other");
         let prepared = std::fs::create_dir_all(&place).and_then(|()| {
+            card::release(&place);
             let flags = MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOSUID;
             mount(&partition, &place, "vfat", flags, None)?;
             let prepared = prepare_in(&place, slot);
@@ -255,7 +257,9 @@ impl Updates {
         let camera_before = pending.as_ref().is_some_and(|pending| pending.camera);
         if kept == running {
             if let Some(Pending { version, why, .. }) = pending {
-                let why = why.unwrap_or_else(|| "it did not come up".into());
+                let why = why.unwrap_or_else(|| {
+                    "it did not come up, or lost its power before it was done".into()
+                });
                 log::error!("the update to {version} was undone: {why}");
                 let outcome = Outcome::FellBack { why };
                 self.notices
