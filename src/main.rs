@@ -104,7 +104,8 @@ fn run(options: Run) -> anyhow::Result<()> {
     rustix::thread::set_no_new_privs(true).context("the system is too old")?;
     // A level asked for on the command line holds over the file, however that changes.
     sets.extend(log.map(|level| format!("log.level={}", level.as_str().to_lowercase())));
-    let source = ConfigSource { file: find(config.as_deref()), defaults, sets };
+    let file = find(config.as_deref());
+    let mut source = ConfigSource { file, defaults, sets, ..ConfigSource::default() };
     let (config, problems) = source.load(None);
     start_logging(config.log.level);
     problems.iter().for_each(|problem| log::warn!("{problem}"));

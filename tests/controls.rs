@@ -107,7 +107,7 @@ impl House {
         let file = folder.path().join("config.toml");
         write(&file, config);
         let sets = ["http.listen=127.0.0.1:0", "webrtc.udp_port=0", "camera.width=320"];
-        let source = ConfigSource {
+        let mut source = ConfigSource {
             file: Some(file.clone()),
             sets: sets.map(str::to_owned).to_vec(),
             ..ConfigSource::default()

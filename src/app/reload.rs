@@ -38,7 +38,7 @@ pub(super) struct Reached {
 impl Reload {
     pub(super) fn new(config: Config, source: ConfigSource, reached: Reached) -> Self {
         let changes = source.file.clone().and_then(|file| {
-            let watched = watch_file(file);
+            let watched = watch_file(file, source.read);
             watched.inspect_err(|e| log::warn!("changes will not be noticed: {e}")).ok()
         });
         Self { config, source, changes, reached }
@@ -108,6 +108,8 @@ pub struct ConfigSource {
     pub defaults: Vec<String>,
     /// `key=value`, each over the file.
     pub sets: Vec<String>,
+    /// The file as [`ConfigSource::load`] has read it: whatever differs from it is a change.
+    pub read: Option<Stamp>,
 }
 
 impl ConfigSource {
@@ -115,7 +117,9 @@ impl ConfigSource {
     /// sign-in weaker. With a `last_good` configuration, that holds on where the file cannot be
     /// read to its end.
     #[must_use]
-    pub fn load(&self, last_good: Option<Config>) -> (Config, Vec<Problem>) {
+    pub fn load(&mut self, last_good: Option<Config>) -> (Config, Vec<Problem>) {
+        // Before it is read: what is written meanwhile is read once more, rather than never.
+        self.read = self.file.as_deref().and_then(stamp);
         let mut defaults = Config::default();
         let mut problems = apply(&mut defaults, &self.defaults);
         let loaded = match &self.file {
@@ -139,12 +143,12 @@ fn apply(config: &mut Config, sets: &[String]) -> Vec<Problem> {
     sets.iter().filter_map(|set| config.apply_set(set).err()).flatten().collect()
 }
 
-/// Looks at a file now and then, and says when it has changed. On a thread of its own, which a card
+/// Looks at a file now and then, and says when it differs from what was `read`. On a thread of its own, which a card
 /// or a network share may keep waiting; it ends when nobody listens any more.
-fn watch_file(file: PathBuf) -> std::io::Result<mpsc::Receiver<()>> {
+fn watch_file(file: PathBuf, read: Option<Stamp>) -> std::io::Result<mpsc::Receiver<()>> {
     // One waits to be heard: that says all that several could.
     let (changed, changes) = mpsc::channel(1);
-    let mut watch = Watch::new(stamp(&file));
+    let mut watch = Watch::new(read);
     let look = move || {
         while !changed.is_closed() {
             std::thread::sleep(LOOK_EVERY);
@@ -160,4 +164,22 @@ fn watch_file(file: PathBuf) -> std::io::Result<mpsc::Receiver<()>> {
 fn stamp(file: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(file).ok()?;
     Some(Stamp { modified: metadata.modified().ok()?, len: metadata.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_written_after_the_file_was_read_is_seen_however_late_the_watch_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "[encoder]\nbitrate = \"2M\"\n").unwrap();
+        let mut source = ConfigSource { file: Some(file.clone()), ..ConfigSource::default() };
+        let _ = source.load(None);
+        std::fs::write(&file, "[encoder]\nbitrate = \"1.5M\"\n").unwrap();
+        let mut changes = watch_file(file, source.read).unwrap();
+        let seen = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
+        assert_eq!(seen, Ok(Some(())));
+    }
 }
