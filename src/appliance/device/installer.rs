@@ -96,7 +96,7 @@ impl Installer {
         state.now = Some(Step { percent: 0, step: "receiving".into() });
         state.refused = Some("the update was not received to its end".into());
         drop(state);
-        Some(Turn { installer: self.clone(), _alone: alone })
+        Some(Turn { installer: self.clone(), alone: Some(alone) })
     }
 
     /// Installs a bundle of `length` bytes. The device restarts a moment after it is done.
@@ -144,7 +144,8 @@ async fn send<B: Bundle>(
 #[derive(Debug)]
 pub struct Turn {
     installer: Installer,
-    _alone: OwnedMutexGuard<()>,
+    /// Until it is dropped.
+    alone: Option<OwnedMutexGuard<()>>,
 }
 
 impl Turn {
@@ -206,6 +207,32 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.installer.state().now = None;
+        let mut state = self.installer.state();
+        state.now = None;
+        // Before anybody can see that nothing is under way: who then begins must not be told that
+        // something is. And not before this is written, or it would wipe out the next one's step.
+        drop(self.alone.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sees_that_nothing_is_under_way_can_begin() {
+        let installer = Installer::new(Steward::at("/nowhere"));
+        for round in 0..2000 {
+            let turn = installer.turn().expect("nothing is under way");
+            assert!(installer.turn().is_none(), "one at a time");
+            let ends = std::thread::spawn(move || drop(turn));
+            while installer.now().is_some() {
+                std::hint::spin_loop();
+            }
+            let next = installer.turn();
+            assert!(next.is_some(), "round {round}");
+            ends.join().expect("ended");
+            assert!(installer.now().is_some(), "round {round}: the end wiped out the beginning");
+        }
     }
 }
