@@ -249,9 +249,8 @@ fn an_update_that_is_refused_says_why() {
     assert_eq!(steward.asked().len(), 2, "{:?}", steward.asked());
 }
 
-#[test]
-fn a_newer_version_is_installed_by_a_button() {
-    let steward = StandIn::new();
+/// A device for which there is a newer version, found by a page that offers it.
+fn offered(steward: &StandIn) -> (Daemon, Browser) {
     let web = Web::start();
     let url = web.url("/bundle.raucb");
     let announcement = json!({ "version": "0.3.0", "url": url, "size": 6 });
@@ -261,9 +260,41 @@ fn a_newer_version_is_installed_by_a_button() {
     let browser = opened(&daemon);
     browser.click("#look");
     shows(&browser, "offer-text", "Picket 0.3.0 can be had");
+    (daemon, browser)
+}
+
+#[test]
+fn a_newer_version_is_installed_by_a_button() {
+    let steward = StandIn::new();
+    let (_daemon, browser) = offered(&steward);
     assert_eq!(browser.text("#install"), "Install 0.3.0");
     browser.click("#install");
     wait_for("it is installed", || steward.state().installed == 1);
+    shows(&browser, "banner", "The device restarts into it");
+}
+
+#[test]
+fn what_was_asked_before_an_update_began_is_not_taken_for_its_end() {
+    let steward = StandIn::new();
+    let (_daemon, browser) = offered(&steward);
+    steward.state().hold = true;
+    // What the page asks is answered now, and reaches it when the test says so.
+    browser.js("const ask = fetch;
+         const gate = new Promise((resolve) => (window.open_gate = resolve));
+         window.answered = {};
+         window.fetch = async (path, options) => {
+             const answer = await ask(path, options);
+             window.answered[path] = true;
+             if (path === '/api/v1/update') await gate;
+             return answer;
+         };");
+    browser.wait_for("a look before", "window.answered['/api/v1/update']");
+    browser.click("#install");
+    browser.wait_for("it has begun", "window.answered['/api/v1/update/install']");
+    browser.js("open_gate();");
+    shows(&browser, "step", "Writing it beside what runs…");
+    assert_eq!(browser.text("#banner"), "");
+    steward.release();
     shows(&browser, "banner", "The device restarts into it");
 }
 

@@ -346,9 +346,12 @@ function showProgress(percent, step) {
   set("step", step);
 }
 
-function showUpdate() {
+/** Shows what was reported when it was asked for at `asked`. */
+function showUpdate(asked = performance.now()) {
   const { news, outcome: last } = update;
   const now = update.installing ?? (last.state === "installing" && last.percent < 100 && { percent: last.percent, step: "writing" });
+  // A report that was asked for before an installation began says nothing of its end.
+  if (!now && asked < installing) return;
   if (now && !(upload && now.step === "receiving")) {
     showProgress(now.percent, `${STEPS[now.step] ?? sentence(now.step)}…`);
   }
@@ -520,13 +523,14 @@ function rest(time) {
 
 async function follow() {
   for (let missed = 0; ; ) {
+    const asked = performance.now();
     try {
       const [one, other] = await Promise.all([ask("/api/v1/device"), ask("/api/v1/update")]);
       [device, update] = [one, other];
       missed = 0;
       back();
       showDevice();
-      showUpdate();
+      showUpdate(asked);
     } catch (error) {
       missed += 1;
       if (!(error instanceof Refusal)) throw error;
