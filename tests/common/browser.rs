@@ -56,7 +56,11 @@ impl Browser {
         let folder = format!("--user-data-dir={}", profile.path().display());
         let all: Vec<&str> =
             ARGUMENTS.iter().chain(arguments).copied().chain([folder.as_str()]).collect();
-        let capabilities = json!({ "goog:chromeOptions": { "args": all } });
+        // A script that is waited for, such as axe-core's on a busy machine, may take longer than
+        // the 30 s that are usual (WebDriver, "session script timeout").
+        let script = PATIENCE.as_millis() * 4;
+        let capabilities =
+            json!({ "goog:chromeOptions": { "args": all }, "timeouts": { "script": script } });
         let Value::Object(capabilities) = capabilities else {
             unreachable!("written as an object")
         };
