@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use logging::start as start_logging;
 pub use probe::{Probe, probe};
@@ -46,8 +47,13 @@ use panel::FrontPanel;
 use reload::Reload;
 use service::Service;
 
-/// Everything must be over this long after a signal to stop.
+/// Everything must be over this long after a signal to stop: a little before the two seconds that
+/// are promised.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
+
+/// How much of that saying goodbye may take. The rest is for the camera and the encoder, which may
+/// be stuck as well.
+const GOODBYE_WITHIN: Duration = Duration::from_millis(1200);
 
 /// Why Picket could not be built or did not run to a good end. Says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +173,8 @@ impl Picket {
     }
 
     /// Serves until SIGTERM, SIGINT or a [`Stopper`], then tells every viewer goodbye, releases
-    /// the camera and returns, within two seconds. SIGHUP has the configuration read again.
+    /// the camera and returns, within two seconds: what does not let go by then is left to the
+    /// system. SIGHUP has the configuration read again.
     pub fn run(self) {
         let Self { runtime, mut pipeline, rtc, server, mut signals, mut reload, .. } = self;
         let Self { mut panel, steward, stop, _announcement, .. } = self;
@@ -190,17 +197,21 @@ impl Picket {
                 }
             }
             log::info!("stopping");
+            let over = Instant::now() + STOP_WITHIN;
             service.stopping();
             let closing = async {
                 rtc.stop().await;
                 server.stop().await;
             };
-            if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
+            if tokio::time::timeout(GOODBYE_WITHIN, closing).await.is_err() {
                 log::warn!("some connections could not be closed in time");
             }
             panel.stop().await;
+            let released = tokio::task::spawn_blocking(move || pipeline.stop());
+            if tokio::time::timeout_at(over, released).await.is_err() {
+                log::warn!("the picture could not be stopped in time; leaving it to the system");
+            }
         });
-        pipeline.stop();
         runtime.shutdown_background();
         log::info!("goodbye");
     }

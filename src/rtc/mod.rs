@@ -48,6 +48,9 @@ use command::{Command, OfferReply};
 use engine::Engine;
 use wire::Wire;
 
+/// How long the end may take: a session has a second to say goodbye.
+const STOP_WITHIN: Duration = Duration::from_millis(1100);
+
 /// Settings of the WebRTC side.
 #[derive(Debug, Clone)]
 pub struct RtcSettings {
@@ -236,7 +239,7 @@ impl Rtc {
             return;
         };
         let joined = tokio::task::spawn_blocking(move || thread.join());
-        match tokio::time::timeout(Duration::from_millis(1500), joined).await {
+        match tokio::time::timeout(STOP_WITHIN, joined).await {
             Ok(Ok(Ok(()))) => {}
             Ok(_) => log::error!("the rtc thread had crashed"),
             Err(_) => log::warn!("some viewers could not be told goodbye in time"),
