@@ -5,17 +5,13 @@ mod common;
 use std::process::Command;
 
 use common::daemon::Daemon;
+use common::example::example;
 use common::peer::{Offered, Peer};
 use serde_json::Value;
 
 /// Starts an example on free ports.
 fn start(name: &str) -> Daemon {
-    // A test of its own name would find an example of last week.
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status();
-    assert!(built.expect("cargo runs").success());
-    let tests = std::env::current_exe().expect("this program has a path");
-    let target = tests.parent().and_then(|deps| deps.parent()).expect("in target/debug/deps");
-    let mut command = Command::new(target.join("examples").join(name));
+    let mut command = example(name);
     command.args(["http.listen=127.0.0.1:0", "webrtc.udp_port=0"]);
     Daemon::spawn(command)
 }

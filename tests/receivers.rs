@@ -11,10 +11,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::alone;
 use common::daemon::{Daemon, PATIENCE, wait_for};
+use common::example::example;
 use picket::camera::pattern::read_strip;
 use picket::media::h264::{NalType, nal_ranges};
 use serde_json::{Value, json};
@@ -27,12 +28,6 @@ const PICTURE: [&str; 2] = ["camera.width=640", "camera.height=360"];
 const SIZE: (usize, usize) = (640, 360);
 
 const DOORS: [&str; 2] = ["whep", "offer"];
-
-/// Real time is being watched: one stack at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Whether `command` can be run with success. If not, says so; in CI that is a failure.
 fn installed(what: &str, command: &mut Command) -> bool {
@@ -237,14 +232,10 @@ fn aiortc_that_only_says_goodbye_is_gone_at_once() {
     daemon.wait_for_sessions("nobody", <[Value]>::is_empty);
 }
 
-/// `cargo run --example viewer`, which is up to date whatever was built before.
-fn example(daemon: &Daemon, door: &str, file: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["run", "--quiet", "--example", "viewer", "--"])
-        .arg(daemon.url("/"))
-        .arg(file)
-        .args(["--door", door]);
+/// The example `viewer`, as it is now.
+fn viewer(daemon: &Daemon, door: &str, file: &Path) -> Command {
+    let mut command = example("viewer");
+    command.arg(daemon.url("/")).arg(file).args(["--door", door]);
     command
 }
 
@@ -287,7 +278,7 @@ fn the_webrtc_crate_plays_and_records_by_both_doors() {
     for door in DOORS {
         let daemon = Daemon::start(&PICTURE);
         let file = folder.path().join(format!("{door}.h264"));
-        let mut viewer = example(&daemon, door, &file).spawn().expect("cargo runs");
+        let mut viewer = viewer(&daemon, door, &file).spawn().expect("it runs");
         let mut session = Value::Null;
         wait_for("the first picture", || pictures_in(&file) > 0);
         // The crate passes over what comes before it has made a track of the stream, so pictures
@@ -323,8 +314,8 @@ fn the_webrtc_crate_records_mp4_with_the_camera_s_own_times() {
     let daemon = Daemon::start(&PICTURE);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("out.mp4");
-    let status = example(&daemon, "whep", &file).args(["--seconds", "5"]).status();
-    assert!(status.expect("cargo runs").success());
+    let status = viewer(&daemon, "whep", &file).args(["--seconds", "5"]).status();
+    assert!(status.expect("it runs").success());
     assert_eq!(daemon.get_json("/api/v1/sessions"), json!([]), "its place is free at once");
 
     let probed = Command::new("ffprobe")

@@ -9,8 +9,19 @@ pub mod client;
 pub mod coturn;
 pub mod daemon;
 pub mod device;
+pub mod example;
 pub mod house;
 pub mod peer;
 pub mod sdp;
 pub mod steward;
 pub mod web;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// For tests that measure, or watch in real time: each needs the machine for itself to mean
+/// anything.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed has let go all the same.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
