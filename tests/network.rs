@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use common::alone;
 use common::daemon::{Daemon, metric};
 use common::peer::{Offered, Peer, Seen};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -136,8 +137,11 @@ fn watch_all(daemon: &Daemon, i: usize, time: Duration) -> (Seen, f64) {
     let made = || metric(&daemon.metrics_at(seen_from(daemon, i)), "picket_pictures_total");
     let mut peer = join(daemon, i);
     let before = made();
-    peer.run_for(time);
+    // Asked before the end: what is made while the answer comes is seen in what is left.
+    let rest = Duration::from_millis(500);
+    peer.run_for(time.saturating_sub(rest));
     let made = made() - before;
+    peer.run_for(rest);
     let seen = peer.seen.clone();
     peer.close();
     (seen, made)
@@ -154,6 +158,7 @@ fn join(daemon: &Daemon, i: usize) -> Peer {
 
 #[test]
 fn under_loss_almost_everything_is_repaired_and_nothing_freezes() {
+    let _alone = alone();
     let Some(network) = Network::with_viewers(1) else {
         return;
     };
@@ -162,13 +167,14 @@ fn under_loss_almost_everything_is_repaired_and_nothing_freezes() {
     // A machine with too much to do freezes pictures too. What the loss does, it does every time.
     let smooth = (0..3).any(|_| {
         let seen = network.at(0, || watch(&daemon, 0, Duration::from_secs(20)));
-        repaired_with_freeze(&seen) < Duration::from_millis(500)
+        let (repaired, freeze) = repaired_with_freeze(&seen);
+        repaired >= 0.95 && freeze < Duration::from_millis(500)
     });
-    assert!(smooth, "the picture froze for half a second in each of three runs");
+    assert!(smooth, "too little was repaired, or the picture froze, in each of three runs");
 }
 
-/// Asserts that lost packets were repaired; answers the longest freeze.
-fn repaired_with_freeze(seen: &Seen) -> Duration {
+/// How much of what was lost was repaired, of 1, and the longest freeze.
+fn repaired_with_freeze(seen: &Seen) -> (f64, Duration) {
     // What was lost at the very end had no time to be repaired.
     let end = seen.log.iter().map(|a| a.at).max().expect("packets") - Duration::from_millis(500);
     let settled =
@@ -184,12 +190,12 @@ fn repaired_with_freeze(seen: &Seen) -> Duration {
         repaired * 100.0
     );
     assert!(lost / seen.expected() as f64 > 0.02, "nothing was lost: the test tests nothing");
-    assert!(repaired >= 0.95, "{repaired}");
-    freeze
+    (repaired, freeze)
 }
 
 #[test]
 fn sixty_of_sixty_join_under_loss() {
+    let _alone = alone();
     let Some(network) = Network::with_viewers(1) else {
         return;
     };
@@ -204,6 +210,7 @@ fn sixty_of_sixty_join_under_loss() {
 
 #[test]
 fn a_viewer_at_the_end_of_a_thin_line_harms_nobody_else() {
+    let _alone = alone();
     let Some(network) = Network::with_viewers(2) else {
         return;
     };
