@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ struct Engine {
     /// What came through relays: from whom, and what.
     received: Vec<(SocketAddr, Vec<u8>)>,
     sent: usize,
+    /// Requests without an answer, by their transaction IDs (RFC 8489 §5).
+    open: HashSet<Vec<u8>>,
 }
 
 impl Engine {
@@ -46,6 +49,7 @@ impl Engine {
             lost: vec![],
             received: vec![],
             sent: 0,
+            open: HashSet::new(),
         }
     }
 
@@ -81,24 +85,39 @@ impl Engine {
         }
     }
 
-    /// Until there is nothing to send, then for at most one datagram.
-    fn step(&mut self) {
-        let wait = loop {
+    /// Until every request is answered.
+    fn settle(&mut self) {
+        self.run("answers", |e| {
+            e.send_requests();
+            e.open.is_empty()
+        });
+    }
+
+    /// Until there is nothing to send; how long that will be so.
+    fn send_requests(&mut self) -> Duration {
+        loop {
             match self.servers.poll(self.now()) {
                 Poll::Transmit { to, bytes } => {
                     self.sent += 1;
+                    self.open.insert(bytes[8..20].to_vec());
                     self.socket.send_to(&bytes, to).unwrap();
                 }
                 Poll::Gained(candidate) => self.gained.push(candidate),
                 Poll::Lost(candidate) => self.lost.push(candidate),
                 Poll::Wait(until) => break until.saturating_duration_since(self.now()),
             }
-        };
+        }
+    }
+
+    /// Until there is nothing to send, then for at most one datagram.
+    fn step(&mut self) {
+        let wait = self.send_requests();
         // A test's condition may depend on time, so it is looked at now and then.
         let wait = wait.clamp(Duration::from_millis(1), Duration::from_millis(20));
         self.socket.set_read_timeout(Some(wait)).unwrap();
         let mut buffer = [0; 1500];
         if let Ok((length, from)) = self.socket.recv_from(&mut buffer) {
+            self.open.remove(&buffer[8..20]);
             match self.servers.handle(self.now(), from, &buffer[..length]) {
                 Handled::Relayed { peer, data, .. } => self.received.push((peer, data.to_vec())),
                 // A second answer, where we pushed the clock past a repetition.
@@ -219,11 +238,14 @@ fn a_relay_is_refreshed_and_given_back() {
         let sent = engine.sent;
         engine.ahead += Duration::from_secs(26);
         engine.run("a refresh", |e| e.sent > sent);
+        // Or the next push would be a silence of 26 s to what is still asked.
+        engine.settle();
         let deadline = Instant::now() + DEADLINE;
         while engine.send(address, b"still here", 10).is_none() {
             assert!(Instant::now() < deadline);
             engine.step();
         }
+        engine.settle();
     }
     assert_eq!(engine.lost, []);
     assert_eq!(engine.problem(), None);
@@ -260,7 +282,8 @@ fn a_wrong_password_is_told_and_does_not_make_a_busy_loop() {
     engine.run("an error", |e| e.problem().is_some());
     assert_eq!(engine.problem(), Some(Problem::Credentials));
     let sent = engine.sent;
-    assert!(sent <= 3, "{sent}");
+    // Three, but for what is repeated to a server on a busy machine. A loop would send thousands.
+    assert!(sent <= 8, "{sent}");
     let Poll::Wait(until) = engine.servers.poll(engine.now()) else {
         panic!("it tries again at once");
     };
