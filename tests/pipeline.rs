@@ -218,9 +218,9 @@ fn a_silent_camera_is_noticed_and_a_card_shown_until_it_is_back() {
     let stage = stage(true);
     let viewer = RefCell::new(stage.hub.join(Layer::Main));
     let seen = || pictures(&mut viewer.borrow_mut()) > 0;
+    let silent_since = Instant::now();
     stage.order(Next::Frame);
     stage.wait("the picture", seen);
-    let silent_since = Instant::now();
     stage.lost_because("no picture for 2 seconds");
     assert!(silent_since.elapsed() >= Duration::from_millis(1500));
     for _ in 0..3 {
@@ -272,12 +272,22 @@ fn a_camera_that_fails_is_opened_again_until_it_works() {
     let stage = stage(true);
     let _viewer = stage.hub.join(Layer::Main);
     stage.play();
-    stage.strings.refuse.store(true, Ordering::SeqCst);
+    let opened = || stage.strings.opened.load(Ordering::SeqCst);
+    let failed = Cell::new(opened());
     stage.order(Next::Fail);
+    // Refused only when this has been seen, of which the next reason would take the place.
     stage.lost_because("the cable came off");
-    stage.lost_because("no camera is plugged in");
+    stage.strings.refuse.store(true, Ordering::SeqCst);
+    stage.wait("refused", || {
+        // That may have been before it was to be refused.
+        if opened() > failed.get() {
+            failed.set(opened());
+            stage.order(Next::Fail);
+        }
+        matches!(stage.state(), SourceState::Lost(why) if why.contains("no camera is plugged in"))
+    });
     stage.strings.refuse.store(false, Ordering::SeqCst);
-    stage.wait("opened again", || stage.strings.opened.load(Ordering::SeqCst) >= 2);
+    stage.wait("opened again", || opened() > failed.get());
     stage.play();
 }
 
@@ -368,8 +378,11 @@ fn an_encoder_is_made_anew_four_times_and_the_fifth_failure_in_a_row_is_reported
     let counters = stage.pipeline.counters();
 
     fails(4);
+    // The last failure is counted after it was made.
+    let restarts = || counters.encoder_restarts.load(Ordering::Relaxed);
+    stage.wait("four encoders anew", || restarts() >= 4);
     stage.play();
-    assert_eq!(counters.encoder_restarts.load(Ordering::Relaxed), 4);
+    assert_eq!(restarts(), 4);
     assert_eq!(counters.camera_losses.load(Ordering::Relaxed), 0, "nothing was reported");
 
     // Cards in place of the picture fail as well.
