@@ -91,7 +91,9 @@ fn what_is_sent_is_decoded() {
     let daemon = Daemon::start(&[]);
     let browser = watching(&daemon);
     listen_in(&browser);
-    let (sent, decoded) = (first_sent(&daemon), counter(&browser, "framesDecoded"));
+    // What is decoded while sent is asked for counts for what is sent, at both ends.
+    let decoded = counter(&browser, "framesDecoded");
+    let sent = first_sent(&daemon);
     wait_for("ten seconds' worth of pictures", || first_sent(&daemon) - sent >= 200);
     let sent = first_sent(&daemon) - sent;
     let decoded = counter(&browser, "framesDecoded") - decoded;
@@ -106,7 +108,8 @@ fn the_picture_is_the_cameras_and_of_now() {
     let mut seen = Vec::new();
     wait_for("pictures with a strip that can be read", || {
         seen.extend(read_picture(&browser));
-        seen.len() >= 5
+        // A busy browser shows one picture for longer.
+        seen.len() >= 5 && seen.last() != seen.first()
     });
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("past 1970");
     let (taken, number) = *seen.last().expect("five");
