@@ -5,13 +5,14 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use common::browser::Browser;
-use common::daemon::{PATIENCE, metric, wait_for};
+use common::daemon::{metric, patience, wait_for};
 use serde_json::Value;
 
 /// The password that the guest's daemon was given.
@@ -22,6 +23,8 @@ struct Guest {
     control: PathBuf,
     /// What the guest sees as /share, where its commands run.
     share: PathBuf,
+    /// Lines it was given to run.
+    lines: Cell<u32>,
 }
 
 fn guest() -> Option<Guest> {
@@ -31,14 +34,19 @@ fn guest() -> Option<Guest> {
     };
     let folder = |name| PathBuf::from(std::env::var_os(name).expect("set beside the URL"));
     let control = folder("PICKET_GUEST_CONTROL");
-    Some(Guest { url, control, share: folder("PICKET_GUEST_SHARE") })
+    Some(Guest { url, control, share: folder("PICKET_GUEST_SHARE"), lines: Cell::new(0) })
 }
 
 impl Guest {
-    /// Has the guest's shell run a line.
+    /// Has the guest's shell run a line, and waits until that is done: what is looked at next is
+    /// what came of it.
     fn run(&self, line: &str) {
+        self.lines.set(self.lines.get() + 1);
+        let done = format!("line-{}", self.lines.get());
         let mut control = OpenOptions::new().write(true).open(&self.control).expect("open");
-        writeln!(control, ". /share/lib.sh; {line}").expect("written");
+        // The guest runs one line after the other.
+        write!(control, ". /share/lib.sh; {line}\ntouch /share/{done}\n").expect("written");
+        wait_for(line, || self.share.join(&done).exists());
     }
 
     /// Presses one of the buttons with which the virtual camera can be made to fail.
@@ -86,7 +94,7 @@ fn source(browser: &Browser) -> Value {
 
 /// Waits until there is no picture for this reason.
 fn wait_for_reason(browser: &Browser, reason: &str) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience();
     loop {
         let status = fetched(browser, "/api/v1/status");
         if status["source"]["reason"].as_str().is_some_and(|why| why.contains(reason)) {

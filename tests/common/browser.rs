@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::daemon::{PATIENCE, wait_for};
+use super::daemon::{patience, wait_for};
 
 /// What lets Chromium run as root, without a screen, and without asking the world for anything.
 /// Nothing here makes it play videos that it would not play for a person.
@@ -58,7 +58,7 @@ impl Browser {
             ARGUMENTS.iter().chain(arguments).copied().chain([folder.as_str()]).collect();
         // A script that is waited for, such as axe-core's on a busy machine, may take longer than
         // the 30 s that are usual (WebDriver, "session script timeout").
-        let script = PATIENCE.as_millis() * 4;
+        let script = patience().as_millis() * 4;
         let capabilities =
             json!({ "goog:chromeOptions": { "args": all }, "timeouts": { "script": script } });
         let Value::Object(capabilities) = capabilities else {
@@ -166,7 +166,7 @@ impl Browser {
     }
 
     fn find(&self, selector: &str) -> Element {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience();
         let result = self.runtime.block_on(
             self.client.wait().at_most(until - Instant::now()).for_element(Locator::Css(selector)),
         );

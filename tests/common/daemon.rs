@@ -10,8 +10,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::device;
+
 /// Long enough for a loaded machine; nothing is expected to take it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same for a test whose daemon may run in an emulated machine, beside which it then is.
+pub fn patience() -> Duration {
+    match std::env::var_os("PICKET_GUEST_URL") {
+        Some(_) => device::PATIENCE,
+        None => PATIENCE,
+    }
+}
 
 /// A figure of the page for Prometheus, by its whole name.
 pub fn metric(metrics: &str, name: &str) -> f64 {
@@ -93,7 +103,7 @@ impl Daemon {
 
     /// Waits for a line of the log that contains `text`.
     pub fn wait_for_log(&self, text: &str) -> String {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.log.lock().expect("whole").recv_timeout(left) {
@@ -147,7 +157,7 @@ impl Daemon {
 
     /// Waits for the daemon to end by itself.
     pub fn wait(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience();
         loop {
             if let Some(status) = self.child.try_wait().expect("waitable") {
                 return status;
@@ -178,7 +188,7 @@ impl Drop for Daemon {
 
 /// Waits until `done`, looking every few milliseconds.
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience();
     while !done() {
         assert!(Instant::now() < until, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
