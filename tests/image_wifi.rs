@@ -75,10 +75,17 @@ fn beside(line: &str) -> String {
 }
 
 /// What the access point has given the device.
-fn address(device: &Device) -> String {
-    let console = device.console();
-    let (_, address) = console.rsplit_once("wlan0 has the address ").expect("one");
-    address.lines().next().expect("a line").trim().to_owned()
+fn address(device: &mut Device) -> String {
+    let mut address = None;
+    device.wait_for("the address", |device| {
+        let console = device.console();
+        let said = console.rsplit_once("wlan0 has the address ");
+        // A line that is still being written may end in the middle of it.
+        let whole = said.and_then(|(_, said)| said.split_once('\n'));
+        address = whole.map(|(address, _)| address.trim().to_owned());
+        address.is_some()
+    });
+    address.expect("waited for")
 }
 
 const PSK: &str = "wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase=right secret\n";
@@ -98,7 +105,7 @@ fn a_network_is_joined_again_whether_it_was_gone_or_the_radio() {
     device.wait_for_line("joined \"at home\"", 1);
     device.wait_for_line("wlan0 has the address 192.168.77.5", 1);
     // Packets go both ways, encrypted.
-    let ping = format!("ping -c 3 -W 5 {}", address(&device));
+    let ping = format!("ping -c 3 -W 5 {}", address(&mut device));
     AccessPoint(&device).run(&ping);
 
     // The access point goes away, and comes back as one that wants WPA3.
