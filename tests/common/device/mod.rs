@@ -8,6 +8,7 @@ pub mod system;
 pub mod writes;
 
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
@@ -292,13 +293,25 @@ fn extras() -> Option<PathBuf> {
 }
 
 fn free_tcp_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("bound").port()
+    free_port(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
 }
 
 fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
-    socket.local_addr().expect("bound").port()
+    free_port(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+}
+
+/// A port that `is_free` now, and that the system gives to nobody who asks for any: it is taken
+/// minutes later, and may be left for a while between two starts.
+fn free_port(is_free: impl Fn(u16) -> bool) -> u16 {
+    let given = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").expect("Linux");
+    let mut given = given.split_whitespace().map(|port| port.parse::<u16>().expect("a port"));
+    let given = given.next().expect("the first")..=given.next().expect("the last");
+    // At random, as other tests look for one at the same time.
+    let random = || RandomState::new().hash_one(()) % u64::from(u16::MAX - 10_000);
+    (0..1000)
+        .map(|_| 10_000 + random() as u16)
+        .find(|port| !given.contains(port) && is_free(*port))
+        .expect("a port outside net.ipv4.ip_local_port_range")
 }
 
 /// Runs a program that has to succeed, and returns what it printed.
