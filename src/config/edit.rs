@@ -1,10 +1,11 @@
 //! Changing `config.toml` where the device itself has to: text in, text out. Remarks, order and
-//! line ends stay as their owner wrote them.
+//! line ends stay as their owner wrote them; only with a line that goes, its remarks go.
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value, value};
 
+use super::shape::MOST_ENTRIES;
 use super::text::Text;
-use super::{CountryCode, PasswordHash, WifiNetwork};
+use super::{CountryCode, PasswordHash, Ssid, WifiNetwork};
 
 /// Stands for the password of a wireless network where that is not to be known. It is as long as
 /// one must be, so that the text has no problems that it had not before.
@@ -19,6 +20,9 @@ pub enum EditError {
     /// A value stands where there should be a section.
     #[error("`{0}` in config.toml is not a section; mend it first")]
     NoSection(&'static str),
+    /// What stands where further networks should be is no list, or a full one.
+    #[error("`wifi.networks` in config.toml takes no further network; mend it first")]
+    NoRoom,
 }
 
 /// Writes the hash of a password, in the place of a password in the clear.
@@ -48,10 +52,11 @@ pub fn set_password(file: &[u8], hash: &PasswordHash) -> Result<String, EditErro
     })
 }
 
-/// Writes a wireless network as the preferred one. The one that was becomes the next.
+/// Writes a wireless network as the preferred one. The one that was becomes the next, unless it
+/// stands among the others already.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or has no place for the one that was.
 pub fn set_network(
     file: &[u8],
     network: &WifiNetwork,
@@ -60,39 +65,89 @@ pub fn set_network(
     edit(file, |document| {
         let wifi = section(document, "wifi")?;
         let former = former_network(wifi, network.ssid.as_str());
-        wifi.insert("ssid", value(network.ssid.as_str()));
+        put(wifi, "ssid", network.ssid.as_str().into());
         match &network.password {
-            Some(password) => wifi.insert("password", value(password.expose())),
-            None => wifi.remove("password"),
-        };
+            Some(password) => put(wifi, "password", password.expose().into()),
+            None => drop(wifi.remove("password")),
+        }
         match network.hidden {
-            true => wifi.insert("hidden", value(true)),
-            false => wifi.remove("hidden"),
-        };
+            true => put(wifi, "hidden", true.into()),
+            false => drop(wifi.remove("hidden")),
+        }
         if let Some(country) = country {
-            wifi.insert("country", value(country.as_str()));
+            put(wifi, "country", country.as_str().into());
         }
-        if let Some(former) = former {
-            let others = wifi.entry("networks").or_insert_with(|| value(Array::new()));
-            if let Some(others) = others.as_array_mut() {
-                others.insert(0, former);
-            }
+        match former {
+            Some(former) => put_first(wifi, former),
+            None => Ok(()),
         }
-        Ok(())
     })
 }
 
+/// Sets a value, in the place of the former one and with the remarks above and beside it.
+fn put(section: &mut dyn TableLike, key: &str, mut value: Value) {
+    match section.get_mut(key) {
+        Some(Item::Value(former)) => {
+            *value.decor_mut() = former.decor().clone();
+            *former = value;
+        }
+        _ => drop(section.insert(key, Item::Value(value))),
+    }
+}
+
+/// What makes a network, in `[wifi]` as in each of `wifi.networks`.
+const FIELDS: [&str; 3] = ["ssid", "password", "hidden"];
+
 /// The preferred network, unless it goes by the name of the new one.
 fn former_network(wifi: &dyn TableLike, new: &str) -> Option<InlineTable> {
-    let ssid = wifi.get("ssid")?.as_str().filter(|ssid| *ssid != new)?;
-    let mut table = InlineTable::new();
-    table.insert("ssid", ssid.into());
-    for key in ["password", "hidden"] {
-        if let Some(value) = wifi.get(key).and_then(Item::as_value) {
-            table.insert(key, value.clone().decorated(" ", ""));
+    // What is no name was no network.
+    let ssid: Ssid = written(wifi, "ssid")?.parse().ok()?;
+    let fields = FIELDS.iter().filter_map(|key| {
+        let mut value = wifi.get(key)?.as_value()?.clone();
+        value.decor_mut().clear();
+        Some((*key, value))
+    });
+    (ssid.as_str() != new).then(|| fields.collect())
+}
+
+/// What a key is set to, whichever way it is quoted.
+fn written(table: &dyn TableLike, key: &str) -> Option<String> {
+    let value = table.get(key)?.as_value()?;
+    Some(value.as_str().map_or_else(|| value.to_string().trim().to_owned(), str::to_owned))
+}
+
+/// Makes `network` the first of the other ones. One that is among them stays where it is: else who
+/// goes to and fro between two networks would fill the list.
+fn put_first(wifi: &mut dyn TableLike, network: InlineTable) -> Result<(), EditError> {
+    let same = |other: &dyn TableLike| {
+        FIELDS.iter().all(|key| written(other, key) == written(&network, key))
+    };
+    let others = wifi.entry("networks").or_insert_with(|| value(Array::new()));
+    let (length, known) = match &*others {
+        Item::Value(Value::Array(others)) => {
+            let mut tables = others.iter().filter_map(Value::as_inline_table);
+            (others.len(), tables.any(|table| same(table)))
         }
+        // `[[wifi.networks]]`
+        Item::ArrayOfTables(others) => (others.len(), others.iter().any(|table| same(table))),
+        _ => return Err(EditError::NoRoom),
+    };
+    if known {
+        return Ok(());
     }
-    Some(table)
+    if length >= MOST_ENTRIES {
+        return Err(EditError::NoRoom);
+    }
+    match others {
+        Item::ArrayOfTables(others) => {
+            let mut table = network.into_table();
+            // Right above the one that was the first.
+            table.set_position(others.get(0).and_then(Table::position));
+            others.insert(0, table);
+        }
+        others => others.as_array_mut().ok_or(EditError::NoRoom)?.insert(0, network),
+    }
+    Ok(())
 }
 
 /// Takes out the order to forget everything.
@@ -260,6 +315,63 @@ mod tests {
         assert_eq!(all, [new.clone(), network("old", "correct horse")]);
         let again = set_network(after.as_bytes(), &new, None).unwrap();
         assert_eq!(read(&again).wifi.all().count(), 2, "{again}");
+    }
+
+    #[test]
+    fn remarks_about_a_network_stay_when_another_one_is_joined() {
+        let before = "[wifi]\r\n# of the house\r\nssid = \"old\" # home\r\n\
+                      # on the router\r\npassword = \"correct horse\" # long\r\ncountry=\"FR\"\r\n";
+        let new = network("new", "battery staple");
+        let after = set_network(before.as_bytes(), &new, "DE".parse().ok().as_ref()).unwrap();
+        let expected = before.replace("old", "new").replace("correct horse", "battery staple");
+        let expected = expected.replace("FR", "DE")
+            + "networks = [{ ssid = \"old\", password = \"correct horse\" }]\r\n";
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn further_networks_may_be_sections_of_their_own() {
+        let before = "[wifi]\nssid = \"old\"\npassword = \"correct horse\"\n\n[camera]\nfps = 25\n\n\
+                      # the shed\n[[wifi.networks]]\nssid = \"shed\" # warm\n\n\
+                      [[wifi.networks]]\nssid = \"barn\"\n";
+        let new = network("new", "battery staple");
+        let after = set_network(before.as_bytes(), &new, None).unwrap();
+        let names = |file: &str| -> Vec<String> {
+            read(file).wifi.all().map(|network| network.ssid.to_string()).collect()
+        };
+        assert_eq!(names(&after), ["new", "old", "shed", "barn"], "{after}");
+        assert!(read(&after).wifi.all().any(|n| n == network("old", "correct horse")), "{after}");
+        let stays = &before[before.find("# the shed").unwrap()..];
+        assert!(after.ends_with(stays), "{after}");
+        // Without a section for the preferred one, too.
+        let after = set_network(stays.as_bytes(), &new, None).unwrap();
+        assert_eq!(names(&after), ["new", "shed", "barn"], "{after}");
+    }
+
+    #[test]
+    fn going_to_and_fro_between_two_networks_fills_no_list() {
+        let (one, other) = (network("one", "correct horse"), network("other", "battery staple"));
+        for further in ["", "[[wifi.networks]]\nssid = \"shed\"\n"] {
+            let mut file = set_network(further.as_bytes(), &one, None).unwrap();
+            let others = read(&file).wifi.all().count();
+            for _ in 0..MOST_ENTRIES {
+                file = set_network(file.as_bytes(), &other, None).unwrap();
+                file = set_network(file.as_bytes(), &one, None).unwrap();
+            }
+            let all: Vec<WifiNetwork> = read(&file).wifi.all().collect();
+            assert_eq!(all.len(), others + 2, "{file}");
+            assert_eq!((&all[0], &all[1]), (&one, &other), "{file}");
+        }
+    }
+
+    #[test]
+    fn no_network_is_lost_where_there_is_no_place_for_it() {
+        let many: Vec<_> = (0..MOST_ENTRIES).map(|n| format!("{{ ssid = \"n{n}\" }}")).collect();
+        for networks in ["5".to_owned(), format!("[{}]", many.join(", "))] {
+            let file = format!("[wifi]\nssid = \"old\"\nnetworks = {networks}\n");
+            let new = network("new", "battery staple");
+            assert_eq!(set_network(file.as_bytes(), &new, None), Err(EditError::NoRoom));
+        }
     }
 
     #[test]

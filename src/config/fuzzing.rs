@@ -1,6 +1,6 @@
 //! The door for fuzzers: one input, and a panic if a promise of this room is broken.
 
-use super::{Auth, Config, Extent, Loaded, keys};
+use super::{Auth, Config, Extent, Loaded, Secret, Wifi, WifiNetwork, edit, keys};
 
 /// Loads any bytes and checks what must hold for all of them.
 ///
@@ -34,5 +34,35 @@ pub fn load(bytes: &[u8]) -> Loaded {
         let taken = again.apply_set(&format!("{}={written}", key.name));
         assert!(taken.is_ok() && key.same(&again, &loaded.config), "{} = {written}", key.name);
     }
+    if !loaded.any_refused() {
+        joined(bytes, &loaded.config);
+    }
     loaded
+}
+
+/// Writes a network that was joined into a file that is used whole: no other is lost, and nothing
+/// else changes.
+fn joined(bytes: &[u8], before: &Config) {
+    let network = WifiNetwork {
+        ssid: "of the \"house\"".parse().expect("it is a name"),
+        password: Some(Secret::new("correct horse")),
+        hidden: false,
+    };
+    let file = match edit::set_network(bytes, &network, None) {
+        Ok(file) => file,
+        Err(edit::EditError::NoRoom) => return,
+        Err(error) => panic!("a file that can be read can be changed: {error}"),
+    };
+    let after = Config::load(file.as_bytes(), "config.toml");
+    assert!(!after.any_refused(), "{:?} in {file}", after.problems);
+    let all: Vec<WifiNetwork> = after.config.wifi.all().collect();
+    assert_eq!(all.first(), Some(&network), "{file}");
+    for other in before.wifi.all().filter(|other| other.ssid != network.ssid) {
+        assert!(all.contains(&other), "{other:?} is lost: {file}");
+    }
+    let same = |config: &Config| {
+        Config { wifi: Wifi::default(), ..config.clone() }
+            == Config { wifi: Wifi::default(), ..before.clone() }
+    };
+    assert!(same(&after.config), "another setting has changed: {file}");
 }

@@ -442,6 +442,29 @@ impl Dice {
 }
 
 #[test]
+fn a_network_that_is_joined_has_no_other_lost_whatever_the_file_looks_like() {
+    let own = "[wifi]\nssid = 'home' # mine\npassword = \"zQ7-wifi-key\"\n";
+    let list = "networks = [ # more\n  { ssid = \"shed\" },\n  { ssid = 7, hidden = true },\n]\n";
+    let tables = "\n[[wifi.networks]]\nssid = \"shed\"\n\n[camera]\nfps = 25\n\n\
+                  [[wifi.networks]]\nssid = \"barn\"\npassword = \"zQ7-wifi-key\"\n";
+    let inline = "wifi = { ssid = \"home\", networks = [{ ssid = \"shed\" }] }\n";
+    let dotted = "wifi.ssid = 5\nwifi.networks = [{ ssid = \"shed\" }]\n";
+    let whole = [own.to_owned() + list, own.to_owned() + tables, tables.to_owned() + own];
+    let files = whole.iter().map(String::as_str).chain([own, list, tables, inline, dotted]);
+    let mut dice = Dice(2);
+    let mut used = 0;
+    for file in files {
+        used += usize::from(!fuzzing::load(file.as_bytes()).any_refused());
+        for _ in 0..1_000 {
+            let mut bytes = file.as_bytes().to_vec();
+            dice.mutate(&mut bytes);
+            used += usize::from(!fuzzing::load(&bytes).any_refused());
+        }
+    }
+    assert!(used > 500, "{used}");
+}
+
+#[test]
 fn ten_thousand_mutations_break_no_promise() {
     let mut dice = Dice(1);
     for _ in 0..10_000 {

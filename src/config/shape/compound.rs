@@ -11,7 +11,7 @@ use crate::config::Auto;
 
 /// Most entries of a list or table. Nobody needs as many, and a hostile file cannot make Picket
 /// write half a million problems.
-const MOST_ENTRIES: usize = 100;
+pub(in crate::config) const MOST_ENTRIES: usize = 100;
 
 /// A value that need not be set.
 pub(in crate::config) struct Maybe<S>(pub S);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-pub(super) use compound::{ByPath, List, Maybe, OrAuto};
+pub(super) use compound::{ByPath, List, MOST_ENTRIES, Maybe, OrAuto};
 pub(super) use special::{
     Hidden, IceServerTable, Passphrase, Rate, RedBlue, Region, SourceName, TlsTable, Unseen,
     WifiTable,
