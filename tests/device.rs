@@ -142,10 +142,12 @@ fn how_the_device_is_is_told_in_whole() {
     let steward = StandIn::new();
     let daemon = steward.daemon(&[]);
     steward.state().status.wifi = own_network();
+    steward.state().status.found_as = Some("porch-2".into());
     let told = get(daemon.http, "/api/v1/device");
     assert_eq!(told.header("cache-control"), "no-store");
     let told = told.json();
     assert_eq!(told["hostname"], "porch");
+    assert_eq!(told["foundAs"], "porch-2");
     assert_eq!(told["slot"], "A");
     assert_eq!(told["wifi"]["state"], "access-point");
     assert_eq!(told["wifi"]["key"], "abcd-efgh-jkmn-pqrs");

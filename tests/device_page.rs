@@ -75,6 +75,10 @@ fn the_page_tells_how_the_device_is() {
 
     steward.state().status.camera.fault = Some("the cable is loose".into());
     shows(&browser, "camera", "The cable is loose.");
+
+    // Another device has its name.
+    steward.state().status.found_as = Some("porch-2".into());
+    shows(&browser, "addresses", "http://porch-2.local/");
 }
 
 #[test]

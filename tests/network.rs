@@ -1,4 +1,5 @@
-//! Bad networks, made of network namespaces: loss, and one viewer at the end of a thin line.
+//! Networks as they are at home, made of network namespaces: loss, one viewer at the end of a thin
+//! line, two cameras of the same name.
 //!
 //! Needs root, iproute2 and nftables. Without them the tests say so and pass, except in CI.
 
@@ -11,8 +12,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::alone;
-use common::daemon::{Daemon, metric};
+use common::client::ask;
+use common::daemon::{Daemon, metric, wait_for};
 use common::peer::{Offered, Peer, Seen};
+use common::steward::StandIn;
+use picket::appliance::{Request, STEWARD_VARIABLE};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 const TOKEN: &str = "a token for machines, long enough";
@@ -68,11 +72,18 @@ impl Network {
         Some(network)
     }
 
-    fn daemon(&self) -> Daemon {
+    /// A daemon in one of the networks.
+    fn command(space: &str) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.camera]).arg(env!("CARGO_BIN_EXE_picket"));
+        command.args(["netns", "exec", space]).arg(env!("CARGO_BIN_EXE_picket"));
         command.args(["--config", "/dev/null", "--set", "http.listen=0.0.0.0:0"]);
-        command.args(["--set", "webrtc.udp_port=0", "--set", "stream.keep_warm=true"]);
+        command.args(["--set", "webrtc.udp_port=0"]);
+        command
+    }
+
+    fn daemon(&self) -> Daemon {
+        let mut command = Self::command(&self.camera);
+        command.args(["--set", "stream.keep_warm=true"]);
         command.args(["--set", &format!("auth.tokens=[\"{TOKEN}\"]")]);
         let mut daemon = Daemon::spawn(command);
         daemon.token = Some(TOKEN.into());
@@ -154,6 +165,36 @@ fn join(daemon: &Daemon, i: usize) -> Peer {
         offered.accept(answer["sdp"].as_str().expect("an answer"), answer["session"].as_str());
     peer.run_until("a picture", |seen| seen.pictures > 0);
     peer
+}
+
+#[test]
+fn the_second_of_two_cameras_of_the_same_name_is_reached_by_the_name_it_takes() {
+    let _alone = alone();
+    let Some(network) = Network::with_viewers(1) else {
+        return;
+    };
+    let stewards = [StandIn::new(), StandIn::new()];
+    let spaces = [&network.camera, &network.viewers[0]];
+    let cameras = [0, 1].map(|i| {
+        let mut command = Network::command(spaces[i]);
+        command.args(["--set", "device.hostname=porch"]);
+        command.env(STEWARD_VARIABLE, stewards[i].socket());
+        Daemon::spawn(command)
+    });
+    // Which of them comes second is theirs to settle.
+    let taken = Request::FoundAs { name: "porch-2".into() };
+    let told = |i: usize| stewards[i].state().asked.contains(&taken);
+    wait_for("another name", || told(0) || told(1));
+    let answers = |i: usize, host| {
+        let address = format!("{}.{}:{}", PREFIXES[0], i + 1, cameras[i].http.port());
+        let address = address.parse().expect("an address");
+        network.at(0, || ask(address, "GET", "/healthz", &[("Host", host)], "").status)
+    };
+    for i in [0, 1] {
+        assert_eq!(answers(i, "porch-2.local"), if told(i) { 200 } else { 421 });
+        assert_eq!(answers(i, "porch.local"), 200);
+        assert_eq!(answers(i, "porch-3.local"), 421);
+    }
 }
 
 #[test]

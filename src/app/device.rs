@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::first_camera::TEST_PICTURE;
-use crate::appliance::{Announcement, CameraReport, Device, Request, Steward};
+use crate::appliance::{
+    Announcement, CameraReport, Device, OtherName, Request, Steward, StewardError,
+};
 use crate::config::{Config, PasswordHash, Source};
 use crate::http::PasswordStore;
 use crate::hub::{Hub, Layer, SourceState};
@@ -18,6 +21,9 @@ const FIRST_LOOK: Duration = Duration::from_secs(3 * 60);
 /// How long a camera is looked for after the start, if there is none: its driver may still be on its
 /// way.
 const FIRST_SEARCH: Duration = Duration::from_secs(30);
+
+/// How long until a steward that was away is told again.
+const TOLD_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the owner is told while the test picture stands in for a camera.
 const NO_CAMERA: &str =
@@ -42,11 +48,27 @@ pub(super) fn look_after(steward: Steward, config: &Config, hub: Hub, runtime: &
 }
 
 /// Answers for the device's name, as long as the result lives.
-pub(super) fn announce(config: &Config) -> Option<Announcement> {
+/// `other` is told where that is not its own.
+pub(super) fn announce(config: &Config, other: watch::Sender<OtherName>) -> Option<Announcement> {
     let name = config.device.hostname.as_str();
-    Announcement::start(name, config.http.listen.port())
+    Announcement::start(name, config.http.listen.port(), other)
         .map_err(|error| log::warn!("the device is not found as {name}.local: {error}"))
         .ok()
+}
+
+/// Tells the steward of another name by which the device is found.
+pub(super) async fn report_name(steward: Steward, mut other: watch::Receiver<OtherName>) {
+    while other.changed().await.is_ok() {
+        let Some(name) = other.borrow_and_update().clone() else { continue };
+        let request = Request::FoundAs { name };
+        while let Err(error) = steward.ask(&request).await {
+            log::debug!("the steward was not told of the device's name: {error}");
+            if matches!(error, StewardError::Refused(_)) {
+                break;
+            }
+            tokio::time::sleep(TOLD_AGAIN).await;
+        }
+    }
 }
 
 /// Tells the steward how the camera is. To know it, the camera is switched on at the start, until
@@ -79,7 +101,7 @@ pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
             changed = source.changed() => if changed.is_err() { return },
             () = arrivals.next(), if witness.waits_for_picture() => {}
             // A steward that was away is told again, and the first look ends.
-            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            () = tokio::time::sleep(TOLD_AGAIN) => {}
         }
     }
 }
@@ -131,6 +153,8 @@ impl Witness {
 mod tests {
     use super::*;
     use crate::hub::SourceInfo;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::net::UnixListener;
 
     fn live(name: &str) -> SourceState {
         SourceState::Live(SourceInfo {
@@ -140,6 +164,30 @@ mod tests {
             height: 720,
             fps: 30.0,
         })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steward_that_was_away_is_told_of_the_name_that_was_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("steward");
+        let (names, other) = watch::channel(None);
+        names.send_replace(Some("porch-2".to_owned()));
+        let mut telling = std::pin::pin!(report_name(Steward::at(&socket), other));
+        // Nobody is there yet.
+        assert!(tokio::time::timeout(TOLD_AGAIN / 2, telling.as_mut()).await.is_err());
+        let listener = UnixListener::bind(&socket).unwrap();
+        let steward = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).await.unwrap();
+            line
+        };
+        let line = tokio::select! {
+            line = steward => line,
+            () = telling => panic!("it goes on"),
+        };
+        let told = Request::FoundAs { name: "porch-2".into() };
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), told);
     }
 
     #[test]

@@ -302,8 +302,10 @@ impl Builder {
         let device = steward
             .clone()
             .map(|steward| device::look_after(steward, &config, hub.clone(), runtime.handle()));
+        let (names, other_name) = watch::channel(None);
         let rooms = parts::Rooms {
             device,
+            other_name: other_name.clone(),
             hub: hub.clone(),
             rtc: rtc.clone(),
             auth: auth.clone(),
@@ -319,8 +321,9 @@ impl Builder {
         let announcement = steward.as_ref().and_then(|steward| {
             let wanted = config.camera.source.clone();
             runtime.spawn(device::report(steward.clone(), wanted, hub));
+            runtime.spawn(device::report_name(steward.clone(), other_name));
             let _inside = runtime.enter();
-            device::announce(&config)
+            device::announce(&config, names)
         });
         let reload = Reload::new(
             config,

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::device::OnTheCard;
 use super::first_camera::FirstCamera;
 use super::meters::House;
 use super::password::ConfigFile;
 use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
-use crate::appliance::{Device, Steward};
+use crate::appliance::{Device, OtherName, Steward};
 use crate::camera::file::{FileCamera, FileMode};
 #[cfg(feature = "libcamera")]
 use crate::camera::libcamera::{self, Flip, LibCamera, Selector};
@@ -265,6 +267,7 @@ pub(super) struct Rooms {
     pub(super) ice_servers: http::IceServers,
     pub(super) controls: ControlPanel,
     pub(super) device: Option<Device>,
+    pub(super) other_name: watch::Receiver<OtherName>,
 }
 
 pub(super) fn http(
@@ -273,7 +276,7 @@ pub(super) fn http(
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
-    let Rooms { hub, rtc, auth, site, ice_servers, controls, device } = rooms;
+    let Rooms { hub, rtc, auth, site, ice_servers, controls, device, other_name } = rooms;
     http::Parts {
         snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
         meters: vec![Box::new(house)],
@@ -286,6 +289,7 @@ pub(super) fn http(
         device,
         settings: http::Settings {
             hostname: config.device.hostname.to_string(),
+            other_name: Some(other_name),
             allowed_hosts: allowed_hosts(config),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
             ice_servers,

@@ -2,6 +2,10 @@
 //! the services that are found there (RFC 6763).
 
 use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
+use tokio::sync::watch;
+
+/// The name a device goes by on its network, where that is not its own.
+pub type OtherName = Option<String>;
 
 /// Answers for the device's name while it lives.
 pub struct Announcement(ServiceDaemon);
@@ -9,11 +13,16 @@ pub struct Announcement(ServiceDaemon);
 impl Announcement {
     /// Answers for `hostname` from now on, with whatever addresses the device has, and tells of its
     /// page at `port`. Where another device has the name already, this one takes the next:
-    /// `NAME-2.local`.
+    /// `NAME-2.local`, and `other` is told. A device in two networks may have another name in each;
+    /// `other` is the one that was taken last.
     ///
     /// # Errors
     /// When the system has no socket for it; the text says why.
-    pub fn start(hostname: &str, port: u16) -> Result<Self, String> {
+    pub fn start(
+        hostname: &str,
+        port: u16,
+        other: watch::Sender<OtherName>,
+    ) -> Result<Self, String> {
         let daemon = ServiceDaemon::new().map_err(|e| e.to_string())?;
         let host = format!("{hostname}.local.");
         let properties = [("path", "/")];
@@ -22,17 +31,10 @@ impl Announcement {
         let service = service.map_err(|e| e.to_string())?.enable_addr_auto();
         daemon.register(service).map_err(|e| e.to_string())?;
         if let Ok(events) = daemon.monitor() {
+            let hostname = hostname.to_owned();
             tokio::spawn(async move {
                 while let Ok(event) = events.recv_async().await {
-                    match event {
-                        DaemonEvent::NameChange(change) => log::warn!(
-                            "another device goes by the name {}: this one is {}",
-                            change.original,
-                            change.new_name
-                        ),
-                        DaemonEvent::Error(error) => log::debug!("multicast DNS: {error}"),
-                        _ => {}
-                    }
+                    note(&event, &hostname, &other);
                 }
             });
         }
@@ -40,9 +42,75 @@ impl Announcement {
     }
 }
 
+fn note(event: &DaemonEvent, hostname: &str, other: &watch::Sender<OtherName>) {
+    match event {
+        // The page's title among the services changes, too, and then nobody need know.
+        DaemonEvent::NameChange(change) => {
+            if let Some(name) = next_name(hostname, &change.new_name) {
+                log::warn!("another device is {hostname}.local: this one is {name}.local");
+                other.send_replace(Some(name.to_owned()));
+            }
+        }
+        DaemonEvent::Error(error) => log::debug!("multicast DNS: {error}"),
+        _ => {}
+    }
+}
+
+/// The first label of `host`, if it is one that a device called `hostname` takes where that name is
+/// another one's already. Peers take part in how it came about, and are to have no other say in it
+/// than which number it ends in.
+fn next_name<'h>(hostname: &str, host: &'h str) -> Option<&'h str> {
+    let numbered = |name: &'_ str| -> Option<(usize, u32)> {
+        let (stem, number) = name.rsplit_once('-')?;
+        Some((stem.len(), number.parse().ok()?))
+    };
+    // From `porch-2`, the next is `porch-3`.
+    let (stem, least) = numbered(hostname).unwrap_or((hostname.len(), 1));
+    let name = host.strip_suffix(".local.")?;
+    let (length, number) = numbered(name)?;
+    let digits_only = name.get(length + 1..)?.bytes().all(|byte| byte.is_ascii_digit());
+    (name.get(..length)? == hostname.get(..stem)? && digits_only && number > least).then_some(name)
+}
+
 impl Drop for Announcement {
     fn drop(&mut self) {
         // Says goodbye, so that nobody asks for it in vain.
         let _ = self.0.shutdown();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_name_is_the_device_s_own_with_a_number() {
+        for (hostname, host, name) in [
+            ("porch", "porch-2.local.", "porch-2"),
+            ("porch", "porch-17.local.", "porch-17"),
+            ("porch-2", "porch-3.local.", "porch-3"),
+            ("front-porch", "front-porch-2.local.", "front-porch-2"),
+        ] {
+            assert_eq!(next_name(hostname, host), Some(name));
+        }
+        for host in [
+            "porch.local.",
+            "porch-.local.",
+            "porch-+2.local.",
+            "porch-0.local.",
+            "porch-1.local.",
+            "porch-2.local",
+            "porch-2.example.",
+            "porch-2.example.local.",
+            "porch-99999999999.local.",
+            "router-2.local.",
+            "porch-2-evil.local.",
+            "porch (2)._http._tcp.local.",
+            "-2.local.",
+            "",
+        ] {
+            assert_eq!(next_name("porch", host), None, "{host}");
+        }
+        assert_eq!(next_name("porch-2", "porch-2-2.local."), None);
     }
 }

@@ -21,7 +21,7 @@ pub use chips::{Chip, ChipLine, chips};
 pub use device::{Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer, Step, Turn};
 pub use gpio::{Board, GpioError, Header, Pin, board, header};
 pub use led::{House, Stage};
-pub use mdns::Announcement;
+pub use mdns::{Announcement, OtherName};
 pub use network::has_network;
 pub use notify::ServiceManager;
 pub use panel::{Look, Panel};

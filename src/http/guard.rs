@@ -127,9 +127,12 @@ fn is_ours(settings: &Settings, host: &str) -> bool {
         .checked_sub(".local".len())
         .and_then(|at| host.split_at_checked(at))
         .filter(|(_, end)| end.eq_ignore_ascii_case(".local"));
+    let other = settings.other_name.as_ref().and_then(|name| name.borrow().clone());
+    let own = [Some(hostname), other.as_ref()];
+    let mut own = own.into_iter().flatten().filter(|own| !own.is_empty());
     same("localhost")
         || same(hostname)
-        || local.is_some_and(|(name, _)| !name.is_empty() && name.eq_ignore_ascii_case(hostname))
+        || local.is_some_and(|(name, _)| own.any(|own| name.eq_ignore_ascii_case(own)))
         || settings.allowed_hosts.iter().any(|name| same(name))
 }
 
@@ -178,6 +181,7 @@ fn told_from_here(request: &Request) -> bool {
 mod tests {
     use super::*;
     use axum::body::Body;
+    use tokio::sync::watch;
 
     fn settings() -> Settings {
         Settings {
@@ -215,6 +219,19 @@ mod tests {
             let status = StatusCode::MISDIRECTED_REQUEST;
             assert_eq!(ask("GET", &[("host", host)]), Err(status), "{host}");
         }
+    }
+
+    #[test]
+    fn the_name_that_was_taken_for_want_of_the_own_one_is_ours_as_long_as_it_is() {
+        let (names, other_name) = watch::channel(None);
+        let settings = Settings { other_name: Some(other_name), ..settings() };
+        let ours = |host| is_ours(&settings, host);
+        assert!(!ours("porch-2.local"));
+        names.send_replace(Some("porch-2".to_owned()));
+        assert!(ours("porch-2.local") && ours("PORCH-2.local.") && ours("porch.local"));
+        assert!(!ours("porch-2") && !ours("porch-3.local") && !ours("porch-2.example"));
+        names.send_replace(Some("porch-3".to_owned()));
+        assert!(ours("porch-3.local") && !ours("porch-2.local"));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::{Auth, Meters, Pages, Snapshotter};
-use crate::appliance::Device;
+use crate::appliance::{Device, OtherName};
 use crate::camera::ControlPanel;
 use crate::hub::Hub;
 use crate::rtc::Rtc;
@@ -42,6 +43,8 @@ pub struct Parts {
 pub struct Settings {
     /// The device's name, under which it is reached as `name` and `name.local`.
     pub hostname: String,
+    /// Another name of its own under which it is reached as `name.local`, while it has one.
+    pub other_name: Option<watch::Receiver<OtherName>>,
     /// Further names under which it is reached.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may use the API: `https://example.org`.

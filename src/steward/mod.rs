@@ -48,7 +48,7 @@ pub use backend::slot;
 pub use lease::lease;
 
 use crate::appliance::{DeviceStatus, Reply, Request, SOCKET};
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Config, Hostname};
 use card::Card;
 use daemon::{Health, Setup};
 use data::Data;
@@ -416,6 +416,11 @@ impl Answerer for Desk {
             Request::Status => Ok(Reply::Status(Box::new(self.notices.now()))),
             Request::Report(camera) => {
                 self.notices.change(|status| status.camera = camera);
+                Ok(Reply::Done)
+            }
+            Request::FoundAs { name } => {
+                let name: Hostname = name.parse().map_err(|_| "that is no name of a device")?;
+                self.notices.change(|status| status.found_as = Some(name.to_string()));
                 Ok(Reply::Done)
             }
             Request::KeepPassword { hash } => {

@@ -81,7 +81,11 @@ fn addresses(status: &DeviceStatus) -> String {
     if status.links.is_empty() {
         return "Network: none so far. Plug in a cable, or name a network in config.toml.".into();
     }
-    let mut text = format!("Watch at http://{}.local{port}/", status.hostname);
+    let name = status.found_as.as_ref().unwrap_or(&status.hostname);
+    let mut text = format!("Watch at http://{name}.local{port}/");
+    if status.found_as.is_some() {
+        let _ = write!(text, " (another device is {}.local)", status.hostname);
+    }
     for link in &status.links {
         let kind = if link.wireless { "radio" } else { "cable" };
         for address in &link.addresses {
@@ -180,6 +184,13 @@ mod tests {
              Camera: imx708, works.\nSign-in: with the password.\nRadio: none.\n\n\
              config.toml: everything in it is used.\n"
         );
+    }
+
+    #[test]
+    fn a_device_whose_name_another_one_has_says_by_which_it_is_found() {
+        let status = DeviceStatus { found_as: Some("garden-2".into()), ..status() };
+        let said = "Watch at http://garden-2.local/ (another device is garden.local)\r\n";
+        assert!(text(&status).contains(said), "{}", text(&status));
     }
 
     #[test]

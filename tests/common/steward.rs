@@ -85,7 +85,8 @@ impl StandIn {
     /// What it was asked, without what every daemon tells it by itself.
     pub fn asked(&self) -> Vec<Request> {
         let state = self.state();
-        state.asked.iter().filter(|r| !matches!(r, Request::Report(_))).cloned().collect()
+        let by_itself = |r: &&Request| matches!(r, Request::Report(_) | Request::FoundAs { .. });
+        state.asked.iter().filter(|r| !by_itself(r)).cloned().collect()
     }
 }
 

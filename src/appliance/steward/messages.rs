@@ -34,6 +34,12 @@ pub enum Request {
     Status,
     /// Tells how the camera is. Nothing is answered but [`Reply::Done`].
     Report(CameraReport),
+    /// Tells by which name the device is found at `NAME.local`, where that is not its own because
+    /// another device has it.
+    FoundAs {
+        /// The name, without `.local`.
+        name: String,
+    },
     /// Keeps the hash of a new password in `config.toml`.
     KeepPassword {
         /// As `auth.password_hash` takes it.
@@ -176,8 +182,11 @@ pub struct DeviceStatus {
     pub board: String,
     /// Which of the two systems runs.
     pub slot: Option<Slot>,
-    /// The device's name; it is found at `NAME.local`.
+    /// The device's name; it is found at `NAME.local`, unless it has another one there.
     pub hostname: String,
+    /// That other name, where another device goes by the device's own.
+    #[serde(default)]
+    pub found_as: Option<String>,
     /// The port of its pages.
     pub port: u16,
     /// What is wrong with `config.toml`.

@@ -50,7 +50,8 @@ fn device() -> Vec<Key> {
             "device.hostname",
             device.hostname,
             Parsed("a name of 1 to 63 letters, digits and inner hyphens"),
-            "The device's name: it is found at `NAME.local`. Two devices need two names."
+            "The device's name: it is found at `NAME.local`. Two devices need two names: the second \
+             to come is found at `NAME-2.local`, as its `picket-status.txt` says."
         ),
         key!(
             "device.timezone",

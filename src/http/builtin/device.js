@@ -107,7 +107,8 @@ function banner(text) {
 }
 
 const port = () => (device.port === 80 ? "" : `:${device.port}`);
-const home = () => `http://${device.hostname}.local${port()}/`;
+// Where another device has its name already, it is found by the next one.
+const home = () => `http://${device.foundAs ?? device.hostname}.local${port()}/`;
 
 function address(url, by = "") {
   const line = element("p");
