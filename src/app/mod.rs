@@ -283,11 +283,11 @@ impl Builder {
             Signals::listen()?
         };
         let hub = Hub::new();
-        let panel = FrontPanel::start(&config, hub.clone(), runtime.handle());
+        let steward = Steward::from_environment();
+        let panel = FrontPanel::start(&config, hub.clone(), steward.as_ref(), runtime.handle());
         let (live, live_receiver) = watch::channel(parts::live(&config));
         let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
         let site = Arc::new(parts::site(&config)?);
-        let steward = Steward::from_environment();
         let auth = Arc::new(parts::auth(&config, from.file.as_deref(), steward.as_ref()));
         let controls = ControlPanel::new(controls::controls(&config));
         let source = Source { camera, controls: controls.clone(), transforms };

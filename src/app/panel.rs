@@ -1,12 +1,15 @@
 //! The lamp and the button of the housing, where there are any.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::appliance::{ButtonEvent, House, Look, Panel, Request, Stage, Steward, has_network};
+use crate::appliance::{
+    ButtonEvent, House, Look, OWN_NETWORK, Panel, Request, Stage, Steward, has_network,
+};
 use crate::config::Config;
 use crate::hub::Hub;
 
@@ -19,10 +22,17 @@ pub(super) struct FrontPanel {
 
 impl FrontPanel {
     /// Shows from now on that Picket is starting.
-    pub(super) fn start(config: &Config, hub: Hub, runtime: &Handle) -> Self {
+    pub(super) fn start(
+        config: &Config,
+        hub: Hub,
+        steward: Option<&Steward>,
+        runtime: &Handle,
+    ) -> Self {
         let up = Arc::new(AtomicBool::new(false));
         let (sender, presses) = mpsc::channel(1);
-        let look = look(hub, up.clone());
+        // Only the image opens a network of its own.
+        let own = steward.map(|_| OWN_NETWORK.0);
+        let look = look(hub, up.clone(), own);
         let panel = Panel::start(&config.led, &config.button, look, sender, runtime);
         Self { panel, up, presses }
     }
@@ -49,13 +59,13 @@ impl FrontPanel {
 }
 
 /// What the lamp is to know of the house.
-fn look(hub: Hub, up: Arc<AtomicBool>) -> Look {
+fn look(hub: Hub, up: Arc<AtomicBool>, own_network: Option<Ipv4Addr>) -> Look {
     let source = hub.source();
     Box::new(move || House {
         stage: if up.load(Ordering::Relaxed) { Stage::Up } else { Stage::Starting },
         source: source.borrow().clone(),
         viewers: hub.viewers(),
-        has_network: has_network(),
+        has_network: has_network(own_network),
     })
 }
 

@@ -27,7 +27,8 @@ pub struct House {
     pub source: SourceState,
     /// How many are watching.
     pub viewers: usize,
-    /// Whether this device has an address at which others can reach it.
+    /// Whether this device has an address at which others can reach it, in a network that it has
+    /// not only opened itself.
     pub has_network: bool,
 }
 
@@ -58,7 +59,7 @@ impl House {
 pub(super) enum Sign {
     /// Picket, or the camera, is starting.
     Starting,
-    /// No address: nobody can watch.
+    /// No address: nobody can watch, unless they join the network that the device opens itself.
     NoNetwork,
     /// All is well, and nobody watches.
     Ready,

@@ -22,7 +22,7 @@ pub use device::{Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer,
 pub use gpio::{Board, GpioError, Header, Pin, board, header};
 pub use led::{House, Stage};
 pub use mdns::{Announcement, OtherName};
-pub use network::has_network;
+pub use network::{OWN_NETWORK, has_network};
 pub use notify::ServiceManager;
 pub use panel::{Look, Panel};
 pub use steward::{

@@ -12,7 +12,7 @@ mod tests;
 mod wpa;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,15 +24,12 @@ use super::programs;
 use super::service::Service;
 use super::settings;
 use super::stop::Stop;
-use crate::appliance::{Join, Lease, SeenNetwork, WifiStatus};
+use crate::appliance::{Join, Lease, OWN_NETWORK, SeenNetwork, WifiStatus};
 use crate::config::{Address, CountryCode, Hostname, Network as Fixed, Secret, Wifi, WifiNetwork};
 use links::{Kernel, Link};
 use plan::{Event, Mode, Plan, Verdict};
 use radio::{Radio, Task};
 use wpa::{News, OwnNetwork};
-
-/// The device's address in its own network.
-const OWN_ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(192, 168, 4, 1), 24);
 
 /// Where name servers are written; the image has a link to it.
 const RESOLV_CONF: &str = "/run/resolv.conf";
@@ -510,7 +507,7 @@ impl Network {
 
     /// Gives guests addresses. No way out is offered: telephones then keep their own.
     async fn serve_guests(&mut self, link: &Link) {
-        let (address, prefix) = OWN_ADDRESS;
+        let (address, prefix) = OWN_NETWORK;
         self.set(link, address.into(), prefix, None).await;
         let [a, b, c, _] = address.octets();
         let run = self.settings.run.display();
@@ -546,7 +543,7 @@ impl Network {
             (Some(_), Mode::Off) => WifiStatus::Off,
             (Some(radio), Mode::AccessPoint) => {
                 let OwnNetwork { ssid, key } = own_network(&radio.link, &self.settings.own_key);
-                WifiStatus::AccessPoint { ssid, key, address: OWN_ADDRESS.0 }
+                WifiStatus::AccessPoint { ssid, key, address: OWN_NETWORK.0 }
             }
             _ => match (self.plan.refused().next(), &self.joined, &self.strangers) {
                 (Some(ssid), ..) => WifiStatus::WrongPassword { ssid: ssid.clone() },
