@@ -12,7 +12,7 @@ use crate::appliance::{
 };
 use crate::config::{Config, PasswordHash, Source};
 use crate::http::PasswordStore;
-use crate::hub::{Hub, Layer, SourceState};
+use crate::hub::{Hub, Layer, SourceInfo, SourceState};
 
 /// How long the camera is kept on after the start, if no picture comes from it. A system that was
 /// just installed is judged by it.
@@ -106,6 +106,11 @@ pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
     }
 }
 
+/// Why a live source is no camera, where `wanted` was asked for.
+pub(super) fn no_camera(info: &SourceInfo, wanted: &Source) -> Option<String> {
+    (*wanted == Source::Auto && info.name == TEST_PICTURE).then(|| NO_CAMERA.into())
+}
+
 /// What can be said of the camera by what was seen of it.
 struct Witness {
     /// What was asked for.
@@ -138,8 +143,7 @@ impl Witness {
             self.report = CameraReport { name: Some(info.name.clone()), ..CameraReport::default() };
             self.live_at = None;
         }
-        let missing = self.wanted == Source::Auto && info.name == TEST_PICTURE;
-        self.report.fault = missing.then(|| NO_CAMERA.into());
+        self.report.fault = no_camera(info, &self.wanted);
         self.report.picture |= pictures > *self.live_at.get_or_insert(pictures);
     }
 
@@ -152,7 +156,6 @@ impl Witness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::SourceInfo;
     use tokio::io::{AsyncBufReadExt, BufReader};
     use tokio::net::UnixListener;
 
