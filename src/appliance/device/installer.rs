@@ -13,9 +13,6 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::appliance::{Answers, Data, Reply, Request, Steward, StewardError};
 
-/// Most bytes of a bundle: both partitions of a system together.
-const LARGEST: u64 = 200 << 20;
-
 /// A bundle on its way here.
 pub trait Bundle: Send {
     /// Why no more of it comes.
@@ -69,8 +66,8 @@ struct State {
 }
 
 impl Installer {
-    /// Most bytes of a bundle.
-    pub const LARGEST: u64 = LARGEST;
+    /// Most bytes of a bundle: both partitions of a system together.
+    pub const LARGEST: u64 = 200 << 20;
 
     pub(super) fn new(steward: Steward) -> Self {
         Self(Arc::new(Shared { steward, busy: Arc::default(), state: Mutex::default() }))

@@ -14,7 +14,7 @@ const CALM = 5000; // between two looks at the device
 const BUSY = 1000; // the same, while much happens
 const AWAY_AFTER = 2; // looks in vain, and the device is away
 
-const LARGEST = 200 * 2 ** 20; // bytes of an update
+const LARGEST = 200 * 2 ** 20; // bytes of an update, as for the device: no file is sent in vain
 const SENT = 30; // percent of an installation that sending it is
 
 // --- Words ------------------------------------------------------------------------------------------

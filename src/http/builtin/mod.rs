@@ -51,6 +51,13 @@ fn page(template: &str, values: minijinja::Value) -> Html<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::appliance::Installer;
+
+    #[test]
+    fn the_page_and_the_device_agree_on_how_large_an_update_may_be() {
+        let line = format!("const LARGEST = {} * 2 ** 20;", Installer::LARGEST >> 20);
+        assert!(DEVICE_SCRIPT.contains(&line));
+    }
 
     #[test]
     fn what_a_stranger_sends_is_text_and_nothing_more() {

@@ -25,11 +25,8 @@ use super::notices::Notices;
 use super::owner::Owner;
 use super::programs::{self, ProgramError};
 use super::slots;
-use crate::appliance::{Outcome, Reply, Slot, UpdateStatus};
+use crate::appliance::{Installer, Outcome, Reply, Slot, UpdateStatus};
 use trial::{Evidence, Verdict};
-
-/// Larger than any bundle: both partitions of a system together.
-const LARGEST: u64 = 200 << 20;
 
 /// A sender that is silent for so long has gone away.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,6 +43,15 @@ pub(super) struct Updates {
     pub(super) run: PathBuf,
     /// One at a time.
     pub(super) busy: Mutex<()>,
+}
+
+/// Turns away what cannot be a bundle by its length in bytes.
+fn expect_length(length: u64) -> Result<(), String> {
+    match length {
+        0 => Err("the update is empty".into()),
+        1..=Installer::LARGEST => Ok(()),
+        _ => Err(format!("an update has at most {} MB", Installer::LARGEST >> 20)),
+    }
 }
 
 /// An update that was written and has yet to be kept.
@@ -78,9 +84,7 @@ impl Updates {
         if self.kept()? != self.card.running {
             return Err("the last update is still being tried; wait a few minutes".into());
         }
-        if length == 0 || length > LARGEST {
-            return Err(format!("an update has at most {} MB", LARGEST >> 20));
-        }
+        expect_length(length)?;
         let keeps = self.keeps.as_ref().ok_or("the card has no room for an update")?;
         let file = keeps.join("update.raucb");
         let former = self.notices.now().update;
@@ -394,6 +398,15 @@ mod tests {
         std::fs::write(folder.path().join("cmdline.txt"), "root=PARTUUID=7069636b-05 ro").unwrap();
         files.iter().for_each(|file| std::fs::write(folder.path().join(file), "x").unwrap());
         folder
+    }
+
+    #[test]
+    fn what_is_empty_is_not_told_to_be_too_large() {
+        assert_eq!(expect_length(0), Err("the update is empty".into()));
+        assert_eq!(expect_length(1), Ok(()));
+        assert_eq!(expect_length(Installer::LARGEST), Ok(()));
+        let refused = expect_length(Installer::LARGEST + 1);
+        assert_eq!(refused, Err("an update has at most 200 MB".into()));
     }
 
     #[test]
