@@ -143,8 +143,8 @@ fn apply(config: &mut Config, sets: &[String]) -> Vec<Problem> {
     sets.iter().filter_map(|set| config.apply_set(set).err()).flatten().collect()
 }
 
-/// Looks at a file now and then, and says when it differs from what was `read`. On a thread of its own, which a card
-/// or a network share may keep waiting; it ends when nobody listens any more.
+/// Looks at a file now and then, and says when it differs from what was `read`. On a thread of its
+/// own, which a card or a network share may keep waiting; it ends when nobody listens any more.
 fn watch_file(file: PathBuf, read: Option<Stamp>) -> std::io::Result<mpsc::Receiver<()>> {
     // One waits to be heard: that says all that several could.
     let (changed, changes) = mpsc::channel(1);
