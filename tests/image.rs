@@ -41,7 +41,7 @@ fn status(device: &mut Device, card: &Card, text: &str) -> String {
 #[test]
 fn straight_from_the_image_it_is_found_asks_for_a_password_and_grows_its_data() {
     let Some(card) = Card::new() else { return };
-    let roots: Vec<_> = [2, 3, 5, 6].map(|n| (n, digest(&card, n))).into();
+    let roots: Vec<_> = [2, 3, 5, 6].map(|n| (n, card.digest(n))).into();
     let mut device = Device::start(&card);
     device.wait_for_pages();
     let page = device.browse("/").expect("a page");
@@ -56,20 +56,13 @@ fn straight_from_the_image_it_is_found_asks_for_a_password_and_grows_its_data() 
     assert!(device.console().contains("first start"), "{}", device.console());
     device.pull_plug();
     for (number, before) in roots {
-        assert_eq!(digest(&card, number), before, "partition {number} was written to");
+        assert_eq!(card.digest(number), before, "partition {number} was written to");
     }
 
     let mut device = Device::start(&card);
     device.wait_for_pages();
     assert!(!device.console().contains("first start"), "it was there before");
     assert!(!card.status().contains("lost"), "{}", card.status());
-}
-
-fn digest(card: &Card, partition: u32) -> Vec<u8> {
-    let length = usize::try_from(card.partition(partition).size).expect("in memory");
-    let digest =
-        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &card.bytes(partition, 0, length));
-    digest.as_ref().to_vec()
 }
 
 #[test]
@@ -103,9 +96,7 @@ fn what_config_toml_says_is_done_and_kept_apart() {
     device.wait_for_shell();
     assert_eq!(device.shell("hostname"), "porch\n");
     // Nor can it be read off the card itself.
-    let length = usize::try_from(card.partition(1).size).expect("in memory");
-    let bytes = card.bytes(1, 0, length);
-    assert!(!bytes.windows(13).any(|window| window == b"correct horse"));
+    assert!(!card.whole(1).windows(13).any(|window| window == b"correct horse"));
     // The daemon is a user without rights, who cannot see the radio's password.
     const DAEMON: &str = "grep -l '^Uid:.500' /proc/[0-9]*/status | cut -d/ -f3";
     let daemon = device.shell(DAEMON);
@@ -245,7 +236,7 @@ fn data_that_is_damaged_is_mended_or_made_anew() {
     device.pull_plug();
 
     // All of it is gone.
-    card.damage(7, 0, &vec![0xa5; usize::try_from(card.partition(7).size).expect("in memory")]);
+    card.damage(7, 0, &vec![0xa5; card.whole(7).len()]);
     let mut device = Device::start(&card);
     status(&mut device, &card, "What the device kept was damaged beyond repair");
     device.wait_for_shell();

@@ -49,14 +49,8 @@ fn update(device: &Device, bundle: &[u8]) -> Result<String, String> {
     if answer.status().is_success() { Ok(said) } else { Err(said) }
 }
 
-fn digest(card: &Card, partition: u32) -> Vec<u8> {
-    let length = usize::try_from(card.partition(partition).size).expect("in memory");
-    let bytes = card.bytes(partition, 0, length);
-    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref().to_vec()
-}
-
 fn digests(card: &Card, partitions: &[u32]) -> Vec<Vec<u8>> {
-    partitions.iter().map(|number| digest(card, *number)).collect()
+    partitions.iter().map(|number| card.digest(*number)).collect()
 }
 
 /// The partition that is started from when nothing is being tried.
@@ -291,13 +285,13 @@ fn wherever_the_power_goes_during_an_update_the_card_starts() {
     update(&device, &bundle).expect("installed");
     device.wait_for_end();
     drop(device);
-    let installed = (digest(&card, 3), system.root());
+    let installed = (card.digest(3), system.root());
     let mut device = Device::start_with(&card, &options(1));
     device.wait_for_line("works and is kept", 1);
     device.wait_for_pages();
     drop(device);
     assert_eq!(kept(&card), 3);
-    assert_eq!(digest(&card, 3), installed.0, "the trial leaves its own kernel alone");
+    assert_eq!(card.digest(3), installed.0, "the trial leaves its own kernel alone");
 
     // All that again on the card as it was, cut at two hundred moments.
     copy(before.path(), &card.file);
@@ -330,7 +324,7 @@ fn wherever_the_power_goes_during_an_update_the_card_starts() {
             2 => starts[0] += 1,
             3 => {
                 starts[1] += 1;
-                assert_eq!(digest(card, 3), installed.0);
+                assert_eq!(card.digest(3), installed.0);
                 assert!(card.bytes(6, 0, installed.1.len()) == installed.1, "its root is whole");
             }
             other => panic!("nothing to start on partition {other}, seed {seed}"),

@@ -47,8 +47,8 @@ pub(super) fn look_after(steward: Steward, config: &Config, hub: Hub, runtime: &
     device
 }
 
-/// Answers for the device's name, as long as the result lives.
-/// `other` is told where that is not its own.
+/// Answers for the device's name, as long as the result lives. `other` is told of the name it goes by
+/// where another device has its own.
 pub(super) fn announce(config: &Config, other: watch::Sender<OtherName>) -> Option<Announcement> {
     let name = config.device.hostname.as_str();
     Announcement::start(name, config.http.listen.port(), other)

@@ -18,7 +18,9 @@ mod updates;
 
 pub use button::ButtonEvent;
 pub use chips::{Chip, ChipLine, chips};
-pub use device::{Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer, Step, Turn};
+pub use device::{
+    Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer, LengthError, Step, Turn,
+};
 pub use gpio::{Board, GpioError, Header, Pin, board, header};
 pub use led::{House, Stage};
 pub use mdns::{Announcement, OtherName};

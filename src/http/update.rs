@@ -17,7 +17,8 @@ use super::body::{self, BodyTimeout, Whole};
 use super::device::{device, refused};
 use super::problem::Problem;
 use crate::appliance::{
-    Bundle, Device, InstallError, Installer, News, Outcome, Step, UpdateError, UpdateStatus,
+    Bundle, Device, InstallError, Installer, LengthError, News, Outcome, Step, UpdateError,
+    UpdateStatus,
 };
 
 /// An upload must come at least so fast on the whole, in bytes a second. That is little enough for
@@ -100,17 +101,16 @@ pub(super) async fn upload(
 /// The announced length of a bundle: the steward wants to know it beforehand.
 fn length(headers: &HeaderMap) -> Result<u64, Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    match length {
-        None => {
-            let detail = "expected a Content-Length";
-            Err(Problem::new(StatusCode::LENGTH_REQUIRED, detail).closing())
+    let Some(length) = length else {
+        let detail = "expected a Content-Length";
+        return Err(Problem::new(StatusCode::LENGTH_REQUIRED, detail).closing());
+    };
+    match Installer::check_length(length) {
+        Ok(()) => Ok(length),
+        Err(LengthError::Empty) => Err(Problem::bad_request("expected an update as the body")),
+        Err(error @ LengthError::TooLarge) => {
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).closing())
         }
-        Some(0) => Err(Problem::bad_request("expected an update as the body")),
-        Some(length) if length > Installer::LARGEST => {
-            let detail = format!("an update has at most {} MB", Installer::LARGEST >> 20);
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).closing())
-        }
-        Some(length) => Ok(length),
     }
 }
 

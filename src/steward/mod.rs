@@ -260,22 +260,18 @@ async fn open_data(
         }
         notices.note("reset", Some("Everything was forgotten, as config.toml said.".into()));
     }
-    let opened = match data::open(card, place).await {
-        Ok(Data::Kept | Data::New) => Ok(()),
-        Ok(Data::Repaired) => {
-            let said = "What the device kept was damaged and has been repaired; some may be lost.";
-            notices.note("data", Some(said.into()));
-            Ok(())
-        }
-        Ok(Data::Lost) => {
-            let said = "What the device kept was damaged beyond repair; it begins anew.";
-            notices.note("data", Some(said.into()));
-            Ok(())
-        }
-        Err(error) => Err(error.to_string()),
-    };
+    let opened = data::open(card, place).await.map(|found| {
+        let said = match found {
+            Data::Kept | Data::New => return,
+            Data::Repaired => {
+                "What the device kept was damaged and has been repaired; some may be lost."
+            }
+            Data::Lost => "What the device kept was damaged beyond repair; it begins anew.",
+        };
+        notices.note("data", Some(said.into()));
+    });
     let keeps = place.join("steward");
-    let made = opened.and_then(|()| make_private(&keeps).map_err(|e| e.to_string()));
+    let made = opened.and_then(|()| Ok(make_private(&keeps)?));
     match made {
         Ok(()) => Some(keeps),
         Err(error) => {

@@ -13,6 +13,17 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::appliance::{Answers, Data, Reply, Request, Steward, StewardError};
 
+/// Why something is no bundle by its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LengthError {
+    /// There is nothing of it.
+    #[error("the update is empty")]
+    Empty,
+    /// There is more of it than a system has room for.
+    #[error("an update has at most {} MB", Installer::LARGEST >> 20)]
+    TooLarge,
+}
+
 /// A bundle on its way here.
 pub trait Bundle: Send {
     /// Why no more of it comes.
@@ -68,6 +79,18 @@ struct State {
 impl Installer {
     /// Most bytes of a bundle: both partitions of a system together.
     pub const LARGEST: u64 = 200 << 20;
+
+    /// Turns away what can be no bundle by its `length` in bytes.
+    ///
+    /// # Errors
+    /// When it is none that a bundle has.
+    pub const fn check_length(length: u64) -> Result<(), LengthError> {
+        match length {
+            0 => Err(LengthError::Empty),
+            1..=Self::LARGEST => Ok(()),
+            _ => Err(LengthError::TooLarge),
+        }
+    }
 
     pub(super) fn new(steward: Steward) -> Self {
         Self(Arc::new(Shared { steward, busy: Arc::default(), state: Mutex::default() }))
@@ -215,6 +238,15 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_empty_is_not_told_to_be_too_large() {
+        let told = |length| Installer::check_length(length).map_err(|error| error.to_string());
+        assert_eq!(told(0), Err("the update is empty".into()));
+        assert_eq!(told(1), Ok(()));
+        assert_eq!(told(Installer::LARGEST), Ok(()));
+        assert_eq!(told(Installer::LARGEST + 1), Err("an update has at most 200 MB".into()));
+    }
 
     #[test]
     fn who_sees_that_nothing_is_under_way_can_begin() {

@@ -13,7 +13,7 @@ use super::{DeviceStatus, Join, Reply, Request, SeenNetwork, Steward, StewardErr
 use crate::config::Update;
 
 pub use choice::{Choice, ChoiceOutcome};
-pub use installer::{Bundle, InstallError, Installer, Step, Turn};
+pub use installer::{Bundle, InstallError, Installer, LengthError, Step, Turn};
 
 use choice::Choices;
 

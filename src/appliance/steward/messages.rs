@@ -271,6 +271,14 @@ pub struct CameraReport {
     pub picture: bool,
 }
 
+impl CameraReport {
+    /// There was a picture of it, and nothing has come between.
+    #[must_use]
+    pub const fn works(&self) -> bool {
+        self.picture && self.fault.is_none()
+    }
+}
+
 /// What became of the last update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateStatus {

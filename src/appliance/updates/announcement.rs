@@ -38,7 +38,7 @@ impl Announcement {
         let version = version
             .and_then(|text| Version::parse(text).ok())
             .ok_or_else(|| wrong("its version is none, such as 1.2.3"))?;
-        if wire.size == 0 || wire.size > Installer::LARGEST {
+        if Installer::check_length(wire.size).is_err() {
             return Err(wrong("the size of its bundle cannot be"));
         }
         // What was announced under encryption does not come in the clear.

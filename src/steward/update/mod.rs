@@ -45,15 +45,6 @@ pub(super) struct Updates {
     pub(super) busy: Mutex<()>,
 }
 
-/// Turns away what cannot be a bundle by its length in bytes.
-fn expect_length(length: u64) -> Result<(), String> {
-    match length {
-        0 => Err("the update is empty".into()),
-        1..=Installer::LARGEST => Ok(()),
-        _ => Err(format!("an update has at most {} MB", Installer::LARGEST >> 20)),
-    }
-}
-
 /// An update that was written and has yet to be kept.
 #[derive(Debug, Serialize, Deserialize)]
 struct Pending {
@@ -84,7 +75,7 @@ impl Updates {
         if self.kept()? != self.card.running {
             return Err("the last update is still being tried; wait a few minutes".into());
         }
-        expect_length(length)?;
+        Installer::check_length(length).map_err(|error| error.to_string())?;
         let keeps = self.keeps.as_ref().ok_or("the card has no room for an update")?;
         let file = keeps.join("update.raucb");
         let former = self.notices.now().update;
@@ -111,8 +102,7 @@ impl Updates {
         self.say(caller, 98, "preparing the start").await;
         let slot = self.card.running.other();
         self.prepare(slot)?;
-        let camera = self.notices.now().camera;
-        let camera = camera.picture && camera.fault.is_none();
+        let camera = self.notices.now().camera.works();
         self.remember(&Pending { version: bundle.version.clone(), slot, why: None, camera })
             .map_err(|e| format!("the update cannot be remembered: {e}"))?;
         self.say(caller, 100, "restarting").await;
@@ -398,15 +388,6 @@ mod tests {
         std::fs::write(folder.path().join("cmdline.txt"), "root=PARTUUID=7069636b-05 ro").unwrap();
         files.iter().for_each(|file| std::fs::write(folder.path().join(file), "x").unwrap());
         folder
-    }
-
-    #[test]
-    fn what_is_empty_is_not_told_to_be_too_large() {
-        assert_eq!(expect_length(0), Err("the update is empty".into()));
-        assert_eq!(expect_length(1), Ok(()));
-        assert_eq!(expect_length(Installer::LARGEST), Ok(()));
-        let refused = expect_length(Installer::LARGEST + 1);
-        assert_eq!(refused, Err("an update has at most 200 MB".into()));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) struct Evidence {
 impl Evidence {
     /// It shows what it should.
     const fn shows(&self) -> bool {
-        self.camera.picture && (self.camera.fault.is_none() || !self.camera_before)
+        self.camera.works() || (self.camera.picture && !self.camera_before)
     }
 }
 

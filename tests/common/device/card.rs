@@ -149,7 +149,19 @@ impl Card {
         card.write_all_at(bytes, start + at).expect("written");
     }
 
-    /// The bytes of a partition.
+    /// All of a partition.
+    pub fn whole(&self, partition: u32) -> Vec<u8> {
+        let length = usize::try_from(self.partition(partition).size).expect("in memory");
+        self.bytes(partition, 0, length)
+    }
+
+    /// The SHA-256 of all of a partition.
+    pub fn digest(&self, partition: u32) -> Vec<u8> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.whole(partition));
+        digest.as_ref().to_vec()
+    }
+
+    /// Bytes of a partition.
     pub fn bytes(&self, partition: u32, at: u64, length: usize) -> Vec<u8> {
         let start = self.partition(partition).start;
         let mut bytes = vec![0; length];
