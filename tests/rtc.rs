@@ -14,9 +14,10 @@ use picket::encoder::openh264::OpenH264;
 use picket::encoder::{Encoder, EncoderSettings, PictureKind};
 use picket::hub::{Hub, Layer};
 use picket::media::h264::ProfileLevel;
-use picket::rtc::{Rtc, RtcSettings};
+use picket::rtc::{Rtc, RtcSettings, SignallingPath};
 
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK: SignallingPath =
+    SignallingPath { viewer: IpAddr::V4(Ipv4Addr::LOCALHOST), camera: None };
 
 /// A camera, an encoder, a hub and the WebRTC side.
 struct Stage {
@@ -36,6 +37,7 @@ impl Stage {
             std::thread::spawn(move || feed(&hub, &stop))
         };
         let settings = RtcSettings {
+            tcp: false,
             udp_port: 0,
             ipv6: true,
             announce: Vec::new(),

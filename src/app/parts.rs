@@ -209,6 +209,7 @@ pub(super) fn rtc(config: &Config) -> RtcSettings {
     let camera = &config.camera;
     let (width, height) = (camera.width.unwrap_or(1280), camera.height.unwrap_or(720));
     RtcSettings {
+        tcp: config.webrtc.tcp,
         udp_port: config.webrtc.udp_port,
         ipv6: config.webrtc.ipv6,
         announce: config.webrtc.announce.clone(),

@@ -58,7 +58,7 @@ pub(super) async fn offer(
         let detail = r#"expected "type": "offer"; this camera answers offers and makes none"#;
         return Err(Problem::bad_request(detail));
     }
-    let answer = state.rtc.offer(offer.sdp, peer.address.ip()).await.map_err(refused)?;
+    let answer = state.rtc.offer(offer.sdp, peer.signalling_path()).await.map_err(refused)?;
     Ok(body::json(&Answer {
         sdp: &answer.sdp,
         kind: "answer",

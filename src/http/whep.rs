@@ -58,7 +58,7 @@ pub(super) async fn post(
     body: Whole,
 ) -> Result<Response, Problem> {
     expect_media_type(&headers, SDP).map_err(|p| p.with(ACCEPT_POST, SDP))?;
-    let answer = state.rtc.offer(body.text()?, peer.address.ip()).await.map_err(refused)?;
+    let answer = state.rtc.offer(body.text()?, peer.signalling_path()).await.map_err(refused)?;
     let mut response = (StatusCode::CREATED, answer.sdp).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
@@ -90,6 +90,7 @@ pub(super) async fn post_camera(
 pub(super) async fn patch(
     State(state): State<HttpState>,
     Name(name): Name,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -100,7 +101,7 @@ pub(super) async fn patch(
         .map_err(|e| Problem::bad_request(format!("the fragment cannot be used: {e}")))?;
     let mut result = Err(PatchError::StaleEtag);
     for tag in tags {
-        result = state.rtc.patch(id.clone(), tag, fragment.clone()).await;
+        result = state.rtc.patch(id.clone(), tag, fragment.clone(), peer.signalling_path()).await;
         if result != Err(PatchError::StaleEtag) {
             break;
         }

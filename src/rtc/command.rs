@@ -1,9 +1,8 @@
 //! What the HTTP side may ask of the engine, and what it is answered.
 
-use std::net::IpAddr;
-
 use tokio::sync::oneshot;
 
+use super::candidates::SignallingPath;
 use super::report::SessionReport;
 use super::sdp::{Direction, Fragment, Refusal, SdpError};
 use super::servers::IceServer;
@@ -79,13 +78,14 @@ pub enum PatchError {
 pub(super) enum Command {
     Offer {
         sdp: String,
-        from: IpAddr,
+        from: SignallingPath,
         reply: OfferReply,
     },
     Patch {
         id: String,
         etag: String,
         fragment: Fragment,
+        from: SignallingPath,
         reply: oneshot::Sender<Result<Patched, PatchError>>,
     },
     Close {

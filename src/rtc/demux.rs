@@ -1,16 +1,18 @@
 //! Whose datagram is it? One socket serves all sessions.
 //!
-//! STUN checks name their session by the username fragment it was given. Everything else, answers
-//! to our own checks among it, is told by the address it comes from, which belongs to the session that showed last, with a check
-//! sealed by its own secret, that its viewer is there. An address changes hands when a viewer
-//! vanishes without a word and its port is given to another.
+//! STUN checks name their session by the username fragment it was given, and answers to our own
+//! checks by the transaction. Everything else is told by the address it comes from, which belongs
+//! to the session whose viewer answered there last, or, as long as it is nobody's, checked there
+//! first. An address changes hands when a viewer vanishes without a word and its port is given to
+//! another: who only writes it on its own datagrams gets no answer there, and takes it from nobody.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use str0m::ice::StunMessage;
 
+use super::path::Remote;
 use super::sdp::Credentials;
 
 /// Names a session inside the engine.
@@ -20,7 +22,39 @@ pub(super) type Key = u64;
 #[derive(Default)]
 pub(super) struct Owners {
     by_ufrag: HashMap<String, Named>,
-    by_address: HashMap<SocketAddr, Claims>,
+    by_address: HashMap<Remote, Claims>,
+    by_transaction: HashMap<TransactionId, Asked>,
+}
+
+/// What relates an answer to its request (RFC 8489 §5).
+pub(super) type TransactionId = [u8; 12];
+
+/// A connectivity check of ours that is under way.
+struct Asked {
+    key: Key,
+    /// The viewer's ICE password, which seals the answer.
+    secret: Arc<str>,
+}
+
+/// What a STUN message is, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stun {
+    /// A connectivity check.
+    Check(TransactionId),
+    /// An answer to one, good or bad.
+    Answer(TransactionId),
+}
+
+impl Stun {
+    /// Looks at the header of what may be a STUN message.
+    pub(super) fn of(datagram: &[u8]) -> Option<Self> {
+        let id: TransactionId = datagram.get(8..20)?.try_into().ok()?;
+        match datagram[..2] {
+            [0x00, 0x01] => Some(Self::Check(id)),
+            [0x01, 0x01 | 0x11] => Some(Self::Answer(id)),
+            _ => None,
+        }
+    }
 }
 
 struct Named {
@@ -60,36 +94,67 @@ impl Owners {
         self.by_ufrag.insert(ufrag, Named { key, secret: pwd });
     }
 
-    /// Forgets a session.
-    pub(super) fn forget(&mut self, key: Key) {
+    /// Forgets a session; tells the addresses that are now nobody's.
+    pub(super) fn forget(&mut self, key: Key) -> Vec<Remote> {
         self.by_ufrag.retain(|_, named| named.key != key);
-        self.by_address.retain(|_, claims| claims.release(key));
+        self.by_transaction.retain(|_, asked| asked.key != key);
+        let freed = self.by_address.extract_if(|_, claims| !claims.release(key));
+        freed.map(|(remote, _)| remote).collect()
+    }
+
+    /// A session has sent a check, whose answer `secret` seals.
+    pub(super) fn ask(&mut self, key: Key, id: TransactionId, secret: &Arc<str>) {
+        self.by_transaction.insert(id, Asked { key, secret: secret.clone() });
+    }
+
+    /// The answer to a check is not waited for any more.
+    pub(super) fn give_up(&mut self, id: TransactionId) {
+        self.by_transaction.remove(&id);
     }
 
     /// Whose datagram this is.
-    pub(super) fn of(&mut self, source: SocketAddr, datagram: &[u8]) -> Option<Key> {
-        // RFC 7983: STUN starts with 0 to 3.
-        if datagram.first().is_some_and(|b| *b < 4) {
-            let message = StunMessage::parse(datagram).ok()?;
-            // Only in a request does the name begin with our fragment (RFC 8445 §7.2.2). Some peers
-            // (libnice, and GStreamer with it) put the name into their answers, too, where it is
-            // the one from our request, with their fragment first.
-            let name = message.split_username().filter(|_| message.is_binding_request());
-            if let Some((ours, _)) = name {
-                let Named { key, secret } = self.by_ufrag.get(ours)?;
-                let claims = self.by_address.get(&source);
-                if claims.and_then(Claims::latest) != Some(*key) {
-                    // Nobody gets an address, or anything of ours, by a check they cannot seal.
-                    if !message.verify(secret.as_bytes(), sha1_hmac) {
-                        return None;
-                    }
-                    self.by_address.entry(source).or_default().add(*key);
-                }
-                return Some(*key);
+    pub(super) fn of(&mut self, source: Remote, datagram: &[u8]) -> Option<Key> {
+        let named = match Stun::of(datagram) {
+            Some(Stun::Answer(id)) => self.answered(source, id, datagram),
+            Some(Stun::Check(_)) => Some(self.checked(source, datagram)?),
+            None => None,
+        };
+        named.or_else(|| self.by_address.get(&source)?.latest())
+    }
+
+    /// Whose check was answered; the address is then that session's.
+    fn answered(&mut self, source: Remote, id: TransactionId, datagram: &[u8]) -> Option<Key> {
+        let Asked { key, secret } = self.by_transaction.get(&id)?;
+        let message = StunMessage::parse(datagram).ok()?;
+        if is_sealed(&message, secret) {
+            self.by_address.entry(source).or_default().add(*key);
+        }
+        Some(*key)
+    }
+
+    /// Which session is checked (RFC 8445 §7.2.2: the name begins with our fragment). An address
+    /// that is nobody's becomes that session's.
+    fn checked(&mut self, source: Remote, datagram: &[u8]) -> Option<Key> {
+        let message = StunMessage::parse(datagram).ok()?;
+        let (ours, _) = message.split_username()?;
+        let Named { key, secret } = self.by_ufrag.get(ours)?;
+        let owner = self.by_address.get(&source).and_then(Claims::latest);
+        if owner != Some(*key) {
+            // Nobody gets an address, or anything of ours, by a check they cannot seal.
+            if !is_sealed(&message, secret) {
+                return None;
+            }
+            if owner.is_none() {
+                self.by_address.entry(source).or_default().add(*key);
             }
         }
-        self.by_address.get(&source)?.latest()
+        Some(*key)
     }
+}
+
+/// Whether a check was made by somebody who knows our ICE password.
+pub(super) fn is_sealed(message: &StunMessage<'_>, pwd: &str) -> bool {
+    message.verify(pwd.as_bytes(), sha1_hmac)
 }
 
 /// HMAC-SHA1 over the parts, as STUN's MESSAGE-INTEGRITY wants it (RFC 8489 §14.5).
@@ -104,36 +169,94 @@ fn sha1_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use str0m::net::Protocol;
+
     use super::*;
 
-    /// A successful answer to a check (RFC 8489 §5), sealed with nonsense.
-    fn response(username: &str) -> Vec<u8> {
-        let attributes: [(u16, &[u8]); 3] = [
+    const ID: TransactionId = [7; 12];
+
+    /// A STUN message (RFC 8489 §5) with a username, sealed.
+    fn sealed(kind: u16, username: &str, seal: &str) -> Vec<u8> {
+        let mut message = kind.to_be_bytes().to_vec();
+        message.extend([0, 0]);
+        message.extend(0x2112_a442_u32.to_be_bytes());
+        message.extend(ID);
+        // The parser wants all that a check has.
+        let attributes: [(u16, &[u8]); 4] = [
             (0x0006, username.as_bytes()),
             (0x0020, &[0, 1, 0, 0, 0, 0, 0, 0]),
-            (0x0008, &[0; 20]),
+            (0x0024, &[0, 0, 0, 1]),
+            (0x802a, &[0; 8]),
         ];
-        let mut body = Vec::new();
         for (kind, value) in attributes {
-            body.extend(kind.to_be_bytes());
-            body.extend((value.len() as u16).to_be_bytes());
-            body.extend(value);
-            body.resize(body.len().next_multiple_of(4), 0);
+            message.extend(kind.to_be_bytes());
+            message.extend((value.len() as u16).to_be_bytes());
+            message.extend(value);
+            message.resize(message.len().next_multiple_of(4), 0);
         }
-        let mut message = 0x0101_u16.to_be_bytes().to_vec();
-        message.extend((body.len() as u16).to_be_bytes());
-        message.extend(0x2112_a442_u32.to_be_bytes());
-        message.extend([7; 12]);
-        message.extend(body);
+        // The seal is over a header that counts it already (RFC 8489 §14.5).
+        let len = (message.len() - 20 + 24) as u16;
+        message[2..4].copy_from_slice(&len.to_be_bytes());
+        let mac = sha1_hmac(seal.as_bytes(), &[&message]);
+        message.extend([0, 8, 0, 20]);
+        message.extend(mac);
         message
     }
 
-    #[test]
-    fn an_answer_that_repeats_our_username_reaches_the_session_that_asked() {
-        let viewer = SocketAddr::from(([192, 0, 2, 7], 50_000));
+    /// A check of the session called "ours", sealed with its password.
+    fn check(seal: &str) -> Vec<u8> {
+        sealed(0x0001, "ours:theirs", seal)
+    }
+
+    fn at(port: u16) -> Remote {
+        (Protocol::Udp, SocketAddr::from(([192, 0, 2, 7], port)))
+    }
+
+    /// Two sessions; the first has an address.
+    fn two() -> Owners {
         let mut owners = Owners::default();
-        owners.by_address.entry(viewer).or_default().add(1);
-        assert_eq!(owners.of(viewer, &response("theirs:ours")), Some(1));
+        let creds = |ufrag: &str, pwd: &str| Credentials { ufrag: ufrag.into(), pwd: pwd.into() };
+        owners.name(creds("others", "another secret"), 1);
+        owners.name(creds("ours", "secret"), 2);
+        assert_eq!(owners.of(at(1), &sealed(0x0001, "others:x", "another secret")), Some(1));
+        owners
+    }
+
+    #[test]
+    fn an_answer_reaches_the_session_that_asked_wherever_it_comes_from() {
+        let mut owners = two();
+        owners.ask(2, ID, &"theirs".into());
+        // Some peers repeat our username in it, which has their fragment first there.
+        let answer = sealed(0x0101, "theirs:ours", "theirs");
+        assert_eq!(owners.of(at(9), &answer), Some(2));
+        // And with it goes the address: what is no STUN is this session's too.
+        assert_eq!(owners.of(at(9), &[22; 30]), Some(2));
+        owners.give_up(ID);
+        assert_eq!(owners.of(at(1), &answer), Some(1), "by the address, as anything else");
+    }
+
+    #[test]
+    fn an_address_that_is_somebodys_moves_only_with_an_answer_from_there() {
+        let mut owners = two();
+        assert_eq!(owners.of(at(1), &check("secret")), Some(2), "the check itself is heard");
+        assert_eq!(owners.of(at(1), &[22; 30]), Some(1), "but takes nothing away");
+        owners.ask(2, ID, &"theirs".into());
+        owners.of(at(1), &sealed(0x0101, "", "not theirs"));
+        assert_eq!(owners.of(at(1), &[22; 30]), Some(1));
+        owners.of(at(1), &sealed(0x0101, "", "theirs"));
+        assert_eq!(owners.of(at(1), &[22; 30]), Some(2));
+        owners.forget(2);
+        assert_eq!(owners.of(at(1), &[22; 30]), Some(1), "who had it before has it again");
+    }
+
+    #[test]
+    fn who_cannot_seal_a_check_gets_nothing() {
+        let mut owners = two();
+        assert_eq!(owners.of(at(9), &check("no secret")), None);
+        assert_eq!(owners.of(at(9), &[22; 30]), None);
+        assert_eq!(owners.of(at(1), &check("no secret")), None);
     }
 
     #[test]

@@ -5,16 +5,15 @@
 //! decided in [`demux`](super::demux).
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::RtcConfig;
 use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
-use str0m::net::{Protocol, Receive};
 use tokio::sync::{mpsc, watch};
 
+use super::candidates::SignallingPath;
 use super::command::{Answer, Command, OfferError, PatchError, Patched};
 use super::demux::{Key, Owners};
 use super::egress::StreamParameters;
@@ -23,6 +22,7 @@ use super::packetize::Cut;
 use super::report::SessionReport;
 use super::sdp::{Credentials, Fragment, Offer, answer};
 use super::session::{Cutter, End, Session, Setting};
+use super::tcp::Tcp;
 use super::waiting::Waiting;
 use super::wire::Wire;
 use super::{RtcSettings, Totals};
@@ -93,7 +93,7 @@ impl Engine {
     pub(super) fn new(
         hub: Hub,
         settings: RtcSettings,
-        wire: Wire,
+        (wire, tcp): (Wire, Option<Tcp>),
         commands: mpsc::Receiver<Command>,
         totals: watch::Sender<Totals>,
     ) -> Result<Self, String> {
@@ -101,7 +101,7 @@ impl Engine {
         let certificate =
             crypto.dtls_provider.generate_certificate().ok_or("cannot make a DTLS certificate")?;
         let (announce, servers) = (settings.announce.clone(), &settings.ice_servers);
-        let outside = Outside::new(wire, announce, servers, Instant::now());
+        let outside = Outside::new(wire, tcp, announce, servers, Instant::now());
         Ok(Self {
             hub,
             settings,
@@ -208,13 +208,14 @@ impl Engine {
         let was_connected = session.is_connected();
         session.tick(now);
         session.flush(now, &mut self.cuts, &mut self.outside);
+        session.tell_asked(key, &mut self.owners);
         if let Some(end) = session.ended() {
             self.remove(key, end);
             return;
         }
         let wake = session.wake_at(now);
         if session.is_connected() && !was_connected {
-            let from = session.remote_address().map_or_else(String::new, |a| a.ip().to_string());
+            let from = session.remote_ip().map_or_else(String::new, |ip| ip.to_string());
             self.count();
             log::info!("viewer joined from {from}, {} watching", self.totals.borrow().connected);
         }
@@ -236,11 +237,11 @@ impl Engine {
             self.alarms.remove(&(at, key));
         }
         self.by_id.remove(session.id());
-        self.owners.forget(key);
+        self.outside.forget(&self.owners.forget(key));
         self.count_for_relays(Instant::now());
         self.count();
         let connected = self.totals.borrow().connected;
-        let from = session.remote_address().map_or_else(String::new, |a| a.ip().to_string());
+        let from = session.remote_ip().map_or_else(String::new, |ip| ip.to_string());
         match end {
             End::NeverConnected => log::debug!("an offer never connected and was forgotten"),
             End::ClosedByViewer => log::info!("viewer at {from} left, {connected} watching"),
@@ -265,20 +266,18 @@ impl Engine {
         for _ in 0..MAX_READS {
             let mut touched = Vec::new();
             let Self { outside, sessions, owners, .. } = self;
-            let result = outside.receive(now, |source, destination, datagram| {
-                let Some(key) = owners.of(source, datagram) else {
-                    return;
+            let result = outside.receive(now, |path, datagram| {
+                let Some(key) = owners.of(path.remote(), datagram) else {
+                    return false;
                 };
                 let Some(session) = sessions.get_mut(&key) else {
-                    return;
+                    return false;
                 };
-                let receive = Receive::new(Protocol::Udp, source, destination, datagram);
-                if let Ok(receive) = receive {
-                    session.receive(now, receive);
-                    if touched.last() != Some(&key) {
-                        touched.push(key);
-                    }
+                session.receive(now, path, datagram);
+                if touched.last() != Some(&key) {
+                    touched.push(key);
                 }
+                true
             });
             for key in touched {
                 self.serve(key, now);
@@ -309,8 +308,8 @@ impl Engine {
                 self.count_for_relays(now);
                 self.answer_waiting(now);
             }
-            Command::Patch { id, etag, fragment, reply } => {
-                let result = self.patch(&id, &etag, &fragment, now);
+            Command::Patch { id, etag, fragment, from, reply } => {
+                let result = self.patch(&id, &etag, &fragment, from, now);
                 if let Some(key) = self.by_id.get(&id).copied() {
                     self.serve(key, now);
                 }
@@ -401,7 +400,7 @@ impl Engine {
         let known = self.stream_profile();
         while let Some((waited, profile)) = self.waiting.pop(known, self.outside.gathering(), now) {
             let profile = profile.unwrap_or(self.settings.expected_profile);
-            let answer = self.accept(&waited.offer, waited.from, waited.viewer, profile, now);
+            let answer = self.accept(waited.offer, waited.from, waited.viewer, profile, now);
             waited.reply.send(answer);
         }
     }
@@ -419,13 +418,13 @@ impl Engine {
 
     fn accept(
         &mut self,
-        offer: &Offer,
-        from: IpAddr,
+        mut offer: Offer,
+        from: SignallingPath,
         viewer: Viewer,
         profile: ProfileLevel,
         now: Instant,
     ) -> Result<Answer, OfferError> {
-        let payload = offer.video().payload(profile).map_err(OfferError::Codec)?;
+        let payload = offer.settle(profile).map_err(OfferError::Codec)?;
         let random = |n: usize| random_hex(n).map_err(OfferError::Internal);
         let number = |hex: String| u32::from_str_radix(&hex, 16).unwrap_or_default();
         let id = random(16)?;
@@ -439,25 +438,24 @@ impl Engine {
             cname: random(8)?,
             timestamp_offset: number(random(4)?),
         };
-        let candidates = self.outside.candidates(from);
-        self.outside.permit(&offer.candidates, now);
-        let config = self.config();
+        let remote = offer.transport().map_err(OfferError::Sdp)?;
+        self.outside.permit(&remote.candidates, now);
         let setting = Setting {
             id: id.clone(),
-            config,
+            config: self.config(),
             local: local.clone(),
-            candidates: &candidates,
             parameters: parameters.clone(),
             viewer,
         };
-        let mut session = Session::new(offer, setting, now).map_err(OfferError::Internal)?;
+        let mut session = Session::new(&offer, setting, now).map_err(OfferError::Internal)?;
+        let candidates = session.add_local_candidates(self.outside.candidates(from));
         let sdp = answer::write(
-            offer,
+            &offer,
             &answer::Local {
                 session: self.next_key + 1,
                 credentials: &local,
                 fingerprint: &session.fingerprint(),
-                setup: Session::setup(offer),
+                setup: session.setup(),
                 candidates: &candidates,
                 payload: &parameters.payload,
                 ssrc: parameters.ssrc,
@@ -492,16 +490,15 @@ impl Engine {
         id: &str,
         etag: &str,
         fragment: &Fragment,
+        from: SignallingPath,
         now: Instant,
     ) -> Result<Patched, PatchError> {
         let key = *self.by_id.get(id).ok_or(PatchError::NoSuchSession)?;
-        let candidates = self.outside.candidates(IpAddr::from([127, 0, 0, 1]));
+        let candidates = self.outside.candidates(from);
         self.outside.permit(&fragment.candidates, now);
         let session = self.sessions.get_mut(&key).ok_or(PatchError::NoSuchSession)?;
-        let new = match &fragment.credentials {
-            Some(credentials) if credentials != session.remote() => Some(credentials.clone()),
-            _ => None,
-        };
+        let said = fragment.credentials(session.mid());
+        let new = said.filter(|credentials| !session.knows(credentials)).cloned();
         // RFC 9725 §4.3.3: a restart says `*`, a trickle names the ICE session it belongs to.
         match new {
             None if etag != session.etag() => Err(PatchError::StaleEtag),
@@ -517,8 +514,8 @@ impl Engine {
                     .restart(remote, fragment, local.clone(), now)
                     .map_err(PatchError::Internal)?;
                 self.owners.name(local, key);
-                let sdp =
-                    answer::fragment(session.mid_and_protocol(), session.local(), &candidates);
+                let candidates = session.add_local_candidates(candidates);
+                let sdp = answer::fragment(session.answered(), session.local(), &candidates);
                 Ok(Patched::Restarted { etag: session.etag(), fragment: sdp })
             }
         }

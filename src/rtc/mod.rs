@@ -20,11 +20,13 @@ mod keys;
 mod outside;
 mod pace;
 mod packetize;
+mod path;
 mod report;
 pub mod sdp;
 pub mod servers;
 mod session;
 mod srtp;
+mod tcp;
 mod waiting;
 mod wire;
 
@@ -35,6 +37,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use candidates::SignallingPath;
 pub use command::{Answer, OfferError, PatchError, Patched};
 pub use report::{
     EncodingReport, SenderReport, SessionReport, StatsReport, TrackReport, TransceiverReport,
@@ -46,6 +49,7 @@ use crate::media::h264::ProfileLevel;
 use crate::media::{DelaySummary, Delays};
 use command::{Command, OfferReply};
 use engine::Engine;
+use tcp::Tcp;
 use wire::Wire;
 
 /// How long the end may take: a session has a second to say goodbye.
@@ -56,6 +60,8 @@ const STOP_WITHIN: Duration = Duration::from_millis(1100);
 pub struct RtcSettings {
     /// UDP port for all viewers; 0 for any free one.
     pub udp_port: u16,
+    /// Let viewers connect by TCP too, at the same port number.
+    pub tcp: bool,
     /// Use IPv6 where the machine has it.
     pub ipv6: bool,
     /// Addresses under which this machine is reached through a port forward.
@@ -124,15 +130,30 @@ impl Rtc {
             .enable_all()
             .build()
             .map_err(|e| other(&e))?;
-        let wire = {
+        let (wire, tcp) = {
             let _inside = runtime.enter();
-            Wire::bind(settings.udp_port, settings.ipv6)
-                .map_err(|source| StartError::Bind { port: settings.udp_port, source })?
+            let wire = Wire::bind(settings.udp_port, settings.ipv6)
+                .map_err(|source| StartError::Bind { port: settings.udp_port, source })?;
+            let tcp = settings.tcp.then(|| Tcp::listen(wire.port(), wire.ipv6()));
+            // Viewers can do without it; most never use it.
+            let tcp = tcp.and_then(|listening| match listening {
+                Ok(tcp) => Some(tcp),
+                Err(error) => {
+                    let port = wire.port();
+                    log::warn!(
+                        "viewers cannot connect by TCP: port {port}: {error}; set webrtc.udp_port \
+                         to a number that is free for TCP too"
+                    );
+                    None
+                }
+            });
+            (wire, tcp)
         };
         let port = wire.port();
         let (commands, receiver) = mpsc::channel(QUEUE);
         let (counts, totals) = watch::channel(Totals::default());
-        let engine = Engine::new(hub, settings, wire, receiver, counts).map_err(|e| other(&e))?;
+        let engine =
+            Engine::new(hub, settings, (wire, tcp), receiver, counts).map_err(|e| other(&e))?;
         let delays = engine.delays();
         let thread = std::thread::Builder::new()
             .name("rtc".into())
@@ -160,11 +181,11 @@ impl Rtc {
         self.delays.summary()
     }
 
-    /// Answers an offer that came by HTTP from `from`.
+    /// Answers an offer that came by HTTP this way.
     ///
     /// # Errors
     /// See [`OfferError`].
-    pub async fn offer(&self, sdp: String, from: IpAddr) -> Result<Answer, OfferError> {
+    pub async fn offer(&self, sdp: String, from: SignallingPath) -> Result<Answer, OfferError> {
         let make = |reply| Command::Offer { sdp, from, reply: OfferReply(reply) };
         self.ask(make).await.unwrap_or(Err(OfferError::Stopping))
     }
@@ -178,8 +199,9 @@ impl Rtc {
         id: String,
         etag: String,
         fragment: sdp::Fragment,
+        from: SignallingPath,
     ) -> Result<Patched, PatchError> {
-        let make = |reply| Command::Patch { id, etag, fragment, reply };
+        let make = |reply| Command::Patch { id, etag, fragment, from, reply };
         self.ask(make).await.unwrap_or(Err(PatchError::Stopping))
     }
 

@@ -7,10 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use str0m::Candidate;
+use str0m::net::Protocol;
 use tokio::sync::mpsc;
 
-use super::candidates::Addresses;
+use super::candidates::{Addresses, SignallingPath};
+use super::path::{Path, Remote};
 use super::servers::{Handled, IceServer, Kind, Poll, ServerId, Servers};
+use super::tcp::{Arrived, Tcp};
 use super::wire::{Received, Wire};
 
 /// What a name server answered.
@@ -21,6 +24,10 @@ const LOOKUPS: usize = 16;
 
 pub(super) struct Outside {
     wire: Wire,
+    /// Where viewers may connect by TCP.
+    tcp: Option<Tcp>,
+    /// What came by TCP and was waited for.
+    arrived: Option<Arrived>,
     addresses: Addresses,
     servers: Servers,
     /// Which list of servers is in use: an answer about a former list is of no use.
@@ -37,15 +44,18 @@ pub(super) struct Outside {
 impl Outside {
     pub(super) fn new(
         wire: Wire,
+        tcp: Option<Tcp>,
         announce: Vec<IpAddr>,
         servers: &[IceServer],
         now: Instant,
     ) -> Self {
         let (resolver, resolved) = mpsc::channel(LOOKUPS);
         Self {
-            addresses: Addresses::new(wire.port(), wire.ipv6(), announce),
+            addresses: Addresses::new(wire.port(), wire.ipv6(), tcp.is_some(), announce),
             servers: Servers::new(servers, now),
             wire,
+            tcp,
+            arrived: None,
             generation: 0,
             resolved,
             resolver,
@@ -69,8 +79,15 @@ impl Outside {
 
     /// Waits until there is something to read or a name was resolved.
     pub(super) async fn ready(&mut self, now: impl Fn() -> Instant) {
+        let by_tcp = async {
+            match &mut self.tcp {
+                Some(tcp) => tcp.next().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.wire.readable() => {}
+            arrived = by_tcp => self.arrived = arrived,
             Some((generation, (id, addresses))) = self.resolved.recv() => {
                 if generation == self.generation {
                     self.servers.resolved(now(), id, addresses);
@@ -107,9 +124,9 @@ impl Outside {
         self.servers.gathering()
     }
 
-    /// Every address at which a viewer whose request came from `viewer` may reach us.
-    pub(super) fn candidates(&self, viewer: IpAddr) -> Vec<Candidate> {
-        let mut candidates = self.addresses.candidates(viewer);
+    /// Every address at which a viewer whose request came this way may reach us.
+    pub(super) fn candidates(&self, path: SignallingPath) -> Vec<Candidate> {
+        let mut candidates = self.addresses.candidates(path);
         let bases: Vec<SocketAddr> = candidates.iter().map(Candidate::addr).collect();
         for found in self.servers.candidates() {
             let of_family = |base: &&SocketAddr| base.is_ipv4() == found.address.is_ipv4();
@@ -120,7 +137,9 @@ impl Outside {
                 Kind::ServerReflexive => Candidate::server_reflexive(found.address, *base, "udp"),
                 Kind::Relay => Candidate::relayed(found.address, *base, "udp"),
             };
-            let known = |c: &Candidate| candidates.iter().any(|k| k.addr() == c.addr());
+            let known = |c: &Candidate| {
+                candidates.iter().any(|k| k.addr() == c.addr() && k.proto() == c.proto())
+            };
             let new = candidate.ok().filter(|c| !known(c));
             candidates.extend(new);
         }
@@ -167,39 +186,64 @@ impl Outside {
         self.serve(now);
     }
 
-    /// Reads what has come; `each` gets what is for the sessions: source, destination, datagram.
-    /// False when nothing had come.
+    /// Reads what has come; `each` gets what is for the sessions, and says whether one has
+    /// recognized its viewer. False when nothing had come.
     pub(super) fn receive(
         &mut self,
         now: Instant,
-        mut each: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+        mut each: impl FnMut(Path, &[u8]) -> bool,
     ) -> std::io::Result<bool> {
+        let by_tcp = self.receive_tcp(&mut each);
         let Self { wire, servers, .. } = self;
         let mut served = false;
         let more = wire.receive(|received| {
             let Received { source, destination, datagrams } = received;
             for datagram in datagrams {
+                let by_udp = |local, remote| Path { protocol: Protocol::Udp, local, remote };
                 match servers.handle(now, source, datagram) {
-                    Handled::NotMine => each(source, destination, datagram),
+                    Handled::NotMine => drop(each(by_udp(destination, source), datagram)),
                     Handled::Consumed => served = true,
-                    Handled::Relayed { relay, peer, data } => each(peer, relay, data),
+                    Handled::Relayed { relay, peer, data } => drop(each(by_udp(relay, peer), data)),
                 }
             }
         })?;
         if served {
             self.serve(now);
         }
-        Ok(more)
+        Ok(more || by_tcp)
     }
 
-    /// Sends from `source`, which is an address of ours or a relay's.
-    pub(super) fn send(
-        &mut self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-        segment: usize,
-    ) {
+    /// One datagram, so that no connection keeps the others waiting.
+    fn receive_tcp(&mut self, each: &mut impl FnMut(Path, &[u8]) -> bool) -> bool {
+        let Some(tcp) = &mut self.tcp else { return false };
+        let Some(arrived) = self.arrived.take().or_else(|| tcp.try_next()) else { return false };
+        let Arrived { local, remote, datagram } = arrived;
+        if each(Path { protocol: Protocol::Tcp, local, remote }, &datagram) {
+            tcp.recognize(remote);
+        }
+        true
+    }
+
+    /// These addresses are no session's any more.
+    pub(super) fn forget(&self, remotes: &[Remote]) {
+        let Some(tcp) = &self.tcp else { return };
+        for (protocol, remote) in remotes {
+            if *protocol == Protocol::Tcp {
+                tcp.close(*remote);
+            }
+        }
+    }
+
+    /// Sends on a path that begins at an address of ours or at a relay's.
+    pub(super) fn send(&mut self, path: Path, bytes: &[u8], segment: usize) {
+        let Path { protocol, local: source, remote: destination } = path;
+        if protocol != Protocol::Udp {
+            let sent = self.tcp.as_ref().is_some_and(|tcp| tcp.send(destination, bytes, segment));
+            if !sent {
+                self.wire.dropped += bytes.len().div_ceil(segment.max(1)) as u64;
+            }
+            return;
+        }
         if !self.relays.contains(&source) {
             let source = Some(source.ip());
             return self.wire.send(source, destination, bytes, segment);
@@ -222,7 +266,7 @@ impl Outside {
 }
 
 impl super::session::Wire for Outside {
-    fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize) {
-        Outside::send(self, source, destination, bytes, segment);
+    fn send(&mut self, path: Path, bytes: &[u8], segment: usize) {
+        Outside::send(self, path, bytes, segment);
     }
 }

@@ -42,6 +42,8 @@ pub struct TransportReport {
     pub ice_component: &'static str,
     /// `RTCSctpTransportState`, or null without data channels.
     pub sctp_state: Option<&'static str>,
+    /// "udp" or "tcp", by which the selected pair's datagrams travel.
+    pub protocol: Option<&'static str>,
     /// Our end of the selected pair.
     pub local: Option<SocketAddr>,
     /// The viewer's end of the selected pair.

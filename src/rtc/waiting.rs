@@ -5,9 +5,9 @@
 //! a moment it also waits for STUN and TURN servers that have just been asked for our address.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::candidates::SignallingPath;
 use super::command::OfferReply;
 use super::sdp::Offer;
 use crate::hub::Viewer;
@@ -25,7 +25,7 @@ pub(super) struct Waiting(VecDeque<Waited>);
 
 pub(super) struct Waited {
     pub(super) offer: Offer,
-    pub(super) from: IpAddr,
+    pub(super) from: SignallingPath,
     pub(super) viewer: Viewer,
     pub(super) reply: OfferReply,
     since: Instant,
@@ -35,7 +35,7 @@ impl Waiting {
     pub(super) fn push(
         &mut self,
         offer: Offer,
-        from: IpAddr,
+        from: SignallingPath,
         viewer: Viewer,
         reply: OfferReply,
         now: Instant,

@@ -126,6 +126,7 @@ impl House {
         };
         let rtc = Rtc::start(
             RtcSettings {
+                tcp: false,
                 udp_port: 0,
                 ipv6: true,
                 announce: Vec::new(),
@@ -185,6 +186,7 @@ impl House {
     pub fn ask_from(&self, source: &str, mut request: Request<Body>) -> Response<Body> {
         let peer = Peer {
             address: SocketAddr::new(source.parse().expect("an address"), 50_000),
+            local: None,
             scheme: Scheme::Http,
         };
         request.extensions_mut().insert(peer);

@@ -1,14 +1,14 @@
 //! A viewer made of the str0m library in RTP mode: light enough for a thousand of them, and with
 //! a handle on every packet.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 use super::daemon::{Daemon, PATIENCE};
@@ -16,7 +16,7 @@ use super::daemon::{Daemon, PATIENCE};
 /// A viewer of one daemon.
 pub struct Peer {
     rtc: Rtc,
-    socket: UdpSocket,
+    link: Link,
     local: SocketAddr,
     wake: Instant,
     mid: Mid,
@@ -107,8 +107,61 @@ pub struct Offered {
     rtc: Rtc,
     pending: SdpPendingOffer,
     mid: Mid,
-    socket: UdpSocket,
+    link: Link,
     local: SocketAddr,
+}
+
+/// How datagrams travel.
+enum Link {
+    Udp(UdpSocket),
+    /// RFC 4571: each with its length in front.
+    Tcp(TcpLink),
+}
+
+/// A connection made once there is somebody to connect to, and what of the next datagram has come.
+#[derive(Default)]
+struct TcpLink {
+    stream: Option<TcpStream>,
+    came: Vec<u8>,
+}
+
+impl TcpLink {
+    fn datagram(&mut self, wait: Duration) -> std::io::Result<Vec<u8>> {
+        let Some(stream) = &mut self.stream else {
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        loop {
+            if let [high, low, rest @ ..] = &self.came[..] {
+                let len = usize::from(u16::from_be_bytes([*high, *low]));
+                if let Some(datagram) = rest.get(..len) {
+                    let datagram = datagram.to_vec();
+                    self.came.drain(..2 + len);
+                    return Ok(datagram);
+                }
+            }
+            stream.set_read_timeout(Some(wait))?;
+            let mut buffer = [0; 4096];
+            match stream.read(&mut buffer)? {
+                0 => return Err(ErrorKind::ConnectionReset.into()),
+                len => self.came.extend_from_slice(&buffer[..len]),
+            }
+        }
+    }
+
+    fn send(&mut self, local: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        let stream = self.stream.get_or_insert_with(|| connect_from(local, to));
+        let mut bytes = (datagram.len() as u16).to_be_bytes().to_vec();
+        bytes.extend_from_slice(datagram);
+        let _ = stream.write_all(&bytes);
+    }
+}
+
+fn connect_from(local: SocketAddr, to: SocketAddr) -> TcpStream {
+    let domain = socket2::Domain::for_address(to);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&local.into()).expect("a free port");
+    socket.connect(&to.into()).expect("the camera listens");
+    socket.into()
 }
 
 impl Offered {
@@ -118,18 +171,44 @@ impl Offered {
 
     /// An offer from a socket on `ip`.
     pub fn from(ip: &str) -> Self {
+        Self::by_udp(ip, false)
+    }
+
+    /// An offer of a viewer that answers connectivity checks and makes none.
+    pub fn ice_lite() -> Self {
+        Self::by_udp("127.0.0.1", true)
+    }
+
+    fn by_udp(ip: &str, ice_lite: bool) -> Self {
         let socket = UdpSocket::bind((ip, 0)).expect("a free port");
         let local = socket.local_addr().expect("bound");
+        let candidate = Candidate::host(local, "udp").expect("a usable address");
+        Self::over(Link::Udp(socket), candidate, ice_lite)
+    }
+
+    /// An offer of a viewer that connects to the camera by TCP.
+    pub fn by_tcp() -> Self {
+        // The port is free when the listener is gone, and given to nobody soon.
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let local = listener.local_addr().expect("bound");
+        let candidate = Candidate::builder().tcp().host(local).tcptype(TcpType::Active).build();
+        let link = Link::Tcp(TcpLink::default());
+        Self::over(link, candidate.expect("a usable address"), false)
+    }
+
+    fn over(link: Link, candidate: Candidate, ice_lite: bool) -> Self {
+        let local = candidate.addr();
         let mut rtc = RtcConfig::new()
             .clear_codecs()
             .enable_h264(true)
             .set_rtp_mode(true)
+            .set_ice_lite(ice_lite)
             .build(Instant::now());
-        rtc.add_local_candidate(Candidate::host(local, "udp").expect("a usable address"));
+        rtc.add_local_candidate(candidate);
         let mut api = rtc.sdp_api();
         let mid = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         let (offer, pending) = api.apply().expect("an offer");
-        Self { sdp: offer.to_sdp_string(), rtc, pending, mid, socket, local }
+        Self { sdp: offer.to_sdp_string(), rtc, pending, mid, link, local }
     }
 
     /// Posts the offer to `/offer`.
@@ -139,12 +218,12 @@ impl Offered {
     }
 
     pub fn accept(self, answer: &str, session: Option<&str>) -> Peer {
-        let Self { mut rtc, pending, mid, socket, local, .. } = self;
+        let Self { mut rtc, pending, mid, link, local, .. } = self;
         let parsed = SdpAnswer::from_sdp_string(answer).expect("a readable answer");
         rtc.sdp_api().accept_answer(pending, parsed).expect("an acceptable answer");
         Peer {
             rtc,
-            socket,
+            link,
             local,
             wake: Instant::now(),
             mid,
@@ -223,13 +302,28 @@ impl Peer {
         self.send();
         let now = Instant::now();
         let wait = self.wake.saturating_duration_since(now).min(longest);
+        let wait = wait.max(Duration::from_millis(1));
         let mut buffer = [0; 2048];
-        self.socket
-            .set_read_timeout(Some(wait.max(Duration::from_millis(1))))
-            .expect("a valid timeout");
-        let input = match self.socket.recv_from(&mut buffer) {
-            Ok((len, source)) => {
-                let bytes = &buffer[..len];
+        let received = match &mut self.link {
+            Link::Udp(socket) => {
+                socket.set_read_timeout(Some(wait)).expect("a valid timeout");
+                let received = socket.recv_from(&mut buffer);
+                received.map(|(len, source)| (Protocol::Udp, source, buffer[..len].to_vec()))
+            }
+            Link::Tcp(link) => {
+                if link.stream.is_none() {
+                    std::thread::sleep(wait);
+                }
+                let source = link.stream.as_ref().and_then(|s| s.peer_addr().ok());
+                let received = link.datagram(wait);
+                received.map(|bytes| (Protocol::Tcp, source.expect("connected"), bytes))
+            }
+        };
+        let held;
+        let input = match received {
+            Ok((protocol, source, bytes)) => {
+                held = bytes;
+                let bytes = &held[..];
                 if self.lose.as_mut().is_some_and(|lose| lose(bytes)) {
                     return;
                 }
@@ -240,7 +334,7 @@ impl Peer {
                 if first_attempt && counted && bytes[1] & 0x7f == self.video_pt {
                     self.seen.direct += 1;
                 }
-                let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, bytes) else {
+                let Ok(receive) = Receive::new(protocol, source, self.local, bytes) else {
                     return;
                 };
                 Input::Receive(Instant::now(), receive)
@@ -264,9 +358,10 @@ impl Peer {
                     self.wake = at;
                     return;
                 }
-                Output::Transmit(t) => {
-                    let _ = self.socket.send_to(&t.contents, t.destination);
-                }
+                Output::Transmit(t) => match &mut self.link {
+                    Link::Udp(socket) => drop(socket.send_to(&t.contents, t.destination)),
+                    Link::Tcp(link) => link.send(self.local, t.destination, &t.contents),
+                },
                 Output::Event(event) => self.event(event),
             }
         }

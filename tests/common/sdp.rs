@@ -23,9 +23,9 @@ pub struct Section<'a> {
 impl<'a> Description<'a> {
     pub fn of(whole: &'a str) -> Self {
         let mut description = Self { whole, session: Vec::new(), sections: Vec::new() };
-        for line in whole.lines() {
+        for line in whole.lines().map(str::trim_end) {
             if let Some(m) = line.strip_prefix("m=") {
-                let words: Vec<&str> = m.split(' ').collect();
+                let words: Vec<&str> = m.split_whitespace().collect();
                 description.sections.push(Section {
                     kind: words[0],
                     port: words[1],
@@ -42,8 +42,9 @@ impl<'a> Description<'a> {
         description
     }
 
-    fn video(&self) -> &Section<'a> {
-        self.sections.iter().find(|s| s.kind == "video").expect("a video section")
+    /// The section that sends.
+    pub fn sending(&self) -> usize {
+        self.sections.iter().position(|s| s.has("sendonly")).expect("a section that sends")
     }
 }
 
@@ -83,24 +84,50 @@ pub fn lint(answer: &Description, offer: &Description, sps: ProfileLevel) -> Vec
     must(order == ["v=", "o=", "s=", "t="], "the session begins v, o, s, t (RFC 8866 §5)");
 
     let shape = |d: &Description| -> Vec<(String, String, String)> {
-        let each = |s: &Section| (s.kind.into(), s.protocol.into(), s.one("mid").into());
+        let each = |s: &Section| (s.kind.into(), s.protocol.into(), s.one("mid").trim().into());
         d.sections.iter().map(each).collect()
     };
     must(shape(answer) == shape(offer), "m-lines mirror the offer's (RFC 3264 §6)");
-    let (video, wanted) = (answer.video(), offer.video());
-    for section in &answer.sections {
-        let accepted = section.port != "0";
-        must(accepted == (section.kind == "video"), "the video and nothing else is accepted");
+    let at = answer.sending();
+    let (video, wanted) = (&answer.sections[at], &offer.sections[at]);
+    let bundle = bundle_of(answer);
+    let offered_bundle = bundle_of(offer);
+    must(bundle.iter().all(|mid| offered_bundle.contains(mid)), "BUNDLE has offered mids only");
+    let in_order = offered_bundle.iter().filter(|mid| bundle.contains(mid));
+    must(in_order.eq(&bundle), "BUNDLE keeps the offer's order, and so the tagged section");
+    let transport = |section: &Section| -> Vec<String> {
+        let names = ["ice-ufrag", "ice-pwd", "fingerprint", "setup", "candidate"];
+        names.iter().flat_map(|name| section.all(name)).map(Into::into).collect()
+    };
+    for (section, offered) in answer.sections.iter().zip(&offer.sections) {
+        let (mid, sends) = (section.one("mid"), section.has("sendonly"));
+        must(section.has("mid") == offered.has("mid"), "a mid for a mid (RFC 8829 §5.3.1)");
+        let with_video = bundle.contains(&mid) && bundle.contains(&video.one("mid"));
+        must(sends || section.has("inactive"), "what is not sent is inactive");
+        must((section.port != "0") == (sends || with_video), "what is not bundled is declined");
+        must(sends || with_video == offered_bundle.contains(&mid), "all of the bundle is taken up");
+        if section.port != "0" {
+            must(transport(section) == transport(video), "what is bundled has one transport");
+            let rtp = section.protocol.contains("RTP/");
+            must(section.has("rtcp-mux") == rtp, "RTCP is multiplexed wherever there is RTP");
+        }
+        let described = |format: &&str| {
+            offered.all("rtpmap").iter().all(|line| !line.starts_with(&format!("{format} ")))
+                || section.all("rtpmap").iter().any(|line| line.starts_with(&format!("{format} ")))
+        };
+        must(section.formats.iter().all(|f| offered.formats.contains(f)), "formats of the offer");
+        must(section.formats.iter().all(described), "formats have their descriptions");
     }
-    let bundle = format!("a=group:BUNDLE {}", video.one("mid"));
-    must(answer.session.contains(&&bundle[..]), "BUNDLE names what is accepted (RFC 9143 §7.3)");
+    let sending = answer.sections.iter().filter(|s| s.has("sendonly")).count();
+    must(sending == 1, "one section and no other sends");
 
     must(video.has("sendonly"), "the video is sendonly");
     must(!["sendrecv", "recvonly", "inactive"].iter().any(|d| video.has(d)), "one direction");
     must(video.has("rtcp-mux") && video.has("rtcp-mux-only"), "RTCP is multiplexed (RFC 8858)");
     must(video.all("msid").len() == 1, "one msid");
     must(video.one("fingerprint").starts_with("sha-256 "), "one SHA-256 fingerprint");
-    must(video.one("setup") == "passive", "the viewer begins DTLS (RFC 8842 §5.3)");
+    let role = if wanted.one("setup") == "passive" { "active" } else { "passive" };
+    must(video.one("setup") == role, "the viewer begins DTLS where it may (RFC 8842 §5.3)");
     must(video.one("ice-ufrag").len() >= 4 && video.one("ice-pwd").len() >= 22, "ICE credentials");
     must(video.has("candidate") && video.has("end-of-candidates"), "all candidates are there");
 
@@ -138,6 +165,12 @@ pub fn lint(answer: &Description, offer: &Description, sps: ProfileLevel) -> Vec
         video.all("ssrc").iter().filter_map(|s| s.split(' ').next()).collect();
     must(ssrcs.len() == if rtx { 2 } else { 1 }, "one SSRC, and one for RTX");
     problems
+}
+
+/// The tags of the BUNDLE group.
+fn bundle_of<'a>(description: &Description<'a>) -> Vec<&'a str> {
+    let group = description.session.iter().find_map(|l| l.strip_prefix("a=group:BUNDLE "));
+    group.map(|mids| mids.split_whitespace().collect()).unwrap_or_default()
 }
 
 /// Whether two `extmap` values give one extension the same number. A direction may follow the

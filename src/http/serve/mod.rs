@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::BodyTimeout;
+use crate::rtc::SignallingPath;
 use connections::{Connections, Room};
 use patient::Patient;
 use strict::Strict;
@@ -42,6 +43,8 @@ pub(super) use connections::{Phase, Place};
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// Ours, by which it has reached us, where that is known.
+    pub local: Option<IpAddr>,
     /// How the connection is protected.
     pub scheme: Scheme,
 }
@@ -51,6 +54,11 @@ impl Peer {
     #[must_use]
     pub fn source(&self) -> IpAddr {
         self.address.ip().to_canonical()
+    }
+
+    /// The way its request took.
+    pub(super) fn signalling_path(&self) -> SignallingPath {
+        SignallingPath { viewer: self.source(), camera: self.local }
     }
 }
 
@@ -235,7 +243,8 @@ impl Host {
     }
 
     fn welcome(&self, stream: TcpStream, address: SocketAddr, tasks: &mut JoinSet<()>) {
-        let peer = Peer { address, scheme: Scheme::Http };
+        let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
+        let peer = Peer { address, local, scheme: Scheme::Http };
         let Some(place) = self.connections.admit(peer.source(), Instant::now()) else {
             log::debug!("no room for a connection from {address}");
             return;

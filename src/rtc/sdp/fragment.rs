@@ -2,18 +2,28 @@
 
 use str0m::Candidate;
 
-use super::{
-    Credentials, MAX_CANDIDATES, SdpError, attribute, lines, read_candidate, read_credential,
-};
+use super::transport::{MAX_CANDIDATES, TransportLines};
+use super::{Credentials, SdpError, attribute, lines, tidy};
 
 /// What a WHEP `PATCH` carries.
 #[derive(Debug, Clone)]
 pub struct Fragment {
-    /// Credentials: those of the running ICE session, or new ones, which ask for a restart.
-    pub credentials: Option<Credentials>,
+    /// Credentials: those of the running ICE session, or new ones, which ask for a restart. Those
+    /// that hold for all sections, or each section's with its tag.
+    credentials: Vec<(Option<String>, Credentials)>,
     /// Candidates that can be used.
     pub candidates: Vec<Candidate>,
 }
+
+/// One m-section of a fragment, or what comes before the first.
+#[derive(Default)]
+struct Part {
+    mid: Option<String>,
+    transport: TransportLines,
+}
+
+/// m-sections looked at.
+const MAX_PARTS: usize = 16;
 
 impl Fragment {
     /// Reads a fragment.
@@ -21,31 +31,48 @@ impl Fragment {
     /// # Errors
     /// When a line is malformed or the credentials come without each other.
     pub fn parse(text: &str) -> Result<Self, SdpError> {
-        let mut credentials = Credentials::default();
-        let mut candidates = Vec::new();
+        let mut parts = vec![Part::default()];
         let mut last = 1;
-        for item in lines(text) {
+        for item in lines(&tidy(text)) {
             let (line, kind, value) = item?;
             last = line;
-            match (kind, attribute(value)) {
-                ('a', (name @ ("ice-ufrag" | "ice-pwd"), value)) => {
-                    read_credential(&mut credentials, line, name, value)?;
+            if kind == 'm' && parts.len() <= MAX_PARTS {
+                parts.push(Part::default());
+            }
+            let Some(part) = parts.last_mut().filter(|_| kind == 'a') else { continue };
+            match attribute(value) {
+                ("mid", mid) => part.mid = Some(mid.into()),
+                // Who the viewer is was settled by the offer.
+                ("fingerprint" | "setup", _) => {}
+                (name, value) => {
+                    part.transport.attribute(line, name, value)?;
                 }
-                ('a', ("candidate", value)) if candidates.len() < MAX_CANDIDATES => {
-                    candidates.extend(read_candidate(value));
-                }
-                _ => {}
             }
         }
-        let credentials = match (credentials.ufrag.is_empty(), credentials.pwd.is_empty()) {
-            (true, true) => None,
-            (false, false) => Some(credentials),
-            _ => {
-                let problem = "a=ice-ufrag and a=ice-pwd must come together";
-                return Err(SdpError::new(last, problem));
+        let mut fragment = Self { credentials: Vec::new(), candidates: Vec::new() };
+        for Part { mid, transport } in parts {
+            match (transport.credentials(), &transport.credentials) {
+                (Some(credentials), _) => fragment.credentials.push((mid, credentials.clone())),
+                (None, half) if *half == Credentials::default() => {}
+                (None, _) => {
+                    let problem = "a=ice-ufrag and a=ice-pwd must come together";
+                    return Err(SdpError::new(last, problem));
+                }
             }
-        };
-        Ok(Self { credentials, candidates })
+            fragment.candidates.extend(transport.candidates);
+        }
+        fragment.candidates.truncate(MAX_CANDIDATES);
+        Ok(fragment)
+    }
+
+    /// The credentials for the section with the tag `mid`: its own, else those for all, else
+    /// those of the first section, which holds a bundle's.
+    #[must_use]
+    pub fn credentials(&self, mid: &str) -> Option<&Credentials> {
+        let of =
+            |wanted: Option<&str>| self.credentials.iter().find(|(m, _)| m.as_deref() == wanted);
+        let found = of(Some(mid)).or_else(|| of(None)).or_else(|| self.credentials.first());
+        found.map(|(_, credentials)| credentials)
     }
 }
 
@@ -68,7 +95,27 @@ mod tests {
         let addresses: Vec<String> =
             fragment.candidates.iter().map(|c| c.addr().to_string()).collect();
         assert_eq!(addresses, ["192.0.2.7:50000", "[2001:db8::1]:50003"]);
-        assert_eq!(fragment.credentials.unwrap().ufrag, "abcd");
+        assert_eq!(fragment.credentials("0").unwrap().ufrag, "abcd");
+    }
+
+    #[test]
+    fn each_section_has_credentials_of_its_own_or_those_of_all() {
+        let section = |mid: &str, ufrag: &str| {
+            format!(
+                "m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{mid} \r\na=ice-ufrag:{ufrag}\r\n\
+                 a=ice-pwd:0123456789012345678901\r\n"
+            )
+        };
+        let ufrag = |text: &str, mid: &str| {
+            Fragment::parse(text).unwrap().credentials(mid).map(|c| c.ufrag.clone())
+        };
+        let two = section("a", "aaaa") + &section("v", "vvvv");
+        assert_eq!(ufrag(&two, "v").unwrap(), "vvvv");
+        assert_eq!(ufrag(&two, "a").unwrap(), "aaaa");
+        assert_eq!(ufrag(&two, "x").unwrap(), "aaaa");
+        let all = "a=ice-ufrag:ssss\na=ice-pwd:0123456789012345678901\nm=audio 9 X 0\na=mid:a\n";
+        assert_eq!(ufrag(all, "v").unwrap(), "ssss");
+        assert_eq!(ufrag("m=video 9 X 0\na=mid:v\n", "v"), None);
     }
 
     #[test]

@@ -60,7 +60,10 @@ pub enum Refusal {
     #[error("the viewer offers no H.264; this camera sends nothing else")]
     NoH264,
     /// Only packetization modes Picket does not send.
-    #[error("the viewer offers H.264 without packetization-mode=1, which this camera needs")]
+    #[error(
+        "the viewer offers H.264 without packetization-mode=1, which this camera needs; add it to \
+         the viewer's H.264 format (in GStreamer's caps: packetization-mode=(string)1)"
+    )]
     NoMode1,
     /// None of the profiles covers the stream.
     #[error("the viewer's H.264 ({offered}) does not cover this stream, which is {stream}")]
@@ -136,6 +139,11 @@ impl RemoteCodec {
 }
 
 impl Payload {
+    /// Whether there is any H.264 among `codecs`.
+    pub(super) fn is_offered(codecs: &[RemoteCodec]) -> bool {
+        codecs.iter().any(|codec| codec.is_h264)
+    }
+
     /// Picks the payload type that says most exactly what the stream is: the stream's own
     /// profile before one that merely includes it, the viewer's order among equals.
     pub(super) fn choose(codecs: &[RemoteCodec], stream: ProfileLevel) -> Result<Self, Refusal> {

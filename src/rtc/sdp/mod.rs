@@ -1,8 +1,9 @@
 //! Session descriptions (RFC 8866, JSEP RFC 8829), as far as a camera needs them.
 //!
 //! A viewer offers; Picket answers. An [`Offer`] is read strictly, line by line, so that a mistake
-//! can be told with its line; what Picket does not know it ignores, as RFC 8866 §5 asks. The
-//! answer ([`answer::write`]) is written from what is really sent: one H.264 payload type whose
+//! can be told with its line; what Picket does not know it ignores, as RFC 8866 §5 asks. Each
+//! [`MediaSection`] has a transport of its own or shares that of a bundle. The answer
+//! ([`answer::write`]) answers every section, and is written from what is really sent: one H.264 payload type whose
 //! `profile-level-id` comes from the stream's own SPS, its RTX companion, and the header
 //! extensions that will be in the packets. Nothing else is promised.
 
@@ -10,12 +11,16 @@ pub(super) mod answer;
 mod fragment;
 mod h264;
 mod offer;
+mod section;
+mod transport;
 
 pub use fragment::Fragment;
 pub use h264::{Feedback, Payload, Refusal};
-pub use offer::{Direction, ExtensionIds, MediaSection, Offer, Setup};
+pub use offer::Offer;
+pub use section::{Direction, ExtensionIds, MediaSection};
+pub use transport::{Credentials, Setup, Transport};
 
-use str0m::Candidate;
+use std::borrow::Cow;
 
 /// What is wrong with a session description or fragment, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,18 +37,6 @@ impl SdpError {
         Self { line, problem: problem.into() }
     }
 }
-
-/// ICE username fragment and password (RFC 8839 §5.4).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Credentials {
-    /// 4 to 256 ice-chars.
-    pub ufrag: String,
-    /// 22 to 256 ice-chars.
-    pub pwd: String,
-}
-
-/// Candidates taken from one peer; more say nothing new and cost pairs to check.
-const MAX_CANDIDATES: usize = 32;
 
 /// The lines of a description as `(number, type, value)`.
 ///
@@ -66,42 +59,40 @@ fn lines(text: &str) -> impl Iterator<Item = Result<(usize, char, &str), SdpErro
 
 /// `name:value` or `name` of an attribute line.
 fn attribute(value: &str) -> (&str, &str) {
-    value.split_once(':').unwrap_or((value, ""))
+    let (name, value) = value.split_once(':').unwrap_or((value, ""));
+    (name, value.trim_start())
 }
 
-/// Reads `a=ice-ufrag` or `a=ice-pwd` into its place. Checked strictly, because the text goes
-/// into descriptions of our own and into STUN.
-fn read_credential(
-    into: &mut Credentials,
-    line: usize,
-    name: &str,
-    value: &str,
-) -> Result<(), SdpError> {
-    let (slot, least) = match name {
-        "ice-ufrag" => (&mut into.ufrag, 4),
-        _ => (&mut into.pwd, 22),
+/// A `token` of RFC 8866 §9, and a little more: visible characters.
+fn token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A description without what clients, and those who paste, put into it by mistake: a byte order
+/// mark, spaces around lines and more than one in a row. Lines keep their numbers.
+fn tidy(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let blank = |c: char| matches!(c, ' ' | '\t');
+    let untidy = |line: &str| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        line.starts_with(blank)
+            || line.ends_with(blank)
+            || line.contains("  ")
+            || line.contains('\t')
     };
-    let ice_char = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-    if !(least..=256).contains(&value.len()) || !value.bytes().all(ice_char) {
-        return Err(SdpError::new(
-            line,
-            format!("{name} must be {least} to 256 letters, digits, + or /"),
-        ));
+    if !text.split('\n').any(untidy) {
+        return Cow::Borrowed(text);
     }
-    slot.clear();
-    slot.push_str(value);
-    Ok(())
-}
-
-/// Reads a candidate, or `None` for one that cannot be used here (TCP, a `.local` name, another
-/// component): those are skipped silently, as WHEP and RFC 8838 ask.
-fn read_candidate(value: &str) -> Option<Candidate> {
-    // Some clients repeat the attribute's name inside the value.
-    let value = value.strip_prefix("candidate:").unwrap_or(value);
-    if value.len() > 512 || value.split(' ').nth(1) != Some("1") {
-        return None;
+    let mut tidied = String::with_capacity(text.len());
+    for line in text.split('\n') {
+        let words = line.trim_end_matches('\r').split(blank).filter(|word| !word.is_empty());
+        for (i, word) in words.enumerate() {
+            if i > 0 {
+                tidied.push(' ');
+            }
+            tidied.push_str(word);
+        }
+        tidied.push('\n');
     }
-    let candidate = Candidate::from_sdp_string(&format!("candidate:{value}")).ok()?;
-    let usable = candidate.proto() == str0m::net::Protocol::Udp && candidate.addr().port() != 0;
-    usable.then_some(candidate)
+    Cow::Owned(tidied)
 }

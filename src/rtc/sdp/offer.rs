@@ -1,13 +1,12 @@
 //! Reading a viewer's offer.
 
-use str0m::Candidate;
+use super::h264::{Payload, Refusal};
+use super::section::{Direction, MediaSection};
+use super::transport::{Credentials, Setup, Transport, TransportLines};
+use super::{SdpError, attribute, lines, tidy};
+use crate::media::h264::ProfileLevel;
 
-use super::h264::{Payload, RemoteCodec};
-use super::{
-    Credentials, MAX_CANDIDATES, SdpError, attribute, lines, read_candidate, read_credential,
-};
-
-/// m-lines looked at; a camera's viewer has one or two.
+/// m-lines looked at; a camera's viewer has one to three.
 const MAX_SECTIONS: usize = 16;
 
 /// A viewer's offer, read and found usable.
@@ -15,96 +14,15 @@ const MAX_SECTIONS: usize = 16;
 pub struct Offer {
     /// Every m-section, in order: the answer must mirror them (RFC 3264 §6).
     pub sections: Vec<MediaSection>,
-    /// Which section asks for video.
-    pub video: usize,
-    /// The viewer's ICE credentials.
-    pub credentials: Credentials,
-    /// The viewer's candidates that can be used.
-    pub candidates: Vec<Candidate>,
-    /// Certificate fingerprint, as "sha-256 AA:BB:…".
-    pub fingerprint: String,
-    /// DTLS role the viewer offers.
-    pub setup: Setup,
+    /// Which section the video is sent in.
+    video: usize,
+    /// Tags of the sections that share one transport (RFC 9143), in the viewer's order.
+    bundle: Vec<String>,
+    /// What holds for sections that say nothing else.
+    session: TransportLines,
+    /// The viewer answers connectivity checks and makes none (RFC 8445 §2.5).
+    pub ice_lite: bool,
 }
-
-/// One m-section.
-#[derive(Debug, Clone)]
-pub struct MediaSection {
-    /// "audio", "video", "application" …
-    pub kind: String,
-    /// "UDP/TLS/RTP/SAVPF" …
-    pub protocol: String,
-    /// The formats of the m-line, for the mirror in a rejection.
-    pub formats: String,
-    /// The section's identification tag (RFC 5888).
-    pub mid: String,
-    /// What the viewer wants to do.
-    pub direction: Direction,
-    /// Offered with port 0 and outside a bundle: already rejected by the viewer.
-    pub rejected: bool,
-    /// H.264 codecs, in the viewer's order of preference.
-    pub(super) codecs: Vec<RemoteCodec>,
-    /// Header extensions the viewer understands, of those Picket writes.
-    pub extensions: ExtensionIds,
-    line: usize,
-}
-
-/// The `a=setup` of RFC 5763.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setup {
-    /// Either role.
-    ActPass,
-    /// The viewer will begin the handshake.
-    Active,
-    /// The viewer waits for the handshake.
-    Passive,
-}
-
-/// Direction of media, seen from whoever says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(missing_docs)]
-pub enum Direction {
-    #[default]
-    SendRecv,
-    SendOnly,
-    RecvOnly,
-    Inactive,
-}
-
-impl Direction {
-    /// The W3C and SDP name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SendRecv => "sendrecv",
-            Self::SendOnly => "sendonly",
-            Self::RecvOnly => "recvonly",
-            Self::Inactive => "inactive",
-        }
-    }
-
-    /// The direction called `name`.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
-            .into_iter()
-            .find(|d| d.name() == name)
-    }
-}
-
-/// Numbers the viewer gave to the RTP header extensions (RFC 8285) that Picket writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ExtensionIds {
-    /// Playout delay limits.
-    pub playout_delay: Option<u8>,
-    /// Absolute send time, from which the viewer estimates its bandwidth.
-    pub abs_send_time: Option<u8>,
-}
-
-/// URI of the playout-delay extension.
-pub(super) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
-/// URI of the absolute-send-time extension.
-pub(super) const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 
 impl Offer {
     /// Reads an offer.
@@ -114,33 +32,135 @@ impl Offer {
     /// DTLS-SRTP; with the line at fault.
     pub fn parse(text: &str) -> Result<Self, SdpError> {
         let mut reader = Reader::default();
-        for item in lines(text) {
+        for item in lines(&tidy(text)) {
             let (line, kind, value) = item?;
             reader.line(line, kind, value)?;
         }
         reader.finish()
     }
 
-    /// The video section.
+    /// The section the video is sent in: the first that can have it.
     #[must_use]
     pub fn video(&self) -> &MediaSection {
         &self.sections[self.video]
     }
+
+    /// Settles which section gets the video, and as what, where `stream` is what is sent: the
+    /// first that covers it.
+    ///
+    /// # Errors
+    /// When none does; the reason is that of the first.
+    pub fn settle(&mut self, stream: ProfileLevel) -> Result<Payload, Refusal> {
+        let mut refusal = None;
+        for at in (0..self.sections.len()).filter(|at| self.is_usable(*at)) {
+            match self.sections[at].payload(stream) {
+                Ok(payload) => {
+                    self.video = at;
+                    return Ok(payload);
+                }
+                Err(why) => refusal = refusal.or(Some(why)),
+            }
+        }
+        Err(refusal.unwrap_or(Refusal::NoH264))
+    }
+
+    fn is_usable(&self, at: usize) -> bool {
+        self.sections[at].wants_video() && self.transport_of(at).is_ok()
+    }
+
+    /// The transport of the video.
+    ///
+    /// # Errors
+    /// Never for an offer that was read: [`Offer::parse`] has looked.
+    pub fn transport(&self) -> Result<Transport, SdpError> {
+        self.transport_of(self.video)
+    }
+
+    /// The other transports that sections bundled with the video have before the answer tells the
+    /// viewer to use one for all: whichever it then uses (RFC 9143 §7.3.1 says the first's).
+    pub(in crate::rtc) fn bundled_transports(&self) -> Vec<Transport> {
+        let Ok(own) = self.transport() else { return Vec::new() };
+        let mut others: Vec<Transport> = Vec::new();
+        for at in (0..self.sections.len()).filter(|at| self.is_bundled(*at)) {
+            let Ok(other) = self.transport_of(at) else { continue };
+            let known = |t: &Transport| t.credentials == other.credentials;
+            if !known(&own) && !others.iter().any(known) {
+                others.push(other);
+            }
+        }
+        others
+    }
+
+    /// What a section says of its transport itself, else what the description says for all, else
+    /// what those say that share the transport: in a bundle, one says it for all.
+    fn transport_of(&self, at: usize) -> Result<Transport, SdpError> {
+        let section = &self.sections[at];
+        let bundled = self.bundle.iter().filter(|_| self.bundle.contains(&section.mid));
+        let bundled = bundled.filter_map(|mid| self.sections.iter().find(|s| s.mid == *mid));
+        let said: Vec<&TransportLines> = [&section.transport, &self.session]
+            .into_iter()
+            .chain(bundled.map(|s| &s.transport))
+            .collect();
+        let missing = |what| SdpError::new(section.line, what);
+        let credentials = said.iter().find_map(|t| t.credentials());
+        let fingerprint = said.iter().find_map(|t| t.fingerprint.as_ref());
+        Ok(Transport {
+            credentials: credentials
+                .ok_or_else(|| missing("a=ice-ufrag or a=ice-pwd is missing"))?
+                .clone(),
+            // Candidates belong to the credentials they came with.
+            candidates: said
+                .iter()
+                .find(|t| !t.candidates.is_empty() && shares(t, credentials))
+                .map(|t| t.candidates.clone())
+                .unwrap_or_default(),
+            fingerprint: fingerprint
+                .ok_or_else(|| {
+                    missing("a=fingerprint is missing, or uses no hash of sha-256 and sha-1")
+                })?
+                .clone(),
+            // RFC 8842 §5.2: an offer should say actpass; old ones say nothing.
+            setup: said.iter().find_map(|t| t.setup).unwrap_or(Setup::ActPass),
+        })
+    }
+
+    /// Whether a section is taken up beside the video, unused: it shares the video's transport, and
+    /// viewers who have put it there, perhaps before the video, do not part with it (a browser that
+    /// was told to use one transport for everything fails if the first section is declined).
+    pub(super) fn is_bundled(&self, at: usize) -> bool {
+        let section = &self.sections[at];
+        let bundled = |s: &MediaSection| s.tagged && self.bundle.contains(&s.mid);
+        at == self.video && bundled(section)
+            || bundled(section)
+                && bundled(self.video())
+                && !section.rejected
+                && (section.is_data()
+                    || section.is_rtp() && matches!(&section.kind[..], "audio" | "video"))
+    }
+
+    /// The tags of the answer's BUNDLE group; empty when there is none.
+    #[must_use]
+    pub fn answered_bundle(&self) -> Vec<&str> {
+        let taken = |mid: &&String| {
+            (0..self.sections.len()).any(|at| self.sections[at].mid == **mid && self.is_bundled(at))
+        };
+        self.bundle.iter().filter(taken).map(String::as_str).collect()
+    }
+}
+
+/// Whether candidates of `said` belong to `credentials`: nothing else is said there.
+fn shares(said: &TransportLines, credentials: Option<&Credentials>) -> bool {
+    said.credentials().is_none() || said.credentials() == credentials
 }
 
 #[derive(Default)]
 struct Reader {
     seen_version: bool,
     sections: Vec<MediaSection>,
-    /// Session-level values, and those of the video section once it has begun, which win.
-    credentials: Credentials,
-    candidates: Vec<Candidate>,
-    fingerprint: Option<String>,
-    setup: Option<Setup>,
-    session_direction: Direction,
+    session: TransportLines,
+    direction: Direction,
     bundle: Vec<String>,
-    /// The section whose transport is read: the first that is not rejected.
-    transport: Option<usize>,
+    ice_lite: bool,
 }
 
 impl Reader {
@@ -155,98 +175,39 @@ impl Reader {
             _ if !self.seen_version => {
                 return Err(SdpError::new(line, "a session description begins with v=0"));
             }
-            'm' => self.media_line(line, value)?,
+            'm' => {
+                if self.sections.len() == MAX_SECTIONS {
+                    return Err(SdpError::new(line, format!("more than {MAX_SECTIONS} m-lines")));
+                }
+                self.sections.push(MediaSection::new(line, value, self.direction)?);
+            }
             'a' => self.attribute(line, value)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn media_line(&mut self, line: usize, value: &str) -> Result<(), SdpError> {
-        if self.sections.len() == MAX_SECTIONS {
-            return Err(SdpError::new(line, format!("more than {MAX_SECTIONS} m-lines")));
-        }
-        let bad = || SdpError::new(line, "expected m=<media> <port> <protocol> <formats>");
-        let mut words = value.splitn(4, ' ');
-        let (Some(kind), Some(port), Some(protocol), Some(formats)) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(bad());
-        };
-        let port: u16 = port.split('/').next().unwrap_or("").parse().map_err(|_| bad())?;
-        let token = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic());
-        if ![kind, protocol].into_iter().all(token) || !formats.split(' ').all(token) {
-            return Err(bad());
-        }
-        self.sections.push(MediaSection {
-            kind: kind.into(),
-            protocol: protocol.into(),
-            formats: formats.into(),
-            mid: String::new(),
-            direction: self.session_direction,
-            rejected: port == 0,
-            codecs: RemoteCodec::list(formats),
-            extensions: ExtensionIds::default(),
-            line,
-        });
-        Ok(())
-    }
-
     fn attribute(&mut self, line: usize, value: &str) -> Result<(), SdpError> {
         let (name, value) = attribute(value);
-        let here = self.sections.len().checked_sub(1);
-        // Under BUNDLE all sections share the transport of the first accepted one.
-        let transport = here.is_none() || self.transport.is_none() || self.transport == here;
+        if let Some(section) = self.sections.last_mut() {
+            return section.attribute(line, name, value);
+        }
         match name {
-            "ice-ufrag" | "ice-pwd" if transport => {
-                read_credential(&mut self.credentials, line, name, value)?;
-                self.transport = self.transport.or(here);
-            }
-            "fingerprint" if transport => self.fingerprint(line, value)?,
-            "setup" if transport => self.setup = Some(read_setup(line, value)?),
-            "candidate" if self.candidates.len() < MAX_CANDIDATES => {
-                self.candidates.extend(read_candidate(value));
-            }
             "group" => {
-                if let Some(mids) = value.strip_prefix("BUNDLE") {
-                    self.bundle =
-                        mids.split_whitespace().take(MAX_SECTIONS).map(Into::into).collect();
+                let mut words = value.split(' ');
+                // The first group is the one (RFC 9143 §7.2 allows no section in two).
+                if words.next() == Some("BUNDLE") && self.bundle.is_empty() {
+                    self.bundle = words.take(MAX_SECTIONS).map(Into::into).collect();
                 }
             }
+            "ice-lite" => self.ice_lite = true,
             _ => {
                 if let Some(direction) = Direction::named(name) {
-                    match self.sections.last_mut() {
-                        Some(section) => section.direction = direction,
-                        None => self.session_direction = direction,
-                    }
-                } else if let Some(section) = self.sections.last_mut() {
-                    section.attribute(line, name, value)?;
+                    self.direction = direction;
+                } else {
+                    self.session.attribute(line, name, value)?;
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// RFC 8122 §5. Only what can be compared is kept.
-    fn fingerprint(&mut self, line: usize, value: &str) -> Result<(), SdpError> {
-        let (hash, digits) = value.split_once(' ').unwrap_or((value, ""));
-        let hash = hash.to_ascii_lowercase();
-        let bytes = match hash.as_str() {
-            "sha-256" => 32,
-            "sha-1" => 20,
-            // An offer may list several; the ones we cannot check do not count.
-            _ => return Ok(()),
-        };
-        let well_formed = digits.split(':').count() == bytes
-            && digits.split(':').all(|b| b.len() == 2 && b.bytes().all(|c| c.is_ascii_hexdigit()));
-        if !well_formed {
-            return Err(SdpError::new(
-                line,
-                format!("a {hash} fingerprint is {bytes} hexadecimal bytes with colons between"),
-            ));
-        }
-        if hash == "sha-256" || self.fingerprint.is_none() {
-            self.fingerprint = Some(format!("{hash} {}", digits.to_ascii_uppercase()));
         }
         Ok(())
     }
@@ -255,97 +216,53 @@ impl Reader {
         if !self.seen_version {
             return Err(SdpError::new(1, "a session description begins with v=0"));
         }
-        for (i, section) in self.sections.iter_mut().enumerate() {
-            if section.mid.is_empty() {
-                section.mid = i.to_string();
+        for at in 0..self.sections.len() {
+            let (before, section) = self.sections.split_at_mut(at);
+            let section = &mut section[0];
+            if section.tagged && before.iter().any(|s| s.tagged && s.mid == section.mid) {
+                let problem = format!("the mid {} is given twice", section.mid);
+                return Err(SdpError::new(section.line, problem));
             }
-            if self.bundle.contains(&section.mid) {
+            if !section.tagged {
+                section.mid = at.to_string();
+            } else if self.bundle.contains(&section.mid) {
                 section.rejected = false;
             }
         }
-        let wanted = |s: &MediaSection| {
-            s.kind == "video" && !s.rejected && s.protocol.ends_with("TLS/RTP/SAVPF")
+        let mut offer = Offer {
+            sections: self.sections,
+            video: 0,
+            bundle: self.bundle,
+            session: self.session,
+            ice_lite: self.ice_lite,
         };
-        let Some(video) = self.sections.iter().position(wanted) else {
+        offer.video = offer.find_video()?;
+        Ok(offer)
+    }
+}
+
+impl Offer {
+    /// The first section that can be sent H.264; else the one whose shortcoming is the least.
+    fn find_video(&self) -> Result<usize, SdpError> {
+        let all = 0..self.sections.len();
+        let section = |at: &usize| &self.sections[*at];
+        let mut usable = all.clone().filter(|at| section(at).wants_video());
+        let with_h264 = usable.clone().find(|at| Payload::is_offered(&section(at).codecs));
+        if let Some(at) = with_h264.or_else(|| usable.next()) {
+            self.transport_of(at)?;
+            return Ok(at);
+        }
+        let video = |at: &usize| section(at).kind == "video" && !section(at).rejected;
+        let Some(at) = all.clone().find(|at| video(at) && section(at).is_rtp()) else {
             let line = self.sections.first().map_or(1, |s| s.line);
             return Err(SdpError::new(
                 line,
                 "the offer asks for no video: expected an m=video line with UDP/TLS/RTP/SAVPF",
             ));
         };
-        let section = &self.sections[video];
-        if !matches!(section.direction, Direction::RecvOnly | Direction::SendRecv) {
-            return Err(SdpError::new(
-                section.line,
-                format!(
-                    "the video is offered as {}; a viewer must offer recvonly",
-                    section.direction.name()
-                ),
-            ));
-        }
-        let at = section.line;
-        if self.credentials.ufrag.is_empty() || self.credentials.pwd.is_empty() {
-            return Err(SdpError::new(at, "a=ice-ufrag or a=ice-pwd is missing"));
-        }
-        let fingerprint = self.fingerprint.ok_or_else(|| {
-            SdpError::new(at, "a=fingerprint is missing, or uses no hash of sha-256 and sha-1")
-        })?;
-        Ok(Offer {
-            video,
-            credentials: self.credentials,
-            candidates: self.candidates,
-            fingerprint,
-            // RFC 8842 §5.2: an offer should say actpass; old ones say nothing.
-            setup: self.setup.unwrap_or(Setup::ActPass),
-            sections: self.sections,
-        })
-    }
-}
-
-impl MediaSection {
-    fn attribute(&mut self, line: usize, name: &str, value: &str) -> Result<(), SdpError> {
-        match name {
-            "mid" => {
-                let token = |b: u8| b.is_ascii_graphic() && b != b':';
-                if value.is_empty() || value.len() > 32 || !value.bytes().all(token) {
-                    return Err(SdpError::new(line, "a mid is 1 to 32 visible characters"));
-                }
-                self.mid = value.into();
-            }
-            "extmap" => {
-                let (id, uri) = value.split_once(' ').unwrap_or((value, ""));
-                let id = id.split('/').next().unwrap_or("").parse().unwrap_or(0);
-                let slot = match uri.split(' ').next() {
-                    Some(PLAYOUT_DELAY) => &mut self.extensions.playout_delay,
-                    Some(ABS_SEND_TIME) => &mut self.extensions.abs_send_time,
-                    _ => return Ok(()),
-                };
-                // Only the one-byte form of RFC 8285 is written, whose numbers end at 14.
-                *slot = (1..=14).contains(&id).then_some(id);
-            }
-            "rtpmap" | "fmtp" | "rtcp-fb" => RemoteCodec::attribute(&mut self.codecs, name, value),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The payload type to send a stream described by `stream` with.
-    ///
-    /// # Errors
-    /// When the viewer offers no H.264 that covers the stream.
-    pub fn payload(
-        &self,
-        stream: crate::media::h264::ProfileLevel,
-    ) -> Result<Payload, super::Refusal> {
-        Payload::choose(&self.codecs, stream)
-    }
-}
-
-fn read_setup(line: usize, value: &str) -> Result<Setup, SdpError> {
-    match value {
-        "actpass" => Ok(Setup::ActPass),
-        "active" => Ok(Setup::Active),
-        "passive" => Ok(Setup::Passive),
-        _ => Err(SdpError::new(line, "a=setup must be actpass, active or passive")),
+        let MediaSection { line, direction, .. } = section(&at);
+        let problem =
+            format!("the video is offered as {}; a viewer must offer recvonly", direction.name());
+        Err(SdpError::new(*line, problem))
     }
 }

@@ -8,13 +8,14 @@
 //! means.
 
 mod feedback;
+mod ice;
 mod report;
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use str0m::change::SdpOffer;
 use str0m::net::Receive;
 use str0m::rtp::RawPacket;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
@@ -22,12 +23,15 @@ use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, 
 use crate::hub::{Delivery, Published, Viewer};
 use crate::media::MediaTime;
 use crate::rtc::batch::Batch;
+use crate::rtc::demux::{Stun, TransactionId};
 use crate::rtc::egress::{Egress, StreamParameters};
 use crate::rtc::keys;
 use crate::rtc::pace::{KeyRequests, Pacer};
 use crate::rtc::packetize::Cut;
+use crate::rtc::path::Path;
 use crate::rtc::report::StatsReport;
-use crate::rtc::sdp::{Credentials, Direction, Fragment, Offer, Setup};
+use crate::rtc::sdp::answer::AnsweredOffer;
+use crate::rtc::sdp::{Credentials, Direction, Offer, Setup, Transport};
 
 /// An offer that has not become a connection by then is forgotten.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -54,8 +58,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where a session's datagrams go.
 pub(in crate::rtc) trait Wire {
-    /// Sends `bytes`, cut every `segment` bytes, from `source` to `destination`.
-    fn send(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8], segment: usize);
+    /// Sends `bytes` on `path`, cut every `segment` bytes.
+    fn send(&mut self, path: Path, bytes: &[u8], segment: usize);
 }
 
 /// Gives each picture in its cut form, cut once for all sessions.
@@ -93,14 +97,26 @@ pub(in crate::rtc) struct Session {
     answers: u64,
     wake_library: Instant,
     next_report: Option<Instant>,
-    /// Our end and the viewer's of the pair in use.
-    pair: Option<(SocketAddr, SocketAddr)>,
+    /// The candidate pair in use.
+    path: Option<Path>,
+    /// Paths we have sent something on, the latest last.
+    checked: VecDeque<Path>,
+    /// Checks sent of which the demultiplexer does not know yet, and those of which it does, the
+    /// latest last.
+    asked: Vec<TransactionId>,
+    awaited: VecDeque<TransactionId>,
     parameters: StreamParameters,
-    fingerprint: String,
     mid: String,
-    protocol: String,
-    remote: Credentials,
+    answered: AnsweredOffer,
+    /// `RTCIceRole`.
+    ice_role: &'static str,
+    /// What the viewer's side is taken to be.
+    remote: Transport,
+    /// What else it may turn out to be: before the answer, bundled sections have transports of
+    /// their own, and the viewer then uses one of them.
+    others: Vec<Transport>,
     local: Credentials,
+    local_candidates: Vec<Candidate>,
     egress: Option<Egress>,
     viewer: Viewer,
     /// A picture of which some is still to be sent.
@@ -115,11 +131,10 @@ pub(in crate::rtc) struct Session {
 }
 
 /// What a session is made from, besides the offer.
-pub(in crate::rtc) struct Setting<'a> {
+pub(in crate::rtc) struct Setting {
     pub(in crate::rtc) id: String,
     pub(in crate::rtc) config: RtcConfig,
     pub(in crate::rtc) local: Credentials,
-    pub(in crate::rtc) candidates: &'a [Candidate],
     pub(in crate::rtc) parameters: StreamParameters,
     pub(in crate::rtc) viewer: Viewer,
 }
@@ -131,19 +146,17 @@ impl Session {
     /// When the library will not have what the offer says; `Offer::parse` lets little through.
     pub(in crate::rtc) fn new(
         offer: &Offer,
-        setting: Setting<'_>,
+        setting: Setting,
         now: Instant,
     ) -> Result<Self, String> {
-        let Setting { id, config, local, candidates, parameters, viewer } = setting;
+        let Setting { id, config, local, parameters, viewer } = setting;
         let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
-        let mut rtc = config
+        let rtc = config
             .set_local_ice_credentials(creds)
             .set_stats_interval(Some(LOOK_EVERY))
             .enable_raw_packets(true)
             .build(now);
-        for candidate in candidates {
-            rtc.add_local_candidate(candidate.clone());
-        }
+        let remote = offer.transport().map_err(|e| e.to_string())?;
         let mut session = Self {
             id,
             rtc,
@@ -154,13 +167,18 @@ impl Session {
             answers: 0,
             wake_library: now + FIRST_CHECK_AFTER,
             next_report: None,
-            pair: None,
+            path: None,
+            checked: VecDeque::new(),
+            asked: Vec::new(),
+            awaited: VecDeque::new(),
             parameters,
-            fingerprint: offer.fingerprint.clone(),
             mid: offer.video().mid.clone(),
-            protocol: offer.video().protocol.clone(),
-            remote: offer.credentials.clone(),
+            answered: AnsweredOffer::from(offer),
+            ice_role: if offer.ice_lite { "controlling" } else { "controlled" },
+            others: offer.bundled_transports(),
+            remote,
             local,
+            local_candidates: Vec::new(),
             egress: None,
             viewer,
             under_way: None,
@@ -172,38 +190,9 @@ impl Session {
             rtt: None,
             batch: Batch::default(),
         };
-        session.describe(&offer.credentials, offer.setup, &offer.candidates)?;
+        session.describe(offer.ice_lite)?;
         session.viewer.request_key_picture();
         Ok(session)
-    }
-
-    /// Tells the library about the viewer's transport, and about nothing else: the one m-section
-    /// is inactive.
-    fn describe(
-        &mut self,
-        remote: &Credentials,
-        setup: Setup,
-        candidates: &[Candidate],
-    ) -> Result<(), String> {
-        let Credentials { ufrag, pwd } = remote;
-        let setup = match setup {
-            Setup::ActPass => "actpass",
-            Setup::Active => "active",
-            Setup::Passive => "passive",
-        };
-        let text = format!(
-            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-             m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=inactive\r\n\
-             a=rtcp-mux\r\na=rtpmap:96 H264/90000\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n\
-             a=fingerprint:{}\r\na=setup:{setup}\r\n",
-            self.fingerprint
-        );
-        let offer = SdpOffer::from_sdp_string(&text).map_err(|e| e.to_string())?;
-        self.rtc.sdp_api().accept_offer(offer).map_err(|e| e.to_string())?;
-        for candidate in candidates {
-            self.rtc.add_remote_candidate(candidate.clone());
-        }
-        Ok(())
     }
 
     pub(in crate::rtc) fn id(&self) -> &str {
@@ -215,24 +204,27 @@ impl Session {
         format!("\"{}\"", self.local.ufrag)
     }
 
-    pub(in crate::rtc) fn mid_and_protocol(&self) -> (&str, &str) {
-        (&self.mid, &self.protocol)
+    /// The tag of the video's section.
+    pub(in crate::rtc) fn mid(&self) -> &str {
+        &self.mid
+    }
+
+    pub(in crate::rtc) fn answered(&self) -> &AnsweredOffer {
+        &self.answered
     }
 
     pub(in crate::rtc) fn local(&self) -> &Credentials {
         &self.local
     }
 
-    pub(in crate::rtc) fn remote(&self) -> &Credentials {
-        &self.remote
+    /// Whether these are credentials of the viewer's running ICE session.
+    pub(in crate::rtc) fn knows(&self, credentials: &Credentials) -> bool {
+        std::iter::once(&self.remote).chain(&self.others).any(|t| t.credentials == *credentials)
     }
 
-    /// "passive" when the viewer begins the DTLS handshake.
-    pub(in crate::rtc) fn setup(offer: &Offer) -> &'static str {
-        match offer.setup {
-            Setup::ActPass | Setup::Active => "passive",
-            Setup::Passive => "active",
-        }
+    /// The role in the DTLS handshake that the answer tells.
+    pub(in crate::rtc) fn setup(&self) -> Setup {
+        self.remote.setup.answered()
     }
 
     pub(in crate::rtc) fn fingerprint(&mut self) -> String {
@@ -255,12 +247,18 @@ impl Session {
         }
     }
 
-    pub(in crate::rtc) fn remote_address(&self) -> Option<SocketAddr> {
-        self.pair.map(|p| p.1)
+    pub(in crate::rtc) fn remote_ip(&self) -> Option<IpAddr> {
+        self.path.map(|p| p.remote.ip())
     }
 
     /// Takes in a datagram.
-    pub(in crate::rtc) fn receive(&mut self, now: Instant, receive: Receive<'_>) {
+    pub(in crate::rtc) fn receive(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        if !self.others.is_empty() {
+            self.recognize(datagram);
+        }
+        let Path { protocol, local, remote } = path;
+        // What is no datagram of WebRTC says nothing.
+        let Ok(receive) = Receive::new(protocol, remote, local, datagram) else { return };
         self.feed(Input::Receive(now, receive), now);
     }
 
@@ -298,35 +296,6 @@ impl Session {
         if self.ended().is_none() {
             self.phase = Phase::Ended(End::Failed);
         }
-    }
-
-    /// Adds candidates the viewer found later.
-    pub(in crate::rtc) fn trickle(&mut self, candidates: &[Candidate], now: Instant) {
-        for candidate in candidates {
-            self.rtc.add_remote_candidate(candidate.clone());
-        }
-        self.wake_library = now;
-    }
-
-    /// Restarts ICE with the viewer's new credentials (RFC 8445 §9); `local` are our new ones.
-    /// Media goes on over the old path until a new one is found.
-    ///
-    /// # Errors
-    /// As [`Session::new`]; the session then goes on as it was.
-    pub(in crate::rtc) fn restart(
-        &mut self,
-        remote: Credentials,
-        fragment: &Fragment,
-        local: Credentials,
-        now: Instant,
-    ) -> Result<(), String> {
-        self.describe(&remote, Setup::ActPass, &fragment.candidates)?;
-        let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
-        self.rtc.direct_api().set_local_ice_credentials(creds);
-        self.remote = remote;
-        self.local = local;
-        self.wake_library = now;
-        Ok(())
     }
 
     /// Says goodbye. The session ends when that is out.
@@ -393,11 +362,19 @@ impl Session {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let stun = transmit.contents.first().is_some_and(|b| *b < 4);
+                    let path = Path {
+                        protocol: transmit.proto,
+                        local: transmit.source,
+                        remote: transmit.destination,
+                    };
                     if !stun {
-                        self.pair = Some((transmit.source, transmit.destination));
+                        self.path = Some(path);
                     }
-                    let (bytes, len) = (&transmit.contents, transmit.contents.len());
-                    wire.send(transmit.source, transmit.destination, bytes, len);
+                    self.remember(path);
+                    if let Some(Stun::Check(id)) = Stun::of(&transmit.contents) {
+                        self.asked.push(id);
+                    }
+                    wire.send(path, &transmit.contents, transmit.contents.len());
                 }
                 Ok(Output::Event(event)) => self.event(event, now),
                 Err(error) => {
@@ -438,9 +415,9 @@ impl Session {
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::PeerStats(stats) => {
                 if let Some(pair) = stats.selected_candidate_pair {
-                    let in_use = Some((pair.local.addr, pair.remote.addr));
-                    let another = self.pair != in_use;
-                    self.pair = in_use;
+                    let in_use = self.checked_path(pair.local.addr, pair.remote.addr);
+                    let another = self.path != in_use;
+                    self.path = in_use;
                     self.rtt = pair.current_round_trip_time.or(self.rtt);
                     // Every answered check renews the viewer's consent. The count falls to zero
                     // when the library has given the pair up.
@@ -475,7 +452,7 @@ impl Session {
     }
 
     fn send_pictures(&mut self, now: Instant, cutter: &mut impl Cutter) {
-        if !self.sending() || self.pair.is_none() || self.ice.is_disconnected() {
+        if !self.sending() || self.path.is_none() || self.ice.is_disconnected() {
             return;
         }
         let Some(egress) = &mut self.egress else {
@@ -511,9 +488,9 @@ impl Session {
     }
 
     fn send_batch(&mut self, wire: &mut impl Wire) {
-        if let Some((source, destination)) = self.pair {
+        if let Some(path) = self.path {
             for (bytes, segment) in self.batch.runs() {
-                wire.send(source, destination, bytes, segment);
+                wire.send(path, bytes, segment);
             }
         }
         self.batch.clear();

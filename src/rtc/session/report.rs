@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use str0m::IceConnectionState;
+use str0m::net::Protocol;
 
 use super::{End, Phase, Session};
 use crate::hub::SourceState;
@@ -28,11 +29,14 @@ impl Session {
             transport: TransportReport {
                 dtls_state: dtls,
                 ice_state: ice,
-                ice_role: "controlled",
+                ice_role: self.ice_role,
                 ice_component: "rtp",
                 sctp_state: None,
-                local: self.pair.map(|p| p.0),
-                remote: self.pair.map(|p| p.1),
+                protocol: self
+                    .path
+                    .map(|p| if p.protocol == Protocol::Udp { "udp" } else { "tcp" }),
+                local: self.path.map(|p| p.local),
+                remote: self.path.map(|p| p.remote),
             },
             transceivers: vec![TransceiverReport {
                 mid: self.mid.clone(),
@@ -84,7 +88,7 @@ impl Session {
             IceConnectionState::Disconnected => "disconnected",
         };
         match self.phase {
-            Phase::Connecting if self.pair.is_some() => ("connecting", ice, "connecting"),
+            Phase::Connecting if self.path.is_some() => ("connecting", ice, "connecting"),
             Phase::Connecting if ice == "new" => ("new", ice, "new"),
             Phase::Connecting => ("connecting", ice, "new"),
             Phase::Connected if ice == "disconnected" => ("disconnected", ice, "connected"),
