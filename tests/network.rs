@@ -5,135 +5,15 @@
 
 mod common;
 
-use std::fs::File;
-use std::os::fd::AsFd;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::alone;
 use common::client::ask;
 use common::daemon::{Daemon, metric, wait_for};
+use common::network::{Network, PREFIXES, must, seen_from};
 use common::peer::{Offered, Peer, Seen};
 use common::steward::StandIn;
 use picket::appliance::{Request, STEWARD_VARIABLE};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
-const TOKEN: &str = "a token for machines, long enough";
-
-/// Addresses for documentation (RFC 5737), which are nobody's; one network a line.
-const PREFIXES: [&str; 2] = ["192.0.2", "198.51.100"];
-
-/// A camera in a network of its own, and viewers in others, each behind its own line.
-struct Network {
-    camera: String,
-    viewers: Vec<String>,
-}
-
-fn run(command: &str) -> bool {
-    let words: Vec<&str> = command.split(' ').collect();
-    Command::new(words[0]).args(&words[1..]).status().is_ok_and(|s| s.success())
-}
-
-fn must(command: &str) {
-    assert!(run(command), "{command}");
-}
-
-impl Network {
-    /// `None`: not possible, and that is all right here.
-    fn with_viewers(lines: usize) -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("pk{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let camera = format!("{name}c");
-        if !run(&format!("ip netns add {camera}")) {
-            let missing = "network namespaces need root and iproute2";
-            assert!(std::env::var_os("CI").is_none(), "{missing}; CI must have them");
-            eprintln!("skipped: {missing}");
-            return None;
-        }
-        must(&format!("ip -n {camera} link set lo up"));
-        let mut network = Self { camera: camera.clone(), viewers: Vec::new() };
-        for (i, prefix) in PREFIXES.into_iter().enumerate().take(lines) {
-            let viewer = format!("{name}v{i}");
-            must(&format!("ip netns add {viewer}"));
-            network.viewers.push(viewer.clone());
-            must(&format!(
-                "ip -n {camera} link add line{i} type veth peer name eth0 netns {viewer}"
-            ));
-            // A camera's network card sends one packet at a time; so shall this, or a rule that
-            // drops one packet in twenty drops whole pictures.
-            must(&format!("ip -n {camera} link set line{i} gso_max_segs 1"));
-            must(&format!("ip -n {camera} addr add {prefix}.1/24 dev line{i}"));
-            must(&format!("ip -n {viewer} addr add {prefix}.2/24 dev eth0"));
-            must(&format!("ip -n {camera} link set line{i} up"));
-            must(&format!("ip -n {viewer} link set eth0 up"));
-            must(&format!("ip -n {viewer} link set lo up"));
-        }
-        Some(network)
-    }
-
-    /// A daemon in one of the networks.
-    fn command(space: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", space]).arg(env!("CARGO_BIN_EXE_picket"));
-        command.args(["--config", "/dev/null", "--set", "http.listen=0.0.0.0:0"]);
-        command.args(["--set", "webrtc.udp_port=0"]);
-        command
-    }
-
-    fn daemon(&self) -> Daemon {
-        let mut command = Self::command(&self.camera);
-        command.args(["--set", "stream.keep_warm=true"]);
-        command.args(["--set", &format!("auth.tokens=[\"{TOKEN}\"]")]);
-        let mut daemon = Daemon::spawn(command);
-        daemon.token = Some(TOKEN.into());
-        daemon
-    }
-
-    /// Runs `watch` as a viewer at the end of line `i`: on a thread that lives in its network.
-    fn at<T: Send>(&self, i: usize, watch: impl FnOnce() -> T + Send) -> T {
-        let name = &self.viewers[i];
-        std::thread::scope(|scope| {
-            let inside = scope.spawn(move || {
-                let place = File::open(format!("/run/netns/{name}")).expect("the namespace");
-                move_into_link_name_space(place.as_fd(), Some(LinkNameSpaceType::Network))
-                    .expect("moved in");
-                watch()
-            });
-            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-
-    /// Loses `percent` of what comes from the camera by UDP on line `i`.
-    fn lose(&self, i: usize, percent: u32) {
-        let percent = percent.to_string();
-        for rule in [
-            &["table", "inet", "loss"][..],
-            &["chain", "inet", "loss", "in", "{ type filter hook input priority 0; }"],
-            &[
-                "rule", "inet", "loss", "in", "ip", "protocol", "udp", "numgen", "random", "mod",
-                "100", "<", &percent, "drop",
-            ],
-        ] {
-            let nft = ["netns", "exec", &self.viewers[i], "nft", "add"];
-            let status = Command::new("ip").args(nft).args(rule).status();
-            assert!(status.is_ok_and(|s| s.success()), "{rule:?}");
-        }
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for name in self.viewers.iter().chain([&self.camera]) {
-            run(&format!("ip netns del {name}"));
-        }
-    }
-}
-
-/// The daemon as the viewer at the end of line `i` sees it.
-fn seen_from(daemon: &Daemon, i: usize) -> std::net::SocketAddr {
-    format!("{}.1:{}", PREFIXES[i], daemon.http.port()).parse().expect("an address")
-}
 
 fn watch(daemon: &Daemon, i: usize, time: Duration) -> Seen {
     let mut peer = join(daemon, i);

@@ -2,12 +2,14 @@
 //
 //   ┌──▶ connecting ──first picture──▶ live ◀──▶ lost       the camera is away; its card plays
 //   │        │                         │ ▲
-//   │        │ trouble          silence│ │packets
+//   │        │ trouble          silence│ │pictures
 //   │        ▼                         ▼ │
-//   └─ offline, refused ◀─trouble── waiting
+//   └─ offline, refused ◀─trouble── waiting, slow
 //
 // `main`, at the end, turns that wheel: one `Session` after another, each from its offer to the
-// `Trouble` that ends it, with a pause in between. `say` shows where we are.
+// `Trouble` that ends it, with a pause in between. `say` shows where we are. Where no video gets
+// through or the browser cannot play it, `stills` shows the camera as a row of JPEG pictures
+// meanwhile.
 
 // The script is run as soon as it is there; the page is one packet and not far.
 if (document.readyState === "loading") {
@@ -21,8 +23,10 @@ const drawer = $("drawer");
 // In milliseconds.
 const LOOK_EVERY = 250; // at the stream's counters
 const ASK_EVERY = 2000; // how the camera is
-const SILENCE = 1000; // without a packet, and we ask whether our session still is
+const SILENCE = 750; // without a packet, and we ask whether our session still is
 const PROBE_EVERY = 1000;
+const RESTART_EVERY = 2500; // ICE, while silence lasts
+const UNSEEN = 3000; // packets that make no picture for so long: the network is too slow
 const GIVE_UP = 8000; // on a session without a packet
 const PATIENCE = 5000; // for an answer; the camera takes up to 3 s when it has to start
 const PROBE_PATIENCE = 2000; // for an answer that takes no work
@@ -38,8 +42,9 @@ const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 const WORDS = {
   connecting: "Connecting",
   live: "Live",
-  lost: "No signal",
+  lost: "Reconnecting",
   waiting: "Waiting",
+  slow: "Too slow",
   offline: "Offline",
   refused: "Refused",
   blocked: "Ready",
@@ -100,9 +105,10 @@ async function refusal(response) {
   const final = (headline) => new Trouble("refused", headline, told, { again: false });
   switch (response.status) {
     case 400:
-      return final("This browser cannot play the picture");
+      stills.show();
+      return refused("This browser cannot play the video");
     case 401:
-      location.assign("/login");
+      location.assign("login");
       return final("Please sign in");
     case 403:
       return final("You may not watch this camera");
@@ -115,19 +121,53 @@ async function refusal(response) {
   }
 }
 
+// --- Still pictures -----------------------------------------------------------------------------------
+
+/** The camera as a row of JPEG pictures: for browsers that cannot play its video, and for networks
+    that let no video through. */
+const stills = {
+  image: $("stills"),
+
+  show() {
+    if (!this.image.hidden) return;
+    this.image.src = "stream.mjpg";
+    this.image.hidden = false;
+    // Without them, the words say it all.
+    this.image.onerror = () => this.hide();
+  },
+
+  hide() {
+    this.image.hidden = true;
+    // The camera is told at once that nobody looks any more.
+    this.image.removeAttribute("src");
+  },
+};
+
 // --- One session --------------------------------------------------------------------------------------
+
+/** Why a browser that can do without video over WebRTC cannot do with this camera's. */
+const NO_H264 = [
+  "This browser cannot play H.264 video",
+  "Firefox fetches what it needs for that (the OpenH264 plugin) a minute after its first start. Other browsers may need another version or package. Trying again by itself; until then, still pictures are shown.",
+];
 
 /** One connection to the camera, from its offer to its end. */
 class Session {
   /** Whether a picture was shown. */
   live = false;
+  #over = false;
   #peer;
   #receiver;
   #resource; // the session's address at the daemon, for as long as it is known there
+  #answer; // the camera's description
+  #found = []; // addresses of ours that the camera does not know yet
   #packets = 0;
+  #pictures = 0;
   #heardAt = 0; // when the last packet came
+  #seenAt = 0; // when the last picture was decoded
   #probedAt = -Infinity;
   #askedAt = -Infinity;
+  #restartedAt = -Infinity;
 
   constructor() {
     const { iceServers = "[]" } = video.dataset;
@@ -137,6 +177,7 @@ class Session {
     this.#receiver.jitterBufferTarget = 0;
     this.#receiver.playoutDelayHint = 0;
     this.#peer.addEventListener("track", ({ track }) => this.#show(track));
+    this.#peer.addEventListener("icecandidate", ({ candidate }) => this.#find(candidate));
   }
 
   /** Plays until trouble comes, which is thrown. */
@@ -150,6 +191,7 @@ class Session {
 
   /** Ends it. The daemon is told, and has the place free at once. */
   close() {
+    this.#over = true;
     this.#peer.close();
   }
 
@@ -165,31 +207,82 @@ class Session {
   async #connect() {
     await this.#peer.setLocalDescription();
     // Sent at once, without candidates of ours: the answer holds all of the camera's, and the
-    // camera learns ours from the checks that we send to those (RFC 8445 §7.3.1.3).
+    // camera learns ours from the checks that we send to those (RFC 8445 §7.3.1.3). Those found
+    // later follow, for networks in which the camera has to check, too.
     const { type, sdp } = this.#peer.localDescription;
-    const response = await ask("/offer", {
+    if (!/ H264\//i.test(sdp)) {
+      stills.show();
+      throw new Trouble("refused", ...NO_H264, { retryAfter: 10_000 });
+    }
+    const response = await ask("offer", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ type, sdp }),
     });
     if (!response.ok) throw await refusal(response);
     const answer = await response.json();
-    this.#resource = answer.resource;
-    this.#heardAt = performance.now();
-    await this.#peer.setRemoteDescription(answer);
+    this.#resource = `whep/${answer.session}`;
+    this.#answer = answer.sdp;
+    this.#heardAt = this.#seenAt = performance.now();
+    await this.#peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    this.#tell();
+  }
+
+  // Candidates that say nothing to the camera: names that only this network knows, TCP.
+  #find(candidate) {
+    const [, , protocol, , address = ""] = candidate?.candidate.split(" ") ?? [];
+    if (protocol?.toLowerCase() !== "udp" || address.endsWith(".local")) return;
+    this.#found.push(`a=${candidate.candidate}\r\n`);
+    if (this.#resource) this.#tell();
+  }
+
+  /** Tells the camera where we are (WHEP's trickle). */
+  async #tell() {
+    const found = this.#found.splice(0);
+    if (!found.length || this.#over) return;
+    await this.#patch(found).catch(() => {});
+  }
+
+  #patch(candidates, headers = {}) {
+    return ask(this.#resource, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/trickle-ice-sdpfrag", ...headers },
+      body: fragment(this.#peer.localDescription.sdp, candidates),
+    });
+  }
+
+  /** Finds a new way to the camera, for the same session (ICE restart). */
+  async restart() {
+    if (this.#over || !this.#answer || performance.now() - this.#restartedAt < RESTART_EVERY) return;
+    this.#restartedAt = performance.now();
+    this.#found = [];
+    this.#peer.restartIce();
+    await this.#peer.setLocalDescription();
+    const response = await this.#patch([], { "If-Match": "*" });
+    if (!response.ok) throw over();
+    this.#answer = withTransport(this.#answer, await response.text());
+    await this.#peer.setRemoteDescription({ type: "answer", sdp: this.#answer });
+    this.#tell();
   }
 
   #show(track) {
     video.srcObject = new MediaStream([track]);
-    video.onplaying = () => {
-      performance.mark("first-picture");
-      this.live = true;
-      say("live", "Live");
-    };
+    // Whatever comes late from a session that is over says nothing about this one.
+    const seen = () => this.#over || this.#see();
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(seen);
+    else video.onplaying = seen;
     video.play().catch(({ name }) => {
       // Muted pictures may play by themselves nearly everywhere, but not on a phone that saves power.
-      if (name === "NotAllowedError") say("blocked", "The picture is ready", "", "Play");
+      if (name === "NotAllowedError" && !this.#over) say("blocked", "The picture is ready", "", "Play");
     });
+  }
+
+  /** A picture is there to be seen. */
+  #see() {
+    if (!this.live) performance.mark("first-picture");
+    this.live = true;
+    stills.hide();
+    if (!video.paused) say("live", "Live");
   }
 
   /** Watches over the stream. It may stop without a word: a daemon that is killed says no
@@ -201,11 +294,19 @@ class Session {
       this.#packets = counters.packetsReceived;
       this.#heardAt = now;
     }
+    if (counters.framesDecoded > this.#pictures) {
+      this.#pictures = counters.framesDecoded;
+      this.#seenAt = now;
+      // A page out of sight decodes without showing.
+      if (!this.live || document.body.dataset.state === "slow") this.#see();
+    }
     const silence = now - this.#heardAt;
     const ended = ["failed", "closed"].includes(this.#peer.connectionState);
     if (ended || silence > SILENCE) {
       if (this.live) say("waiting", "Waiting for the picture");
-      if (ended || now - this.#probedAt > PROBE_EVERY) await this.#probe(now, silence, ended);
+      if (ended || now - this.#probedAt > PROBE_EVERY) await this.#probe(now, silence);
+    } else if (now - this.#seenAt > UNSEEN && this.#packets) {
+      say("slow", "The network is too slow for this video", "It arrives in part, which is not enough for a picture. A better connection helps, or a lower encoder.bitrate in the camera’s config.toml.");
     } else if (this.live) {
       statistics.take(counters);
       const { state } = document.body.dataset;
@@ -214,27 +315,30 @@ class Session {
   }
 
   /** Finds out what silence means. */
-  async #probe(now, silence, ended) {
+  async #probe(now, silence) {
     this.#probedAt = now;
     const response = await ask(this.#resource, { signal: AbortSignal.timeout(PROBE_PATIENCE) });
     if (response.status === 401) throw await refusal(response);
-    if (ended || !response.ok || (this.live && silence > GIVE_UP)) throw over();
-    if (silence > GIVE_UP) {
-      throw new Trouble("offline", "The picture does not get through", "The camera answers, but its video does not arrive. A firewall may be blocking UDP. Trying again by itself.");
+    const failed = this.#peer.connectionState === "failed";
+    if (!response.ok || (this.live && silence > GIVE_UP)) throw over();
+    if (silence > GIVE_UP || (failed && !this.live)) {
+      stills.show();
+      throw new Trouble("offline", "The video does not get through", `The camera answers, but no video arrives: something on the way blocks UDP. The camera’s owner can let UDP port ${portOf(this.#answer)} through, set webrtc.tcp = true, or name a TURN server in webrtc.ice_servers. Trying again by itself.`);
     }
+    if (this.live) await this.restart();
   }
 
   /** Tells whether the camera is there. The session goes on without it. */
   async #status(now) {
     this.#askedAt = now;
-    const response = await ask("/api/v1/status", { signal: AbortSignal.timeout(PROBE_PATIENCE) }).catch(() => undefined);
+    const response = await ask("api/v1/status", { signal: AbortSignal.timeout(PROBE_PATIENCE) }).catch(() => undefined);
     // Without an answer, the stream itself says how things stand.
     const silent = performance.now() - this.#heardAt > SILENCE;
-    if (!response?.ok || silent || video.paused || this.#peer.connectionState === "closed") return;
+    if (!response?.ok || silent || video.paused || this.#over) return;
     const { source, viewers } = await response.json();
     set("watching", String(viewers?.connected ?? "–"));
     if (source.state === "lost") {
-      say("lost", "The camera is away", `${sentence(source.reason)} The picture returns by itself.`);
+      say("lost", "The camera is away", `${sentence(source.reason)} Picket keeps trying to get it back.`);
     } else if (source.state === "ended") {
       say("lost", "The end", "The source has come to its end.");
     } else {
@@ -255,6 +359,31 @@ class Session {
       roundTrip: 1000 * (pair?.currentRoundTripTime ?? 0),
     };
   }
+}
+
+/** Lines of a description that say where its side is. */
+const ICE_LINE = /^a=(ice-ufrag|ice-pwd|candidate|end-of-candidates)/;
+
+/** What a WHEP `PATCH` carries (RFC 8840 §9): whose candidates they are, and the candidates. */
+function fragment(sdp, candidates) {
+  const line = (name) => new RegExp(`^a=${name}:.*$`, "m").exec(sdp)?.[0].trim();
+  const head = [line("ice-ufrag"), line("ice-pwd"), "m=video 9 UDP/TLS/RTP/SAVPF 0", line("mid")];
+  return head.map((text) => `${text}\r\n`).join("") + candidates.join("");
+}
+
+/** The camera's description with the transport that it has said anew. */
+function withTransport(answer, said) {
+  const lines = (text) => text.split("\r\n").filter(Boolean);
+  const transport = lines(said).filter((line) => ICE_LINE.test(line));
+  const kept = lines(answer).filter((line) => !ICE_LINE.test(line));
+  const after = kept.findIndex((line) => line.startsWith("a=fingerprint:"));
+  kept.splice(after, 0, ...transport);
+  return kept.map((line) => `${line}\r\n`).join("");
+}
+
+/** The camera's UDP port. */
+function portOf(answer) {
+  return /^a=candidate:\S+ 1 udp \d+ \S+ (\d+) typ host/im.exec(answer)?.[1] ?? "8189";
 }
 
 // --- Statistics ---------------------------------------------------------------------------------------
@@ -365,7 +494,7 @@ async function toggleFullScreen() {
 /** Saves the camera's own JPEG, or else the picture as it stands on the page. */
 async function snapshot() {
   if (document.body.dataset.state !== "live") return toast("There is no picture to save now.");
-  const response = await fetch("/snapshot.jpg", { cache: "no-store" }).catch(() => undefined);
+  const response = await fetch("snapshot.jpg", { cache: "no-store" }).catch(() => undefined);
   const drawn = () => new Promise((resolve) => draw(document.createElement("canvas")).toBlob(resolve, "image/jpeg", 0.92));
   const blob = response?.ok ? await response.blob() : await drawn();
   const link = document.createElement("a");
@@ -476,11 +605,14 @@ async function seen() {
 async function main() {
   controls();
   if (!globalThis.RTCPeerConnection) {
-    return say("refused", "This browser cannot play the picture", "It has no WebRTC, or it is turned off.");
+    stills.show();
+    return say("refused", "This browser cannot play the video", "It has no WebRTC, or it is turned off. Still pictures are shown instead.");
   }
   let session;
   addEventListener("pagehide", () => session?.leave());
   for (const event of ["online", "pageshow"]) addEventListener(event, () => wake());
+  // The way of before may be gone without a word.
+  addEventListener("online", () => session?.live && session.restart().catch(() => {}));
   document.addEventListener("visibilitychange", () => wake());
   $("retry").addEventListener("click", () => (video.paused && video.srcObject ? video.play() : wake()));
 

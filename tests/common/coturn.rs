@@ -13,26 +13,32 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Coturn {
     child: Child,
     pub port: u16,
+    ip: &'static str,
     directory: PathBuf,
 }
 
 impl Coturn {
     /// `None`: not installed, and that is all right here.
     pub fn start() -> Option<Self> {
+        Self::start_at("127.0.0.1")
+    }
+
+    /// The same at another address of the machine or namespace.
+    pub fn start_at(ip: &'static str) -> Option<Self> {
         // Another process may take the port between here and coturn's start.
         for _ in 0..5 {
-            let port = free_port();
+            let port = free_port(ip);
             let directory = std::env::temp_dir();
             let directory = directory.join(format!("picket-turn-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&directory).unwrap();
-            let Some(child) = spawn(port, &directory) else {
+            let Some(child) = spawn(ip, port, &directory) else {
                 std::fs::remove_dir_all(&directory).ok();
                 let missing = "turnserver is not installed (apt install coturn)";
                 assert!(std::env::var_os("CI").is_none(), "{missing}; CI must have it");
                 eprintln!("skipped: {missing}");
                 return None;
             };
-            let mut server = Self { child, port, directory };
+            let mut server = Self { child, port, ip, directory };
             if server.is_ready() {
                 return Some(server);
             }
@@ -42,12 +48,12 @@ impl Coturn {
 
     /// Whether it answers a STUN request before it gives up its port.
     fn is_ready(&mut self) -> bool {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind((self.ip, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let request = b"\x00\x01\x00\x00\x21\x12\xa4\x42picket-ready";
         let start = Instant::now();
         while start.elapsed() < DEADLINE && self.child.try_wait().unwrap().is_none() {
-            let server = ("127.0.0.1", self.port);
+            let server = (self.ip, self.port);
             socket.send_to(request, server).unwrap();
             if socket.recv(&mut [0; 1500]).is_ok() {
                 return true;
@@ -63,7 +69,7 @@ impl Coturn {
 
     pub fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.directory).unwrap();
+        self.child = spawn(self.ip, self.port, &self.directory).unwrap();
         assert!(self.is_ready());
     }
 }
@@ -76,18 +82,18 @@ impl Drop for Coturn {
     }
 }
 
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+fn free_port(ip: &str) -> u16 {
+    let socket = UdpSocket::bind((ip, 0)).unwrap();
     socket.local_addr().unwrap().port()
 }
 
 /// `None`: not installed.
-fn spawn(port: u16, directory: &std::path::Path) -> Option<Child> {
+fn spawn(ip: &str, port: u16, directory: &std::path::Path) -> Option<Child> {
     let path = |name: &str| directory.join(name).display().to_string();
     let mut config = std::fs::File::create(directory.join("turnserver.conf")).unwrap();
     write!(
         config,
-        "listening-ip=127.0.0.1\nlistening-port={port}\nrelay-ip=127.0.0.1\n\
+        "listening-ip={ip}\nlistening-port={port}\nrelay-ip={ip}\n\
          lt-cred-mech\nrealm=picket.test\nuser=camera:hunter2\n\
          allow-loopback-peers\ncli-password=none-of-it\nno-cli\nno-tls\nno-dtls\nno-tcp\n\
          pidfile={}\nlog-file={}\nsimple-log\nuserdb={}\n",

@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod device;
 pub mod example;
 pub mod house;
+pub mod network;
 pub mod peer;
 pub mod sdp;
 pub mod steward;
