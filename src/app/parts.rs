@@ -138,7 +138,7 @@ impl Touched {
 /// Tells of settings this build does nothing about, so that nobody waits for them to work.
 pub(super) fn warn_of_what_is_not_done(config: &Config) {
     let camera = &config.camera;
-    let not_done = [("camera.stabilize", camera.stabilize), ("webrtc.tcp", config.webrtc.tcp)];
+    let not_done = [("camera.stabilize", camera.stabilize)];
     for (key, _) in not_done.iter().filter(|(_, set)| *set) {
         log::warn!("{key} is set, but this build does not do it yet; it has no effect");
     }

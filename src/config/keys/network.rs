@@ -238,8 +238,8 @@ fn webrtc() -> Vec<Key> {
             webrtc.tcp,
             Switch,
             "Whether viewers may come over TCP, on the same port number, where a firewall lets no \
-             UDP through. A lost packet then holds up all that follow: the picture lags where it \
-             would otherwise blur. This version does not do it yet, and says so in the log."
+             UDP through (ICE-TCP, RFC 6544). A lost packet then holds up all that follow: the \
+             picture lags where it would otherwise blur. UDP is used wherever it gets through."
         ),
     ]
 }
