@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::alone;
 use common::client::ask;
 use common::daemon::{Daemon, metric, wait_for};
-use common::network::{Network, PREFIXES, must, seen_from};
+use common::network::{Network, PREFIXES, TOKEN, must, seen_from};
 use common::peer::{Offered, Peer, Seen};
 use common::steward::StandIn;
 use picket::appliance::{Request, STEWARD_VARIABLE};
@@ -74,6 +74,62 @@ fn the_second_of_two_cameras_of_the_same_name_is_reached_by_the_name_it_takes() 
         assert_eq!(answers(i, "porch-2.local"), if told(i) { 200 } else { 421 });
         assert_eq!(answers(i, "porch.local"), 200);
         assert_eq!(answers(i, "porch-3.local"), 421);
+    }
+}
+
+/// The addresses of host candidates, in order.
+fn hosts(description: &str) -> Vec<String> {
+    let candidates = description.lines().filter(|l| l.starts_with("a=candidate:"));
+    candidates.map(|l| l.split(' ').nth(4).expect("an address").to_owned()).collect()
+}
+
+#[test]
+fn a_viewer_is_told_first_of_the_address_by_which_it_came_and_never_of_loopback() {
+    let Some(network) = Network::with_viewers(2) else {
+        return;
+    };
+    // As a machine with containers has them.
+    for n in 0..20 {
+        let camera = &network.camera;
+        must(&format!("ip -n {camera} link add bridge{n} type bridge"));
+        must(&format!("ip -n {camera} addr add 10.{n}.0.1/16 dev bridge{n}"));
+        must(&format!("ip -n {camera} link set bridge{n} up"));
+    }
+    let daemon = network.daemon();
+    let token = format!("Bearer {TOKEN}");
+    let token = ("Authorization", &token[..]);
+    for (i, prefix) in PREFIXES.iter().enumerate() {
+        network.at(i, || {
+            let at = seen_from(&daemon, i);
+            let offered = Offered::from(&format!("{prefix}.2"));
+            let sdp = ("Content-Type", "application/sdp");
+            let reply = ask(at, "POST", "/whep", &[token, sdp], &offered.sdp);
+            assert_eq!(reply.status, 201, "{reply:?}");
+            let told = hosts(&reply.body);
+            assert_eq!(told[0], format!("{prefix}.1"), "{told:?}");
+            assert!(!told.iter().any(|ip| ip.starts_with("127.") || ip == "::1"), "{told:?}");
+            let priorities: Vec<&str> = reply
+                .body
+                .lines()
+                .filter(|l| l.starts_with("a=candidate:"))
+                .map(|l| l.split(' ').nth(3).expect("a priority"))
+                .collect();
+            let distinct: std::collections::HashSet<_> = priorities.iter().collect();
+            assert_eq!(distinct.len(), priorities.len(), "{priorities:?}");
+
+            let fragment = "a=ice-ufrag:anew\r\na=ice-pwd:0123456789012345678901\r\n\
+                            m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n";
+            let kind = ("Content-Type", "application/trickle-ice-sdpfrag");
+            let restart = ask(
+                at,
+                "PATCH",
+                reply.header("location"),
+                &[token, kind, ("If-Match", "*")],
+                fragment,
+            );
+            assert_eq!(restart.status, 200, "{restart:?}");
+            assert_eq!(hosts(&restart.body), told, "as the answer said");
+        });
     }
 }
 

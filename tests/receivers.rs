@@ -85,8 +85,13 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn start(mut program: Command, daemon: &Daemon, door: &str) -> Self {
-        program.arg(daemon.url("")).arg(door);
+    fn start(program: Command, daemon: &Daemon, door: &str) -> Self {
+        Self::start_with(program, daemon, door, &[])
+    }
+
+    /// Offers these sections.
+    fn start_with(mut program: Command, daemon: &Daemon, door: &str, sections: &[&str]) -> Self {
+        program.arg(daemon.url("")).arg(door).args(sections);
         let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -207,6 +212,23 @@ fn gstreamer() -> Command {
 fn aiortc_plays() {
     if installed("aiortc", aiortc().arg("--check")) {
         both_doors_play(aiortc);
+    }
+}
+
+#[test]
+fn aiortc_that_asks_for_more_than_video_sees_it() {
+    if !installed("aiortc", aiortc().arg("--check")) {
+        return;
+    }
+    let _alone = alone();
+    let daemon = Daemon::start(&PICTURE);
+    for sections in [&["audio", "video"][..], &["video", "data"], &["audio", "video", "data"]] {
+        let mut viewer = Viewer::start_with(aiortc(), &daemon, "whep", sections);
+        for _ in 0..5 {
+            viewer.hear("frame");
+        }
+        assert_right(&viewer.stamps);
+        viewer.order("delete");
     }
 }
 

@@ -1,4 +1,7 @@
-"""A viewer on aiortc, the library under WebGear_RTC. See protocol.py."""
+"""A viewer on aiortc, the library under WebGear_RTC. See protocol.py.
+
+After URL and DOOR may come what to offer, in order: of `video`, `audio` and `data`.
+"""
 
 import asyncio
 import sys
@@ -22,15 +25,24 @@ async def main(arguments):
     if arguments == ["--check"]:
         return
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    peer.addTransceiver("video", direction="recvonly")
+    for section in arguments[2:] or ["video"]:
+        if section == "data":
+            peer.createDataChannel("data")
+        else:
+            peer.addTransceiver(section, direction="recvonly")
     watching = []
-    peer.on("track", lambda track: watching.append(asyncio.ensure_future(watch(track))))
+
+    def on_track(track):
+        if track.kind == "video":
+            watching.append(asyncio.ensure_future(watch(track)))
+
+    peer.on("track", on_track)
     await peer.setLocalDescription(await peer.createOffer())
     if arguments == ["--print-offer"]:
         sys.stdout.write(peer.localDescription.sdp)
         await peer.close()
         return
-    url, door = arguments
+    url, door = arguments[:2]
     resource, answer = await asyncio.to_thread(
         protocol.offer, url, door, peer.localDescription.sdp
     )
