@@ -1,4 +1,5 @@
-//! WebRTC sessions: one UDP socket, one thread, any number of viewers.
+//! WebRTC sessions: one UDP socket, one thread, any number of viewers; and a TCP port for those
+//! whom UDP does not reach ([`tcp`]).
 //!
 //! In come offers from the [`http`](crate::http) side and pictures from the [`hub`](crate::hub);
 //! out go answers, and RTP to every viewer. It is the only room that names the WebRTC library.
