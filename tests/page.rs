@@ -383,3 +383,20 @@ fn axe_finds_nothing_in_the_dark() {
     assert_eq!(dark, true);
     judge_every_state(&axe, &browser);
 }
+
+#[test]
+fn a_player_that_does_not_start_is_told_without_a_script() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let site = format!("site.data_location={}", folder.path().display());
+    // The first start writes the data-files; this is what a proxy leaves of one it refuses.
+    drop(Daemon::start(&[&site]));
+    std::fs::write(folder.path().join("static/js/custom.js"), "").expect("written");
+    let daemon = Daemon::start(&[&site]);
+    let browser = Browser::start();
+    browser.open(&daemon.url("/"));
+    let told = "document.querySelector('.unstarted').getBoundingClientRect().height > 20";
+    assert_eq!(browser.js(&format!("return {told};")), false, "not before it had time to");
+    browser.wait_for("the page says so", told);
+    let words = browser.text(".unstarted");
+    assert!(words.starts_with("The player has not started"), "{words}");
+}
