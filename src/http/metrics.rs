@@ -86,7 +86,7 @@ struct Histogram(DelaySummary);
 
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let bound = |bound: Option<Duration>| bound.map_or(f64::MAX, |b| b.as_secs_f64());
+        let bound = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |b| b.as_secs_f64());
         let buckets: Vec<(f64, u64)> = self.0.buckets().map(|(b, n)| (bound(b), n)).collect();
         let sum = self.0.sum().as_secs_f64();
         encoder.encode_histogram::<NoLabelSet>(sum, self.0.count(), &buckets, None)
