@@ -2,7 +2,7 @@
 //!
 //! In come a device's name and wishes; out come frames in the driver's own memory, exported as
 //! DMABUFs so that a hardware encoder can read them where they are, or access units when the
-//! camera codes H.264 itself in a way that browsers decode ([`coded`](super::coded)). Of a camera's
+//! camera codes H.264 itself in a way that browsers decode ([`coded`]). Of a camera's
 //! many modes the nearest is taken; raw formats are preferred to JPEG, which has to be decoded.
 
 mod buffers;
