@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! camera ──Frame──▶ transform ──Frame──▶ encoder ──AccessUnit──▶ hub ─┬─▶ rtc      WebRTC viewers
-//!                                           ▲                         └─▶ http     snapshot
-//!                                           └──────── Demand ─────────┘
+//!                           │               ▲                         └─▶ stills   JPEG, for http
+//!                           │               └──────── Demand ─────────┘     ▲
+//!                           └──Frame, where one is asked for────────────────┘
 //! ```
 //!
 //! Pictures move from left to right; the one thing that moves back is a demand. Each room is a
@@ -54,6 +55,7 @@ pub mod pipeline;
 pub mod rtc;
 pub mod site;
 pub mod steward;
+pub mod stills;
 pub mod transform;
 #[cfg(feature = "v4l2")]
 mod v4l2;

@@ -18,10 +18,9 @@ use picket::http::axum::middleware;
 use picket::http::axum::response::Response;
 use picket::http::axum::routing::{get as serve, post as take};
 use picket::http::axum::{Router, body::Body};
-use picket::http::{
-    Access, ExtraRoutes, NoPicture, RouteError, Settings, Sharing, Snapshotter, listing,
-};
+use picket::http::{Access, ExtraRoutes, RouteError, Settings, Sharing, Snapshotter, listing};
 use picket::site::{Mount, Site};
+use picket::stills::{NoPicture, Still, Wish};
 use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -220,28 +219,32 @@ fn the_status_says_what_the_camera_does() {
     assert!(clock["now"].as_u64().expect("a time") > 1_500_000_000_000);
 }
 
-struct Still(Result<Bytes, NoPicture>);
+struct Fake(Result<Bytes, NoPicture>);
 
-impl Snapshotter for Still {
-    fn jpeg(&self) -> Pin<Box<dyn Future<Output = Result<Bytes, NoPicture>> + Send + '_>> {
-        Box::pin(std::future::ready(self.0.clone()))
+impl Snapshotter for Fake {
+    fn still(
+        &self,
+        _: Wish,
+    ) -> Pin<Box<dyn Future<Output = Result<Still, NoPicture>> + Send + '_>> {
+        let still = self.0.clone().map(|jpeg| Still { jpeg, number: 1 });
+        Box::pin(std::future::ready(still))
     }
 }
 
 #[test]
 fn a_snapshot_is_a_picture_that_nobody_keeps() {
-    let with = |still: Option<Still>| {
+    let with = |still: Option<Fake>| {
         let house = House::build(Plan {
             snapshots: still.map(|s| Arc::new(s) as Arc<dyn Snapshotter>),
             ..Plan::default()
         });
         get(house.address, "/snapshot.jpg")
     };
-    let reply = with(Some(Still(Ok(Bytes::from_static(b"jpeg")))));
+    let reply = with(Some(Fake(Ok(Bytes::from_static(b"jpeg")))));
     assert_eq!((reply.status, reply.body.as_str()), (200, "jpeg"));
     assert_eq!(reply.header("content-type"), "image/jpeg");
     assert_eq!(reply.header("cache-control"), "no-store");
-    let reply = with(Some(Still(Err(NoPicture("the camera is unplugged".into())))));
+    let reply = with(Some(Fake(Err(NoPicture("the camera is unplugged".into())))));
     assert_eq!((reply.status, reply.header("retry-after")), (503, "3"));
     assert!(reply.detail().contains("unplugged"));
     assert_eq!(with(None).status, 404);

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::http::{Meters, Sample, Value};
 use crate::media::Delays;
 use crate::pipeline::Counters;
+use crate::stills::Stills;
 use crate::transform::CopyMeter;
 
 /// What the pipeline counts, and what the process costs.
 pub(super) struct House {
     pub(super) counters: Arc<Counters>,
     pub(super) copies: CopyMeter,
+    pub(super) stills: Stills,
     pub(super) runtime: tokio::runtime::Handle,
 }
 
@@ -30,6 +32,11 @@ impl Meters for House {
             value: Value::Delays(delays.summary()),
         };
         let mut samples = vec![
+            Sample {
+                name: "stills",
+                help: "Still pictures made, for snapshots and MJPEG",
+                value: Value::Counter(self.stills.made()),
+            },
             counter("frames_captured", "Raw pictures taken from the camera", &c.captured),
             counter("frames_dropped", "Raw pictures dropped for newer ones", &c.dropped),
             counter("frames_left_out", "Raw pictures there was no time to encode", &c.left_out),

@@ -17,7 +17,6 @@ mod password;
 mod probe;
 mod reload;
 mod service;
-mod snapshots;
 mod tuning;
 mod unavailable;
 
@@ -41,6 +40,7 @@ use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
+use crate::stills::Stills;
 use crate::transform::{Chain, Transform};
 use meters::House;
 use panel::FrontPanel;
@@ -99,6 +99,7 @@ pub struct Picket {
     runtime: Runtime,
     pipeline: Pipeline,
     rtc: Arc<Rtc>,
+    stills: Stills,
     server: Server,
     signals: Signals,
     reload: Reload,
@@ -177,7 +178,7 @@ impl Picket {
     /// system. SIGHUP has the configuration read again.
     pub fn run(self) {
         let Self { runtime, mut pipeline, rtc, server, mut signals, mut reload, .. } = self;
-        let Self { mut panel, steward, stop, _announcement, .. } = self;
+        let Self { mut panel, steward, stop, stills, _announcement, .. } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut service = Service::ready();
@@ -201,6 +202,7 @@ impl Picket {
             service.stopping();
             let closing = async {
                 rtc.stop().await;
+                stills.stop();
                 server.stop().await;
             };
             if tokio::time::timeout(GOODBYE_WITHIN, closing).await.is_err() {
@@ -292,9 +294,11 @@ impl Builder {
         let controls = ControlPanel::new(controls::controls(&config));
         let source = Source { camera, controls: controls.clone(), transforms };
         let pipeline = start_pipeline(&config, source, live_receiver, hub.clone())?;
+        let stills = Stills::new(hub.clone(), pipeline.tap().clone());
         let house = House {
             counters: pipeline.counters().clone(),
             copies: pipeline.copies().clone(),
+            stills: stills.clone(),
             runtime: runtime.handle().clone(),
         };
         let restart = pipeline.restarter();
@@ -308,6 +312,7 @@ impl Builder {
             other_name: other_name.clone(),
             hub: hub.clone(),
             rtc: rtc.clone(),
+            stills: stills.clone(),
             auth: auth.clone(),
             site,
             ice_servers: ice_servers.clone(),
@@ -335,6 +340,7 @@ impl Builder {
             runtime,
             pipeline,
             rtc,
+            stills,
             server,
             signals,
             reload,

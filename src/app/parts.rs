@@ -10,7 +10,6 @@ use super::device::OnTheCard;
 use super::first_camera::FirstCamera;
 use super::meters::House;
 use super::password::ConfigFile;
-use super::snapshots::Snapshots;
 use super::unavailable::Unavailable;
 use crate::appliance::{Device, OtherName, Steward};
 use crate::camera::file::{FileCamera, FileMode};
@@ -26,6 +25,7 @@ use crate::pipeline::{FixedSettings, LiveSettings};
 use crate::rtc::servers::IceServer;
 use crate::rtc::{Rtc, RtcSettings};
 use crate::site::{Mount, Site, SiteError, SiteSettings};
+use crate::stills::Stills;
 use crate::transform::{Colours, Corner, OverlaySettings, Rotation, TransformSettings};
 
 /// The camera, and what to call it. One that this build cannot drive becomes a camera that says
@@ -263,6 +263,7 @@ pub(super) fn limits(config: &Config) -> http::Limits {
 pub(super) struct Rooms {
     pub(super) hub: Hub,
     pub(super) rtc: Arc<Rtc>,
+    pub(super) stills: Stills,
     pub(super) auth: Arc<Auth>,
     pub(super) site: Arc<Site>,
     pub(super) ice_servers: http::IceServers,
@@ -277,9 +278,9 @@ pub(super) fn http(
     house: House,
     restart_source: impl Fn() + Send + Sync + 'static,
 ) -> http::Parts {
-    let Rooms { hub, rtc, auth, site, ice_servers, controls, device, other_name } = rooms;
+    let Rooms { hub, rtc, stills, auth, site, ice_servers, controls, device, other_name } = rooms;
     http::Parts {
-        snapshots: Some(Arc::new(Snapshots::new(hub.clone()))),
+        snapshots: Some(Arc::new(stills)),
         meters: vec![Box::new(house)],
         restart_source: Box::new(restart_source),
         hub,
@@ -293,6 +294,15 @@ pub(super) fn http(
             other_name: Some(other_name),
             allowed_hosts: allowed_hosts(config),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
+            mjpeg: http::MjpegSettings {
+                fps: config.stream.mjpeg_fps,
+                viewers: if config.stream.live_broadcast {
+                    config.stream.max_viewers as usize
+                } else {
+                    1
+                },
+            },
+            settle: fixed(config).time_delay,
             ice_servers,
             sharing: if config.stream.live_broadcast {
                 http::Sharing::Broadcast

@@ -249,6 +249,8 @@ pub struct Stream {
     pub max_viewers: u32,
     /// Whether the camera runs while nobody watches.
     pub keep_warm: bool,
+    /// Most pictures a second by MJPEG.
+    pub mjpeg_fps: f64,
 }
 
 /// `[webrtc]`
@@ -437,7 +439,13 @@ impl Default for Encoder {
 
 impl Default for Stream {
     fn default() -> Self {
-        Self { live_broadcast: true, infinite_frames: true, max_viewers: 100, keep_warm: false }
+        Self {
+            live_broadcast: true,
+            infinite_frames: true,
+            max_viewers: 100,
+            keep_warm: false,
+            mjpeg_fps: 5.0,
+        }
     }
 }
 

@@ -60,6 +60,8 @@ struct Mode {
 struct Viewers {
     connected: usize,
     connecting: usize,
+    /// By MJPEG.
+    mjpeg: usize,
 }
 
 #[derive(Serialize)]
@@ -104,7 +106,11 @@ pub(super) async fn status(State(state): State<HttpState>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         uptime: state.started().elapsed().as_secs_f64(),
         source: source.into(),
-        viewers: Viewers { connected: sent.connected, connecting: sent.connecting },
+        viewers: Viewers {
+            connected: sent.connected,
+            connecting: sent.connecting,
+            mjpeg: state.mjpeg_viewers(),
+        },
         totals: Totals {
             offers_accepted: sent.offers_accepted,
             pictures: made.pictures,

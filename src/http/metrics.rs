@@ -124,6 +124,7 @@ fn own(state: &HttpState) -> Vec<Sample> {
             "Offers not connected yet",
             Gauge(sent.connecting as f64),
         ),
+        Sample::new("mjpeg_viewers", "Viewers by MJPEG", Gauge(state.mjpeg_viewers() as f64)),
         Sample::new("offers_accepted", "Offers answered", Counter(sent.offers_accepted)),
         Sample::new(
             "datagrams_dropped",

@@ -18,8 +18,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::problem::Problem;
 use super::{
-    HttpState, api, auth, controls, device, guard, headers, metrics, offer, pages, problem,
-    snapshot, update, whep,
+    HttpState, api, auth, controls, device, guard, headers, metrics, mjpeg, mjpg_streamer, offer,
+    pages, problem, snapshot, update, whep,
 };
 
 /// Who may use a route.
@@ -137,6 +137,9 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Post,    "/api/v1/update/look",     Owner,  update::look),
         Route::new(Post,    "/api/v1/update/install",  Owner,  update::install),
         Route::new(Get,     "/snapshot.jpg",           Viewer, snapshot::get),
+        Route::new(Get,     "/stream.mjpg",            Viewer, mjpeg::get),
+        Route::new(Get,     "/webcam",                 Viewer, mjpg_streamer::webcam),
+        Route::new(Get,     "/webcam/",                Viewer, mjpg_streamer::webcam),
         Route::new(Get,     "/metrics",                Viewer, metrics::get),
         Route::new(Get,     "/healthz",                Open,   api::healthz),
         Route::new(Get,     "/login",                  Open,   auth::page),

@@ -2,12 +2,12 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use super::{Auth, Meters, Pages, Snapshotter};
+use super::{Auth, Meters, MjpegSettings, Pages, Snapshotter};
 use crate::appliance::{Device, OtherName};
 use crate::camera::ControlPanel;
 use crate::hub::Hub;
@@ -49,6 +49,10 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may use the API: `https://example.org`.
     pub cors: Vec<String>,
+    /// MJPEG.
+    pub mjpeg: MjpegSettings,
+    /// How long the camera is given after it was opened, before its first picture.
+    pub settle: Duration,
     /// STUN and TURN servers told to viewers.
     pub ice_servers: IceServers,
     /// Many viewers, or one at a time.
@@ -111,17 +115,31 @@ pub struct HttpState(Arc<Shared>);
 struct Shared {
     parts: Parts,
     started: Instant,
+    /// One for each who may watch by MJPEG.
+    mjpeg_places: Arc<Semaphore>,
 }
 
 impl HttpState {
     /// Takes the parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Shared { parts, started: Instant::now() }))
+        let places = parts.settings.mjpeg.viewers.min(Semaphore::MAX_PERMITS);
+        let mjpeg_places = Arc::new(Semaphore::new(places));
+        Self(Arc::new(Shared { parts, started: Instant::now(), mjpeg_places }))
     }
 
     pub(super) fn started(&self) -> Instant {
         self.0.started
+    }
+
+    pub(super) fn mjpeg_places(&self) -> &Arc<Semaphore> {
+        &self.0.mjpeg_places
+    }
+
+    /// How many watch by MJPEG.
+    pub(super) fn mjpeg_viewers(&self) -> usize {
+        let free = self.0.mjpeg_places.available_permits();
+        self.settings.mjpeg.viewers.saturating_sub(free)
     }
 }
 

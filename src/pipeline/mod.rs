@@ -4,12 +4,14 @@
 //! likes ([`capture`]). The other takes what the camera delivers, transforms it, encodes it and
 //! publishes it in the [`Hub`]; when nothing comes it says so, shows a card in place of the
 //! picture and has the camera opened again ([`produce`]). When a software encoder needs more time
-//! than there is, pictures are left out evenly ([`sustain`]). Neither thread ever waits for a
-//! viewer, and both rest while nobody watches.
+//! than there is, pictures are left out evenly ([`sustain`]). On the way to the encoder, a picture is
+//! also given to who asks for a raw one ([`tap`]). Neither thread ever waits for a viewer, and both
+//! rest while nobody watches.
 
 mod capture;
 mod produce;
 mod sustain;
+mod tap;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +25,8 @@ use crate::encoder::{Encoder, EncoderError, EncoderSettings, Sink};
 use crate::hub::Hub;
 use crate::media::Delays;
 use crate::transform::{Chain, CopyMeter, OverlaySettings};
+
+pub use tap::Tap;
 
 /// Makes an encoder for the given settings.
 pub type EncoderFactory =
@@ -108,6 +112,7 @@ pub struct Pipeline {
     restart: Arc<AtomicBool>,
     counters: Arc<Counters>,
     copies: CopyMeter,
+    tap: Tap,
     /// Counts the turns of the thread's loop.
     turns: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
@@ -123,17 +128,18 @@ impl Pipeline {
         let restart = Arc::new(AtomicBool::new(false));
         let counters = Arc::new(Counters::default());
         let copies = parts.chain.copies();
-        let turns = Arc::new(AtomicU64::new(0));
+        let (turns, tap) = (Arc::new(AtomicU64::new(0)), Tap::default());
         let producer = produce::Producer::new(
             parts,
             hub.clone(),
             (stop.clone(), restart.clone()),
             counters.clone(),
             turns.clone(),
+            tap.clone(),
         )?;
         let thread =
             std::thread::Builder::new().name("pipeline".into()).spawn(move || producer.run())?;
-        Ok(Self { hub, stop, restart, counters, copies, turns, thread: Some(thread) })
+        Ok(Self { hub, stop, restart, counters, copies, tap, turns, thread: Some(thread) })
     }
 
     /// Whether pictures can be made: false once the thread that makes them has crashed.
@@ -165,6 +171,12 @@ impl Pipeline {
     #[must_use]
     pub fn copies(&self) -> &CopyMeter {
         &self.copies
+    }
+
+    /// Where raw pictures can be had.
+    #[must_use]
+    pub fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     /// Stops the pipeline and releases the camera. Returns when both is done; a camera that is

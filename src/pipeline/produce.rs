@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::capture::{CameraThread, News};
 use super::sustain::{Change, Sustain};
-use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts};
+use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts, Tap};
 use crate::camera::{Constraints, Mode};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
 use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
@@ -54,6 +54,7 @@ pub(super) struct Producer {
     counters: Arc<Counters>,
     /// Counts the turns of the loop, for whoever minds it.
     turns: Arc<AtomicU64>,
+    tap: Tap,
     pool: FramePool,
     /// What was learnt of this machine, and of which size and rate.
     sustain: Option<((u32, u32), f64, Sustain)>,
@@ -133,6 +134,7 @@ impl Producer {
         (stop, restart): (Arc<AtomicBool>, Arc<AtomicBool>),
         counters: Arc<Counters>,
         turns: Arc<AtomicU64>,
+        tap: Tap,
     ) -> std::io::Result<Self> {
         let camera = CameraThread::start(
             parts.camera,
@@ -152,6 +154,7 @@ impl Producer {
             restart,
             counters,
             turns,
+            tap,
             pool: FramePool::new(),
             sustain: None,
             live_as: None,
@@ -395,6 +398,7 @@ impl Producer {
         now: MediaTime,
     ) -> Result<(), EncoderError> {
         self.ensure_encoder(watch, frame_size(frame), fps)?;
+        self.tap.offer(frame);
         let Some(Running { encoder, submissions, .. }) = &mut watch.running else {
             return Ok(());
         };

@@ -269,5 +269,16 @@ fn stream() -> Vec<Key> {
             "Keeps camera and encoder running while nobody watches. The first viewer sees a \
              picture about a second sooner; the device stays as warm as if it were watched."
         ),
+        key!(
+            "stream.mjpeg_fps",
+            stream.mjpeg_fps,
+            Real(0.1, 30.0),
+            "Most pictures a second in `/stream.mjpg`, for programs and browsers that show no \
+             video, and among snapshots. Each is made once for all who watch so; while nobody \
+             does, none is. It costs far more than video: a picture of 720 lines takes a PC's core \
+             12 ms, and a Pi's several times that, and each viewer some 60 KB of the network. \
+             `stream.max_viewers` bounds these viewers, too."
+        )
+        .unit("pictures a second"),
     ]
 }

@@ -120,6 +120,10 @@ const BACKLOG: u32 = 1024;
 /// descriptor each.
 const MAX_LEAVING: usize = 8;
 
+/// Bytes of an answer that wait in the kernel before they are sent. Of a stream that a client takes
+/// slowly, more would wait there for seconds, and show it the past.
+const MAX_UNSENT: u32 = 64 * 1024;
+
 /// How long what was closed to make room may take to be gone.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -283,6 +287,9 @@ async fn serve(
     // Answers are small and waited for.
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
+    }
+    if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT) {
+        log::debug!("cannot set TCP_NOTSENT_LOWAT: {error}");
     }
     let visit = Visit {
         peer,
