@@ -294,6 +294,7 @@ pub(super) fn http(
             other_name: Some(other_name),
             allowed_hosts: allowed_hosts(config),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
+            frame_ancestors: config.http.frame_ancestors.iter().map(ToString::to_string).collect(),
             mjpeg: http::MjpegSettings {
                 fps: config.stream.mjpeg_fps,
                 viewers: if config.stream.live_broadcast {

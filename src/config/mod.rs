@@ -41,8 +41,8 @@ pub use problem::{Place, Problem, ProblemKind};
 pub use search::find;
 pub use secret::Secret;
 pub use values::{
-    Address, Bitrate, CountryCode, Host, Hostname, IceServer, IceUrl, Malformed, Origin,
-    PrivateUrl, Roi, Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath,
+    Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, IceUrl, Malformed,
+    Origin, PrivateUrl, Roi, Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath,
     WifiNetwork, is_wifi_password,
 };
 pub use watch::{Sight, Stamp, Watch};

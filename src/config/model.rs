@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::{
-    Address, Bitrate, CountryCode, Host, Hostname, IceServer, Origin, PrivateUrl, Sha256, Source,
-    SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
+    Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, Origin, PrivateUrl,
+    Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
 };
 use super::{Auth, Controls, Secret};
 
@@ -279,6 +279,8 @@ pub struct Http {
     pub allowed_hosts: Vec<Host>,
     /// Foreign pages that may use the API.
     pub cors: Vec<Origin>,
+    /// Foreign pages that may show this one in a frame, and its pictures.
+    pub frame_ancestors: Vec<FrameAncestor>,
     /// Folders served as they are, by path.
     pub mounts: BTreeMap<UrlPath, PathBuf>,
     /// Templates served as pages, by path.
@@ -468,6 +470,7 @@ impl Default for Http {
             tls: None,
             allowed_hosts: Vec::new(),
             cors: Vec::new(),
+            frame_ancestors: Vec::new(),
             mounts: BTreeMap::new(),
             pages: BTreeMap::new(),
             max_connections: 512,

@@ -93,6 +93,19 @@ ruled_text! {
     }
 }
 ruled_text! {
+    /// Whose pages may show this one in a frame, as CSP's `frame-ancestors` has it: `'self'`, an
+    /// [`Origin`], or one with `*.` before its host or `*` as its port. There is no `*` on purpose:
+    /// any page on the web could then make the visitor click what he does not see.
+    FrameAncestor, |text| {
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (scheme, rest.strip_prefix("*.").unwrap_or(rest)),
+            None => ("", ""),
+        };
+        let rest = rest.strip_suffix(":*").unwrap_or(rest);
+        text == "'self'" || Origin::from_str(&format!("{scheme}://{rest}")).is_ok()
+    }
+}
+ruled_text! {
     /// The path of a page, such as `/garden`, below which nothing climbs out.
     UrlPath, |text| {
         text.len() <= 256
@@ -467,6 +480,33 @@ mod tests {
                 "https://u@a.example",
                 "https://A.example",
                 "https://a.example https://b.example",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_frame_s_ancestor_is_a_site_and_not_the_whole_web() {
+        accepts::<FrameAncestor>(
+            &[
+                "'self'",
+                "https://home.example",
+                "https://*.home.example",
+                "http://10.0.0.2:*",
+                "http://[::1]:8123",
+            ],
+            &[
+                "*",
+                "self",
+                "'none'",
+                "https:",
+                "https://*",
+                "https://*.",
+                "https://:*",
+                "home.example",
+                "https://a.*.example",
+                "https://home.example/",
+                "https://home.example; script-src *",
+                "https://home.example https://evil.example",
             ],
         );
     }

@@ -21,7 +21,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::{HttpState, Settings};
+use super::{HttpState, Settings, embed};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn judge(settings: &Settings, request: &Request) -> Result<Source, Problem> {
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
     let source = source(settings, request.headers(), host.as_ref())?;
-    if source == Source::Unnamed && !told_from_here(request) {
+    if source == Source::Unnamed && !told_from_here(request) && !embed::lets(settings, request) {
         return Err(foreign());
     }
     Ok(source)

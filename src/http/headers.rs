@@ -1,18 +1,21 @@
 //! What every answer says to browsers about how far to trust it.
 
+use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::middleware::Next;
 use axum::response::Response;
 
-/// Pages run scripts of this camera's own files only, and nobody shows them inside another page.
+use super::{HttpState, embed};
+
+/// Pages run scripts of this camera's own files only. Who shows them inside another page is added.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; media-src 'self' blob: mediastream:; connect-src 'self'; \
-    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    form-action 'self'; base-uri 'none'; frame-ancestors ";
 
-const ALWAYS: [(HeaderName, HeaderValue); 6] = [
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     // Not "no-referrer": with that, browsers send our own forms with "Origin: null" (WHATWG Fetch,
     // "append a request `Origin` header").
@@ -22,20 +25,33 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
         HeaderValue::from_static("same-origin"),
     ),
     (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), microphone=(), geolocation=()"),
     ),
 ];
 
 /// Sets what the answer has not set itself: a library user's route may know better.
-pub(super) async fn harden(mut response: Response) -> Response {
+pub(super) async fn harden(
+    State(state): State<HttpState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let settings = &state.settings;
+    // Whether another site's page may show it (Fetch, "cross-origin resource policy check").
+    let shown = if embed::picture(settings, &request) { "cross-origin" } else { "same-origin" };
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(value);
+    }
+    let resource_policy = HeaderName::from_static("cross-origin-resource-policy");
+    headers.entry(resource_policy).or_insert(HeaderValue::from_static(shown));
+    let policy = POLICY.to_owned() + &embed::frame_ancestors(settings);
+    let policy = HeaderValue::try_from(policy);
+    let none = || HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy.unwrap_or_else(|_| none()));
+    if let Some(frames) = embed::x_frame_options(settings) {
+        headers.entry(X_FRAME_OPTIONS).or_insert(frames);
     }
     // A picture of a camera is nobody's to keep, unless said otherwise.
     let no_store = HeaderValue::from_static("no-store");

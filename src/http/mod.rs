@@ -16,6 +16,7 @@ mod body;
 mod builtin;
 mod controls;
 mod device;
+mod embed;
 mod guard;
 mod headers;
 mod metrics;

@@ -102,7 +102,7 @@ pub(super) fn table() -> Vec<Route> {
     use Access::{Open, Owner, Viewer};
     use Verb::{Delete, Get, Options, Patch, Post, Put};
     vec![
-        Route::new(Get,     "/",                       Viewer, pages::index),
+        Route::new(Get,     "/",                       Viewer, mjpg_streamer::index),
         Route::new(Get,     "/static/{*path}",         Viewer, pages::static_file),
         Route::new(Get,     "/offer",                  Viewer, offer::offer),
         Route::new(Post,    "/offer",                  Viewer, offer::offer),
@@ -312,7 +312,7 @@ pub fn service(
     Ok(router
         .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .layer(middleware::from_fn_with_state(state.clone(), problem::present))
-        .layer(middleware::map_response(headers::harden)))
+        .layer(middleware::from_fn_with_state(state.clone(), headers::harden)))
 }
 
 fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteError> {

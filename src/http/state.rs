@@ -49,6 +49,9 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may use the API: `https://example.org`.
     pub cors: Vec<String>,
+    /// Whose pages may show this one in a frame, and its pictures, as CSP's `frame-ancestors` has
+    /// it: `https://example.org`, `'self'`.
+    pub frame_ancestors: Vec<String>,
     /// MJPEG.
     pub mjpeg: MjpegSettings,
     /// How long the camera is given after it was opened, before its first picture.

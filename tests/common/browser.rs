@@ -138,6 +138,11 @@ impl Browser {
          }).map(({ outerHTML }) => outerHTML);")
     }
 
+    /// Goes on inside the page's frame `n`, from 0.
+    pub fn enter_frame(&self, n: u16) {
+        self.run(self.client.enter_frame(n));
+    }
+
     /// A picture of the window, as a PNG.
     pub fn picture(&self) -> Vec<u8> {
         self.run(self.client.screenshot())

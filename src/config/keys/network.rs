@@ -176,6 +176,18 @@ fn http() -> Vec<Key> {
              visitor who opens it may do."
         ),
         key!(
+            "http.frame_ancestors",
+            http.frame_ancestors,
+            List(Parsed(
+                "an origin such as \"https://home.example\", \"https://*.home.example\" or \
+                 \"http://10.0.0.2:*\", or \"'self'\"; \"*\" is not allowed"
+            )),
+            "Pages of other sites that may show the player in a frame, and the snapshot and MJPEG \
+             as an image. Such a page can have the visitor click what he does not see. A browser \
+             that has signed in is known inside another site's page only where both have the \
+             same host name."
+        ),
+        key!(
             "http.mounts",
             http.mounts,
             ByPath(Place("a folder")),
