@@ -400,3 +400,45 @@ fn a_player_that_does_not_start_is_told_without_a_script() {
     let words = browser.text(".unstarted");
     assert!(words.starts_with("The player has not started"), "{words}");
 }
+
+/// A site whose player runs in a browser that `lacks` something: a stand-in for one that does.
+fn site_for_a_browser_that(lacks: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The first start writes the data-files.
+    drop(Daemon::start(&[&format!("site.data_location={}", folder.path().display())]));
+    std::fs::write(folder.path().join("static/js/lacks.js"), lacks).expect("written");
+    let page = folder.path().join("templates/index.html");
+    let text = std::fs::read_to_string(&page).expect("a page");
+    let block = "{% block head %}";
+    let before = format!("{block}<script src=\"/static/js/lacks.js\"></script>");
+    std::fs::write(&page, text.replacen(block, &before, 1)).expect("written");
+    folder
+}
+
+#[test]
+fn a_browser_that_cannot_play_the_video_shows_still_pictures_and_says_why() {
+    for (lacks, headline) in [
+        ("delete window.RTCPeerConnection;", "This browser cannot play the video"),
+        (
+            "const add = RTCPeerConnection.prototype.addTransceiver;
+             RTCPeerConnection.prototype.addTransceiver = function (...arguments) {
+                 const transceiver = add.apply(this, arguments);
+                 const { codecs } = RTCRtpReceiver.getCapabilities('video');
+                 transceiver.setCodecPreferences(codecs.filter((c) => c.mimeType !== 'video/H264'));
+                 return transceiver;
+             };",
+            "This browser cannot play H.264 video",
+        ),
+    ] {
+        let site = site_for_a_browser_that(lacks);
+        let daemon = Daemon::start(&[&format!("site.data_location={}", site.path().display())]);
+        let browser = Browser::start();
+        browser.open(&daemon.url("/"));
+        browser
+            .wait_for("a still picture", "document.getElementById('stills').naturalWidth === 1280");
+        browser.wait_for("the page says so", &state("refused"));
+        assert_eq!(browser.text("#headline"), headline);
+        assert_eq!(browser.text("#word"), "Still pictures");
+        assert_eq!(daemon.connected(), 0);
+    }
+}

@@ -54,7 +54,7 @@ const WORDS = {
 function say(state, headline, detail = "", action = "") {
   if (document.body.dataset.state !== state) stir();
   document.body.dataset.state = state;
-  set("word", WORDS[state]);
+  set("word", stills.shown ? "Still pictures" : WORDS[state]);
   set("headline", headline);
   set("detail", detail);
   set("retry", action);
@@ -128,8 +128,12 @@ async function refusal(response) {
 const stills = {
   image: $("stills"),
 
+  get shown() {
+    return !this.image.hidden;
+  },
+
   show() {
-    if (!this.image.hidden) return;
+    if (this.shown) return;
     this.image.src = "stream.mjpg";
     this.image.hidden = false;
     // Without them, the words say it all.
@@ -493,7 +497,7 @@ async function toggleFullScreen() {
 
 /** Saves the camera's own JPEG, or else the picture as it stands on the page. */
 async function snapshot() {
-  if (document.body.dataset.state !== "live") return toast("There is no picture to save now.");
+  if (document.body.dataset.state !== "live" && !stills.shown) return toast("There is no picture to save now.");
   const response = await fetch("snapshot.jpg", { cache: "no-store" }).catch(() => undefined);
   const drawn = () => new Promise((resolve) => draw(document.createElement("canvas")).toBlob(resolve, "image/jpeg", 0.92));
   const blob = response?.ok ? await response.blob() : await drawn();
