@@ -201,7 +201,7 @@ fn across(homes: &TwoHomes, ice_servers: &str) {
     let listen = format!("http.listen=0.0.0.0:{}", TwoHomes::PORT);
     let servers = format!("webrtc.ice_servers={ice_servers}");
     let hosts = format!("http.allowed_hosts=[\"{}\"]", TwoHomes::CAMERA);
-    let daemon = daemon_in(&homes.camera, &[&listen, &servers, &hosts]);
+    let _daemon = daemon_in(&homes.camera, &[&listen, &servers, &hosts]);
     inside(&homes.viewer, || {
         let browser = open(&format!("http://{}:{}/", TwoHomes::CAMERA, TwoHomes::PORT));
         browser.wait_for("the picture", LIVE);
