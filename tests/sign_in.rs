@@ -280,6 +280,64 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
 }
 
 #[test]
+fn who_comes_by_a_proxy_is_not_this_machine() {
+    let settings = Settings {
+        hostname: "porch".into(),
+        trusted_proxies: vec!["127.0.0.1".parse().expect("an address")],
+        ..Settings::default()
+    };
+    let trusting = House::build(Plan { settings, ..Plan::default() });
+    let plain = house(Setting::Unset);
+    for (house, trusted) in [(&plain, false), (&trusting, true)] {
+        assert_eq!(from(house, "127.0.0.1", "GET", "/", &[]), 200, "{trusted}");
+        for headers in [
+            vec![("x-forwarded-for", "127.0.0.1")],
+            vec![("x-forwarded-for", "192.0.2.7, 127.0.0.1")],
+            vec![("forwarded", "for=127.0.0.1")],
+            vec![("x-forwarded-proto", "https")],
+            vec![("x-real-ip", "127.0.0.1")],
+            vec![("via", "1.1 proxy")],
+            // A proxy that says nothing but puts its own name for ours.
+            vec![("origin", "https://new.example"), ("sec-fetch-site", "same-origin")],
+        ] {
+            let status = from(house, "127.0.0.1", "GET", "/", &headers);
+            assert_eq!(status, 403, "{trusted} {headers:?}");
+        }
+    }
+    let body = "password=correct+horse";
+    let unknown = [FORM, ("Origin", "https://new.example"), ("Sec-Fetch-Site", "same-origin")];
+    let reply = ask(plain.address, "POST", "/setup", &unknown, body);
+    assert_eq!(reply.status, 421);
+    assert!(reply.detail().contains("http.allowed_hosts"), "{}", reply.detail());
+    assert!(plain.store.0.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_cookie_of_a_page_that_came_by_https_is_secure() {
+    let settings = Settings {
+        hostname: "porch".into(),
+        trusted_proxies: vec!["127.0.0.1".parse().expect("an address")],
+        ..Settings::default()
+    };
+    let trusting = House::build(Plan { settings, auth: password(PASSWORD), ..Plan::default() });
+    let plain = house(password(PASSWORD));
+    let secure = |house: &House, headers: &[(&str, &str)]| {
+        let body = format!("{{\"password\": \"{PASSWORD}\"}}");
+        let headers = [&[JSON, ("Host", "porch")], headers].concat();
+        let reply = ask(house.address, "POST", "/login", &headers, &body);
+        assert_eq!(reply.status, 204, "{headers:?} {reply:?}");
+        reply.header("set-cookie").contains("; Secure")
+    };
+    let told = [("X-Forwarded-Proto", "https")];
+    assert!(secure(&trusting, &told) && !secure(&plain, &told));
+    let standard = [("Forwarded", "for=192.0.2.7;proto=https")];
+    assert!(secure(&trusting, &standard) && !secure(&plain, &standard));
+    assert!(secure(&plain, &[("Origin", "https://porch")]));
+    assert!(!secure(&plain, &[("Origin", "http://porch:80")]));
+    assert!(!secure(&trusting, &[("X-Forwarded-Proto", "http")]));
+}
+
+#[test]
 fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
     let house = house(Setting::Locked { why: "line 3 of a file with canary-4711".into() });
     for (method, path) in [("GET", "/"), ("POST", "/login"), ("POST", "/setup")] {

@@ -293,6 +293,7 @@ pub(super) fn http(
             hostname: config.device.hostname.to_string(),
             other_name: Some(other_name),
             allowed_hosts: allowed_hosts(config),
+            trusted_proxies: config.http.trusted_proxies.clone(),
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
             frame_ancestors: config.http.frame_ancestors.iter().map(ToString::to_string).collect(),
             mjpeg: http::MjpegSettings {

@@ -24,6 +24,7 @@ mod reference;
 mod search;
 mod secret;
 mod shape;
+mod subnet;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -40,6 +41,7 @@ pub use model::*;
 pub use problem::{Place, Problem, ProblemKind};
 pub use search::find;
 pub use secret::Secret;
+pub use subnet::Subnet;
 pub use values::{
     Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, IceUrl, Malformed,
     Origin, PrivateUrl, Roi, Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath,

@@ -12,7 +12,7 @@ use super::values::{
     Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, Origin, PrivateUrl,
     Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
 };
-use super::{Auth, Controls, Secret};
+use super::{Auth, Controls, Secret, Subnet};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -277,6 +277,8 @@ pub struct Http {
     pub tls: Option<Tls>,
     /// Further names a browser may use for this device.
     pub allowed_hosts: Vec<Host>,
+    /// Proxies whose word is taken for whom they speak for.
+    pub trusted_proxies: Vec<Subnet>,
     /// Foreign pages that may use the API.
     pub cors: Vec<Origin>,
     /// Foreign pages that may show this one in a frame, and its pictures.
@@ -469,6 +471,7 @@ impl Default for Http {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             tls: None,
             allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             cors: Vec::new(),
             frame_ancestors: Vec::new(),
             mounts: BTreeMap::new(),

@@ -6,6 +6,13 @@
 //! DNS rebinding); does the page that makes it come from here or from a listed origin (else it
 //! is forged: CSRF); and, where a browser tells (`Sec-Fetch-Site`), was it made from here even
 //! though it names no origin, as for an image.
+//!
+//! A proxy in front changes what we see of a page of ours: it ends HTTPS, it has a port of its
+//! own, and it may put another name in `Host`. Browsers tell `Sec-Fetch-Site` of what is encrypted
+//! or on this machine, and no page can forge it, so that it settles the matter. Where it is not
+//! told, the origin must be what the request is addressed to, or a name that
+//! `http.allowed_hosts` lists; then a port tells nothing only if the request cannot have come
+//! straight: pages of other programs on this machine have the same name, and SameSite cookies.
 
 use std::net::IpAddr;
 
@@ -16,12 +23,14 @@ use axum::http::header::{
     ORIGIN, VARY,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::forwarded::{Malformed, Passage};
 use super::problem::Problem;
-use super::{HttpState, Settings, embed};
+use super::serve::{OwnPort, Scheme};
+use super::{HttpState, Peer, Settings, embed};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,25 +38,80 @@ enum Source {
     /// No browser, or a browser's address line.
     Unnamed,
     /// A page of ours.
-    Here,
+    Here(Page),
     /// A page of a listed origin.
     Listed(HeaderValue),
 }
 
+/// What is known of a page of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Page {
+    /// Whether it came by HTTPS, as the browser sees it.
+    secure: bool,
+    /// The port in its address, where it names one.
+    port: Option<u16>,
+    named: Named,
+}
+
+/// Under which name a page of ours was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// The one that the request is addressed to.
+    AsAddressed,
+    /// Another of ours: a proxy has changed it.
+    Otherwise,
+    /// One that is not known to be ours; that the page is, the browser says.
+    Unknown,
+}
+
+/// How whoever asks has come to us, which a proxy may hide.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Approach {
+    /// By HTTPS, at least for the first part of the way.
+    pub(super) secure: bool,
+    /// The port in our address as they see it, where it names one.
+    pub(super) port: Option<u16>,
+    /// Whether a proxy has put another name in place of ours.
+    pub(super) renamed: bool,
+    /// Whether the name under which we were asked for is one of ours.
+    pub(super) known: bool,
+}
+
+impl Approach {
+    fn of(request: &Request, source: &Source) -> Self {
+        let extensions = request.extensions();
+        let https = extensions.get::<Peer>().is_some_and(|peer| peer.scheme == Scheme::Https);
+        let page = match source {
+            Source::Here(page) => Some(page),
+            Source::Unnamed | Source::Listed(_) => None,
+        };
+        let told = extensions.get::<Passage>().and_then(|p| p.host.as_ref()?.as_ref().ok());
+        let host = || told.cloned().or_else(|| host(request).ok().flatten());
+        Self {
+            secure: https || page.is_some_and(|page| page.secure),
+            port: page.and_then(|page| page.port).or_else(|| host()?.port_u16()),
+            renamed: page.is_some_and(|page| page.named != Named::AsAddressed),
+            known: page.is_none_or(|page| page.named != Named::Unknown),
+        }
+    }
+}
+
 pub(super) async fn guard(
     State(state): State<HttpState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let source = match judge(&state.settings, &request) {
         Ok(source) => source,
         Err(problem) => return problem.into_response(),
     };
+    let approach = Approach::of(&request, &source);
+    request.extensions_mut().insert(approach);
     let asks_first = request.method() == Method::OPTIONS
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &source {
         // A preflight carries no credentials, and asks for none.
-        Source::Here | Source::Listed(_) if asks_first => preflight(),
+        Source::Here(_) | Source::Listed(_) if asks_first => preflight(),
         _ => next.run(request).await,
     };
     if let Source::Listed(origin) = source {
@@ -73,22 +137,28 @@ fn preflight() -> Response {
 
 fn judge(settings: &Settings, request: &Request) -> Result<Source, Problem> {
     let host = host(request)?;
-    if let Some(host) = &host
-        && !is_ours(settings, host.host())
-    {
-        let detail = "this camera does not go by that name; add it to http.allowed_hosts";
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    let told = request.extensions().get::<Passage>().and_then(|p| p.host.clone());
+    let told = told.transpose().map_err(|Malformed| misdirected())?;
+    let names: Vec<Authority> = host.into_iter().chain(told).collect();
+    if names.iter().any(|name| !is_ours(settings, name.host())) {
+        return Err(misdirected());
     }
-    let source = source(settings, request.headers(), host.as_ref())?;
+    let source = source(settings, request, &names)?;
     if source == Source::Unnamed && !told_from_here(request) && !embed::lets(settings, request) {
         return Err(foreign());
     }
     Ok(source)
 }
 
+fn misdirected() -> Problem {
+    let detail = "this camera does not go by that name; add it to http.allowed_hosts";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
+}
+
 fn foreign() -> Problem {
     let detail = "requests made by other web sites are refused; list theirs in http.cors if it \
-                  is to be trusted";
+                  is to be trusted, or in http.allowed_hosts if it is a proxy's name for this \
+                  camera";
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
@@ -136,12 +206,9 @@ fn is_ours(settings: &Settings, host: &str) -> bool {
         || settings.allowed_hosts.iter().any(|name| same(name))
 }
 
-fn source(
-    settings: &Settings,
-    headers: &HeaderMap,
-    host: Option<&Authority>,
-) -> Result<Source, Problem> {
-    let mut lines = headers.get_all(ORIGIN).iter();
+/// Where a request comes from that is addressed to `names`: in `Host`, and to the proxy.
+fn source(settings: &Settings, request: &Request, names: &[Authority]) -> Result<Source, Problem> {
+    let mut lines = request.headers().get_all(ORIGIN).iter();
     let origin = match (lines.next(), lines.next()) {
         (None, _) => return Ok(Source::Unnamed),
         (Some(origin), None) => origin,
@@ -151,22 +218,88 @@ fn source(
     if settings.cors.iter().any(|listed| listed.eq_ignore_ascii_case(text)) {
         return Ok(Source::Listed(origin.clone()));
     }
-    let ours = text
-        .strip_prefix("http://")
-        .and_then(|rest| rest.parse::<Authority>().ok())
-        .zip(host)
-        .is_some_and(|(theirs, host)| {
-            let port = |a: &Authority| a.port_u16().unwrap_or(80);
-            theirs.host().eq_ignore_ascii_case(host.host()) && port(&theirs) == port(host)
-        });
-    if ours { Ok(Source::Here) } else { Err(foreign()) }
+    let origin = Origin::parse(text);
+    match told(request, "sec-fetch-site") {
+        Some(b"same-origin") => {
+            // A page whose policy keeps its origin to itself says "null".
+            let named = origin.as_ref().map_or(Named::Unknown, |o| o.named(settings, names));
+            let (secure, port) =
+                origin.map_or((false, None), |o| (o.secure, o.authority.port_u16()));
+            Ok(Source::Here(Page { secure, port, named }))
+        }
+        None | Some(b"none") => {
+            let page = origin.and_then(|o| o.is_of(settings, names, own_port(request)));
+            page.map(Source::Here).ok_or_else(foreign)
+        }
+        Some(_) => Err(foreign()),
+    }
+}
+
+/// The port that the request came to.
+fn own_port(request: &Request) -> Option<u16> {
+    request.extensions().get::<OwnPort>().map(|port| port.0)
+}
+
+/// A web origin (RFC 6454 §7).
+struct Origin {
+    secure: bool,
+    authority: Authority,
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Self> {
+        let (secure, authority) = match text.strip_prefix("https://") {
+            Some(authority) => (true, authority),
+            None => (false, text.strip_prefix("http://")?),
+        };
+        let authority: Authority = authority.parse().ok()?;
+        (!authority.as_str().contains('@')).then_some(Self { secure, authority })
+    }
+
+    fn port_of(&self, authority: &Authority) -> u16 {
+        authority.port_u16().unwrap_or(if self.secure { 443 } else { 80 })
+    }
+
+    fn named(&self, settings: &Settings, names: &[Authority]) -> Named {
+        let own = self.authority.host();
+        if names.iter().any(|name| name.host().eq_ignore_ascii_case(own)) {
+            Named::AsAddressed
+        } else if is_ours(settings, own) {
+            Named::Otherwise
+        } else {
+            Named::Unknown
+        }
+    }
+
+    /// Whether it is ours for a browser that does not say so itself.
+    fn is_of(&self, settings: &Settings, names: &[Authority], port: Option<u16>) -> Option<Page> {
+        let own = self.authority.host();
+        let same = |name: &Authority| name.host().eq_ignore_ascii_case(own);
+        let exact =
+            |name: &Authority| same(name) && self.port_of(name) == self.port_of(&self.authority);
+        let listed = settings.allowed_hosts.iter().any(|name| own.eq_ignore_ascii_case(name));
+        // Another program on this machine has pages of the same name, which can send requests here
+        // with the owner's cookie. Pages of another name cannot, nor those of HTTPS to what is not.
+        let proxied = names.len() > 1 || names.iter().all(|name| !straight(name, port));
+        let same = names.iter().any(same);
+        let ours = names.iter().any(exact)
+            || (same && proxied)
+            || (listed && (self.secure || proxied || !same));
+        let named = self.named(settings, names);
+        ours.then_some(Page { secure: self.secure, port: self.authority.port_u16(), named })
+    }
+}
+
+/// Whether a request to this name may have come straight to the port that we listen on.
+fn straight(name: &Authority, port: Option<u16>) -> bool {
+    port.is_none_or(|port| name.port_u16().unwrap_or(80) == port)
 }
 
 /// Whether the browser, if it tells, made the request from a page of ours, or because the user
 /// went there: following a link from elsewhere is no danger, embedding us elsewhere is
 /// (W3C Fetch Metadata Request Headers).
 fn told_from_here(request: &Request) -> bool {
-    let told = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+    let told = |name| told(request, name);
     match told("sec-fetch-site") {
         None | Some(b"same-origin" | b"none") => true,
         Some(_) => {
@@ -175,6 +308,10 @@ fn told_from_here(request: &Request) -> bool {
                 && matches!(*request.method(), Method::GET | Method::HEAD)
         }
     }
+}
+
+fn told<'a>(request: &'a Request, name: &str) -> Option<&'a [u8]> {
+    request.headers().get(name).map(HeaderValue::as_bytes)
 }
 
 #[cfg(test)]
@@ -193,7 +330,19 @@ mod tests {
     }
 
     fn ask(method: &str, headers: &[(&str, &str)]) -> Result<Source, StatusCode> {
+        ask_at(None, method, headers)
+    }
+
+    /// The same of a server that listens on that port.
+    fn ask_at(
+        port: Option<u16>,
+        method: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Source, StatusCode> {
         let mut request = Request::builder().method(method).uri("/offer");
+        if let Some(port) = port {
+            request = request.extension(OwnPort(port));
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -245,19 +394,120 @@ mod tests {
     #[test]
     fn only_pages_from_here_and_from_listed_origins_may_ask() {
         let from = |origin| ask("POST", &[("host", "porch:8000"), ("origin", origin)]);
-        assert_eq!(from("http://porch:8000"), Ok(Source::Here));
+        for (origin, secure) in [("http://porch:8000", false), ("https://PORCH:8000", true)] {
+            let page = Page { secure, port: Some(8000), named: Named::AsAddressed };
+            assert_eq!(from(origin), Ok(Source::Here(page)));
+        }
         assert!(matches!(from("https://wall.example.org"), Ok(Source::Listed(_))));
         for origin in [
             "null",
             "",
             "http://porch",
-            "https://porch:8000",
+            "https://porch",
+            "https://porch:8001",
             "http://evil.example",
+            "http://192.0.2.99",
+            "http://localhost:8000",
+            "http://u@porch:8000",
+            "ftp://porch:8000",
             "http://porch:8000.evil.example",
             "https://wall.example.org.evil.example",
         ] {
             assert_eq!(from(origin), Err(StatusCode::FORBIDDEN), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_page_behind_a_proxy_is_ours_under_a_name_that_is_allowed() {
+        let ours = |host, origin| {
+            ask_at(Some(8000), "POST", &[("host", host), ("origin", origin)]).is_ok()
+        };
+        for (host, origin) in [
+            // HTTPS ends at the proxy, which passes the name on, with a port or without.
+            ("cam.example.org", "https://cam.example.org"),
+            ("cam.example.org", "https://cam.example.org:8443"),
+            ("cam.example.org:8443", "https://cam.example.org:8443"),
+            ("cam.example.org:8000", "https://cam.example.org"),
+            ("192.0.2.1", "https://192.0.2.1"),
+            ("porch.local", "https://porch.local"),
+            // The proxy puts its own name for us.
+            ("127.0.0.1:8000", "https://cam.example.org"),
+            ("127.0.0.1:8000", "http://cam.example.org:8080"),
+            // No HTTPS, and a port of its own.
+            ("cam.example.org", "http://cam.example.org:8080"),
+        ] {
+            assert!(ours(host, origin), "{host} {origin}");
+        }
+        for (host, origin) in [
+            // Another program's page on this machine.
+            ("cam.example.org:8000", "http://cam.example.org"),
+            ("cam.example.org:8000", "http://cam.example.org:8080"),
+            ("porch:8000", "http://porch:8080"),
+            ("127.0.0.1:8000", "http://127.0.0.1:8080"),
+            ("127.0.0.1:8000", "http://localhost:8080"),
+            // Names that are somebody else's.
+            ("127.0.0.1:8000", "https://evil.example"),
+            ("127.0.0.1:8000", "https://192.0.2.99"),
+            ("cam.example.org", "https://evil.example"),
+            ("cam.example.org", "https://cam.example.org.evil.example"),
+            ("cam.example.org", "https://cam.example.org@evil.example"),
+            ("cam.example.org", "null"),
+            // What the browser asked for is not ours.
+            ("evil.example", "http://evil.example"),
+            ("evil.example", "https://cam.example.org"),
+        ] {
+            assert!(!ours(host, origin), "{host} {origin}");
+        }
+        // On port 80 itself, a name without a port is no sign of a proxy.
+        let headers = [("host", "cam.example.org"), ("origin", "http://cam.example.org:8080")];
+        assert_eq!(ask_at(Some(80), "POST", &headers), Err(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn a_browser_that_says_where_a_page_is_from_is_believed() {
+        let from = |host, origin, site| {
+            let headers = [("host", host), ("origin", origin), ("sec-fetch-site", site)];
+            ask_at(Some(8000), "POST", &headers)
+        };
+        let named = |host, origin| match from(host, origin, "same-origin") {
+            Ok(Source::Here(page)) => page.named,
+            other => panic!("{host} {origin} {other:?}"),
+        };
+        assert_eq!(named("porch:8000", "http://porch:9000"), Named::AsAddressed);
+        assert_eq!(named("127.0.0.1:8000", "https://porch.local"), Named::Otherwise);
+        assert_eq!(named("127.0.0.1:8000", "https://new.example"), Named::Unknown);
+        assert_eq!(named("127.0.0.1:8000", "null"), Named::Unknown);
+        // Nothing of ours answers to a name that is not ours.
+        let rebound = from("evil.example", "http://evil.example", "same-origin");
+        assert_eq!(rebound, Err(StatusCode::MISDIRECTED_REQUEST));
+        for site in ["same-site", "cross-site", "", "Same-Origin", "same-origin, none"] {
+            for origin in ["http://porch:8000", "https://cam.example.org", "null"] {
+                let refused = Err(StatusCode::FORBIDDEN);
+                assert_eq!(from("porch:8000", origin, site), refused, "{site} {origin}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_trusted_proxy_was_asked_for_must_be_ours_too() {
+        let ask = |told: Result<&str, Malformed>, origin: &str| {
+            let host = Some(told.map(|host| host.parse().unwrap()));
+            let passage = Passage { proxied: true, host, ..Passage::default() };
+            let request = Request::post("/offer")
+                .header("host", "127.0.0.1:8000")
+                .header("origin", origin)
+                .extension(passage)
+                .extension(OwnPort(8000));
+            judge(&settings(), &request.body(Body::empty()).unwrap()).map_err(|p| p.status)
+        };
+        for origin in ["https://porch.local", "http://porch.local", "http://porch.local:8080"] {
+            assert!(matches!(ask(Ok("porch.local"), origin), Ok(Source::Here(_))), "{origin}");
+        }
+        let misdirected = Err(StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(ask(Ok("evil.example"), "https://evil.example"), misdirected);
+        assert_eq!(ask(Err(Malformed), "https://porch.local"), misdirected);
+        let refused = Err(StatusCode::FORBIDDEN);
+        assert_eq!(ask(Ok("porch.local"), "https://evil.example"), refused);
     }
 
     #[test]

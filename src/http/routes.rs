@@ -18,8 +18,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::problem::Problem;
 use super::{
-    HttpState, api, auth, controls, device, guard, headers, metrics, mjpeg, mjpg_streamer, offer,
-    pages, problem, snapshot, update, whep,
+    HttpState, api, auth, controls, device, forwarded, guard, headers, metrics, mjpeg,
+    mjpg_streamer, offer, pages, problem, snapshot, update, whep,
 };
 
 /// Who may use a route.
@@ -312,6 +312,7 @@ pub fn service(
     Ok(router
         .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .layer(middleware::from_fn_with_state(state.clone(), problem::present))
+        .layer(middleware::from_fn_with_state(state.clone(), forwarded::see_through))
         .layer(middleware::from_fn_with_state(state.clone(), headers::harden)))
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{Auth, Meters, MjpegSettings, Pages, Snapshotter};
 use crate::appliance::{Device, OtherName};
 use crate::camera::ControlPanel;
+use crate::config::Subnet;
 use crate::hub::Hub;
 use crate::rtc::Rtc;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub other_name: Option<watch::Receiver<OtherName>>,
     /// Further names under which it is reached.
     pub allowed_hosts: Vec<String>,
+    /// Proxies that are believed whom they speak for.
+    pub trusted_proxies: Vec<Subnet>,
     /// Origins whose pages may use the API: `https://example.org`.
     pub cors: Vec<String>,
     /// Whose pages may show this one in a frame, and its pictures, as CSP's `frame-ancestors` has

@@ -104,6 +104,21 @@ impl Browser {
         self.run(self.client.close_window());
     }
 
+    /// The cookies that the page's site has, also those that scripts do not see, by the names of
+    /// WebDriver's "serialized cookie".
+    pub fn cookies(&self) -> Vec<Value> {
+        let cookies = self.run(self.client.get_all_cookies());
+        let cookies = cookies.iter().map(|cookie| {
+            json!({
+                "name": cookie.name(),
+                "path": cookie.path(),
+                "secure": cookie.secure().unwrap_or_default(),
+                "httpOnly": cookie.http_only().unwrap_or_default(),
+            })
+        });
+        cookies.collect()
+    }
+
     /// What the body of a function returns on the page.
     pub fn js(&self, body: &str) -> Value {
         self.run(self.client.execute(body, Vec::new()))

@@ -13,6 +13,7 @@ pub mod example;
 pub mod house;
 pub mod network;
 pub mod peer;
+pub mod proxy;
 pub mod sdp;
 pub mod steward;
 pub mod web;

@@ -165,8 +165,18 @@ fn http() -> Vec<Key> {
             http.allowed_hosts,
             List(Parsed("a host name or an IP address, without port")),
             "Further names under which browsers may ask for the pages, such as that of a reverse \
-             proxy. The device's own names and addresses always may. Other names are refused, \
+             proxy, whatever its port. The device's own names and addresses always may. Other names are refused, \
              because a foreign page can point a name of its own at the device (DNS rebinding)."
+        ),
+        key!(
+            "http.trusted_proxies",
+            http.trusted_proxies,
+            List(Parsed("an IP address or a range such as \"10.0.0.0/8\"")),
+            "Reverse proxies whose word is taken for whom they speak for: the visitor's address, for \
+             the limit on sign-ins and the log; whether the visitor came by HTTPS; the host name \
+             and the path. They tell it in `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, or in \
+             `Forwarded`. Name only proxies that write these themselves: one that passes on what \
+             visitors wrote lets them choose who they are."
         ),
         key!(
             "http.cors",

@@ -5,8 +5,8 @@
 //! else gets the page on which the owner sets one. Where the configuration cannot be trusted,
 //! nobody may do anything.
 //!
-//! What a proxy says about whom it speaks for is not believed: a proxy on this machine makes
-//! everybody local, so a password must be set before one is put in front.
+//! Who comes by way of a proxy is never this machine itself. But not every proxy can be told from a
+//! program on this machine, so a password must be set before one is put in front.
 
 mod guesses;
 mod sessions;
@@ -20,6 +20,8 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 
+use super::forwarded::Passage;
+use super::guard::Approach;
 use super::problem::{Problem, Remedy};
 use super::{Access, Peer};
 use crate::config::{Auth as Setting, Credentials, Password, PasswordHash};
@@ -138,13 +140,12 @@ impl Auth {
         (self.clock)()
     }
 
-    fn standing(&self, headers: &HeaderMap, peer: Option<Peer>) -> Standing {
+    fn standing(&self, request: &Request) -> Standing {
+        let headers = request.headers();
         let state = self.state();
         let tokens = match &state.policy {
             Policy::Locked => return Standing::LockedOut,
-            Policy::Unset if peer.is_some_and(|p| p.source().is_loopback()) => {
-                return Standing::Owner;
-            }
+            Policy::Unset if is_local(request) => return Standing::Owner,
             Policy::Unset => return Standing::MaySetUp,
             Policy::Set { tokens, .. } => tokens,
         };
@@ -188,8 +189,7 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
     if access == Access::Open {
         return Ok(());
     }
-    let peer = request.extensions().get::<Peer>().copied();
-    match (auth.standing(request.headers(), peer), access) {
+    match (auth.standing(request), access) {
         (Standing::Owner, _) | (Standing::Viewer, Access::Viewer | Access::Open) => Ok(()),
         (Standing::Viewer, Access::Owner) => {
             let detail = "a token lets one watch; this is for the owner, who signs in";
@@ -205,6 +205,15 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
         }
         (Standing::LockedOut, _) => Err(locked_out()),
     }
+}
+
+/// Whether this machine's own program or browser sent it, as far as can be told.
+fn is_local(request: &Request) -> bool {
+    let extensions = request.extensions();
+    let proxied = extensions.get::<Passage>().is_some_and(|passage| passage.proxied);
+    let renamed = extensions.get::<Approach>().is_some_and(|approach| approach.renamed);
+    let local = extensions.get::<Peer>().is_some_and(|peer| peer.source().is_loopback());
+    local && !proxied && !renamed
 }
 
 fn locked_out() -> Problem {

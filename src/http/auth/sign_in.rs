@@ -14,8 +14,8 @@ use super::{Auth, COOKIE_NAME, Policy, Setting, locked_out, too_many};
 use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;
+use crate::http::guard::Approach;
 use crate::http::problem::{Problem, Remedy};
-use crate::http::serve::Scheme;
 use crate::http::{HttpState, Peer};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -63,6 +63,7 @@ pub(in crate::http) async fn style() -> Response {
 pub(in crate::http) async fn sign_in(
     State(state): State<HttpState>,
     Extension(peer): Extension<Peer>,
+    Extension(approach): Extension<Approach>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -97,7 +98,7 @@ pub(in crate::http) async fn sign_in(
         guarded.sessions.open(auth.now())
     };
     log::info!("the owner signed in from {}", peer.source());
-    signed_in(cookie, peer.scheme, &headers, entry.next.as_deref())
+    signed_in(cookie, approach, &headers, entry.next.as_deref())
 }
 
 /// `POST /logout`.
@@ -116,12 +117,19 @@ pub(in crate::http) async fn sign_out(
 pub(in crate::http) async fn set_up(
     State(state): State<HttpState>,
     Extension(peer): Extension<Peer>,
+    Extension(approach): Extension<Approach>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
     let entry = Entry::read(&headers, &body)?;
     let auth = Arc::clone(&state.auth);
     auth.expect_unset()?;
+    if !approach.known {
+        let detail = "the first password is set under a name that is known to be this camera's; \
+                      add the one that this page has to http.allowed_hosts, or open the page under \
+                      the camera's own name or address";
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
     auth.turn(peer.source()).await.map_err(too_many)?;
     let turn = Arc::clone(&auth.hashing).lock_owned().await;
     let keeper = Arc::clone(&auth);
@@ -142,7 +150,7 @@ pub(in crate::http) async fn set_up(
     kept.await.map_err(|_| Problem::internal("setting the password crashed"))??;
     log::info!("the owner set a password from {}", peer.source());
     let cookie = auth.state().sessions.open(auth.now());
-    signed_in(cookie, peer.scheme, &headers, None)
+    signed_in(cookie, approach, &headers, None)
 }
 
 impl Auth {
@@ -187,15 +195,12 @@ fn no_password_yet() -> Problem {
 /// The answer to a right password: the cookie, and for a form the way on.
 fn signed_in(
     cookie: Option<String>,
-    scheme: Scheme,
+    approach: Approach,
     headers: &HeaderMap,
     next: Option<&str>,
 ) -> Result<Response, Problem> {
     let cookie = cookie.ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
-    let secure = match scheme {
-        Scheme::Http => "",
-        Scheme::Https => "; Secure",
-    };
+    let secure = if approach.secure { "; Secure" } else { "" };
     let cookie = format!(
         "{COOKIE_NAME}={cookie}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}",
         LIFETIME.as_secs()

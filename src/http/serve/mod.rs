@@ -71,6 +71,10 @@ pub enum Scheme {
     Https,
 }
 
+/// The port that a connection came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OwnPort(pub(super) u16);
+
 /// How much clients may have of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -293,6 +297,7 @@ async fn serve(
     }
     let visit = Visit {
         peer,
+        own_port: stream.local_addr().ok().map(|address| OwnPort(address.port())),
         place,
         limits,
         began: Instant::now(),
@@ -331,6 +336,7 @@ async fn serve(
 /// One connection's requests.
 struct Visit {
     peer: Peer,
+    own_port: Option<OwnPort>,
     place: Arc<Place>,
     limits: Limits,
     began: Instant,
@@ -348,6 +354,9 @@ impl Visit {
         let chunked = request.headers().contains_key(TRANSFER_ENCODING);
         let extensions = request.extensions_mut();
         extensions.insert(self.peer);
+        if let Some(port) = self.own_port {
+            extensions.insert(port);
+        }
         extensions.insert(Arc::clone(&self.place));
         extensions.insert(BodyTimeout(self.limits.body));
         let mut response = self.router.call(request).await?;
