@@ -42,7 +42,7 @@ fn an_offer_is_answered_by_post_and_by_get_with_a_body() {
         assert_eq!(answer["type"], "answer");
         assert_eq!(
             answer["resource"],
-            format!("/whep/{}", answer["session"].as_str().expect("a name"))
+            format!("whep/{}", answer["session"].as_str().expect("a name"))
         );
         let mut peer = offered.accept(answer["sdp"].as_str().expect("an answer"), None);
         peer.run_until("a picture", |seen| seen.pictures > 0);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use common::client::ask;
+use common::client::{ask, resolve};
 use common::daemon::Daemon;
 use common::peer::{Offered, Peer};
 use common::sdp::{Description, lint};
@@ -222,7 +222,8 @@ fn each_is_answered_by_the_book_and_with_the_truth() {
         assert_eq!(reply.status, 201, "{name}: {reply:?}");
         let problems = lint(&Description::of(&reply.body), &Description::of(&offer), sps);
         assert!(problems.is_empty(), "{name}: {problems:#?}\n{}", reply.body);
-        assert_eq!(ask(to, "DELETE", reply.header("location"), &[], "").status, 200);
+        let session = resolve("/whep", reply.header("location"));
+        assert_eq!(ask(to, "DELETE", &session, &[], "").status, 200);
     }
 }
 

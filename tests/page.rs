@@ -137,7 +137,7 @@ const WHEP_PLAYER: &str = "(async () => {
     });
     await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
     await video.play();
-    return [answer.status, answer.headers.get('Location')];
+    return [answer.status, new URL(answer.headers.get('Location'), answer.url).href];
 })()";
 
 #[test]

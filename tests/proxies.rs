@@ -109,6 +109,86 @@ fn caddy_as_it_comes_works() {
 }
 
 #[test]
+fn below_a_path_of_the_proxy_everything_works() {
+    let allowed = camera(&[ALLOWED]);
+    let trusted = camera(&[ALLOWED, TRUSTED]);
+    let unprefixed = format!("{TO}{}/; proxy_set_header Host $host;", allowed.http);
+    let prefixed = format!(
+        "{TO}{}/; proxy_set_header Host $host; proxy_set_header X-Forwarded-Prefix /camera;
+             proxy_set_header X-Forwarded-For $remote_addr;",
+        trusted.http
+    );
+    // As Home Assistant shows an add-on.
+    let ingress = format!(
+        "{TO}{}/; proxy_set_header Host $host; proxy_set_header X-Ingress-Path /camera;
+             proxy_set_header X-Forwarded-For $remote_addr;",
+        trusted.http
+    );
+    for (location, path) in [(unprefixed, "/"), (prefixed, "/camera/"), (ingress, "/camera/")] {
+        let proxy = Proxy::nginx(Tls::Yes, &format!("location /camera/ {{ {location} }}"));
+        let browser = browser();
+        let page = proxy.url("/camera/");
+        watch(&browser, &page);
+        assert_eq!(browser.js("return location.href"), page);
+        assert_eq!(cookie(&browser)["path"], path);
+        assert_eq!(browser.js_await(WHEP), "201,204,200");
+        for door in ["whep/main", "offer"] {
+            assert_eq!(browser.js_await(&session_by(door)), 204, "{door}");
+        }
+        // A page that is not there looks like one of ours, however deep it would be.
+        browser.open(&proxy.url("/camera/no/such/page"));
+        assert_eq!(browser.text("h1"), "There is nothing here");
+        let styled = "[...document.styleSheets].some(({ cssRules }) => cssRules.length > 10)";
+        browser.wait_for("its look", styled);
+        browser.click("a.button");
+        browser.wait_for("the picture", LIVE);
+        assert_eq!(browser.js("return location.href"), page);
+        // Who is not signed in comes back to where they were going.
+        browser.js_await("fetch('logout', { method: 'POST' }).then(({ url }) => url)");
+        browser.open(&proxy.url("/camera/no/such/page"));
+        browser.wait_for("its look", styled);
+        browser.fill("#password", "wrong horse");
+        browser.click("button[type=submit]");
+        assert_eq!(browser.text("#message"), "That is not the password.");
+        browser.fill("#password", PASSWORD);
+        browser.click("button[type=submit]");
+        browser.wait_for("the picture", LIVE);
+    }
+}
+
+/// Opens a session by a door, and asks for it at the address that the answer gives.
+fn session_by(door: &str) -> String {
+    format!(
+        "(async () => {{
+            const peer = new RTCPeerConnection();
+            peer.addTransceiver('video', {{ direction: 'recvonly' }});
+            await peer.setLocalDescription();
+            const offer = peer.localDescription;
+            const json = '{door}' === 'offer';
+            const answer = await fetch('{door}', {{
+                method: 'POST',
+                headers: {{ 'Content-Type': json ? 'application/json' : 'application/sdp' }},
+                body: json ? JSON.stringify(offer) : offer.sdp,
+            }});
+            const at = json ? (await answer.json()).resource : answer.headers.get('Location');
+            peer.close();
+            return (await fetch(new URL(at, answer.url))).status;
+        }})()"
+    )
+}
+
+#[test]
+fn a_page_of_the_owners_plays_however_deep_it_is() {
+    let camera = camera(&["http.pages={\"/a/b\" = \"index.html\"}"]);
+    let proxy = Proxy::nginx(Tls::Yes, &format!("location /camera/ {{ {TO}{}/; }}", camera.http));
+    let browser = browser();
+    for url in [camera.url("/a/b"), proxy.url("/camera/a/b")] {
+        watch(&browser, &url);
+        assert_eq!(browser.js("return location.href"), url);
+    }
+}
+
+#[test]
 fn a_page_whose_script_does_not_come_says_so() {
     let camera = Daemon::start(&[]);
     let location =

@@ -6,7 +6,7 @@ mod common;
 
 use std::net::SocketAddr;
 
-use common::client::{Reply, ask, get};
+use common::client::{Reply, ask, get, resolve};
 use common::daemon::wait_for;
 use common::house::{House, Plan, Source};
 use common::peer::Offered;
@@ -40,7 +40,7 @@ impl Session {
         Self {
             to,
             offer,
-            url: reply.header("location").to_owned(),
+            url: resolve("/whep", reply.header("location")),
             etag: reply.header("etag").to_owned(),
             answer: reply.body,
         }
@@ -120,8 +120,10 @@ fn w03_an_accepted_offer_is_created() {
         assert_eq!(reply.status, 201);
         assert_eq!(reply.header("content-type"), "application/sdp");
         assert!(reply.body.starts_with("v=0\r\n"));
-        let id = reply.header("location").strip_prefix("/whep/").expect("a session's path");
+        let url = resolve(path, reply.header("location"));
+        let id = url.strip_prefix("/whep/").expect("a session's path");
         assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        assert_eq!(get(house.address, &url).status, 204);
     }
     let reply = ask(house.address, "POST", "/whep/garage", &[SDP], &Offered::new().sdp);
     assert_eq!(reply.status, 404);
@@ -421,9 +423,9 @@ fn w25_a_bearer_token_lets_one_watch() {
     let bearer = ("Authorization", &*format!("Bearer {token}"));
     let reply = ask(house.address, "POST", "/whep", &[SDP, bearer], &offer);
     assert_eq!(reply.status, 201);
-    let url = reply.header("location");
-    assert_eq!(ask(house.address, "DELETE", url, &[], "").status, 401);
-    assert_eq!(ask(house.address, "DELETE", url, &[bearer], "").status, 200);
+    let url = resolve("/whep", reply.header("location"));
+    assert_eq!(ask(house.address, "DELETE", &url, &[], "").status, 401);
+    assert_eq!(ask(house.address, "DELETE", &url, &[bearer], "").status, 200);
     assert_eq!(ask(house.address, "OPTIONS", "/whep", &[], "").status, 204);
 }
 

@@ -104,11 +104,13 @@ impl Camera {
         Ok(Session { resource: self.at(&resource)?, answer, camera: self.clone() })
     }
 
-    /// The address of `path` at this camera. Where `Location` is a whole address, that one.
+    /// The address of `path` at this camera, seen from its root. Where `Location` is a whole
+    /// address, that one.
     fn at(&self, path: &str) -> anyhow::Result<Uri> {
         if path.contains("://") {
             return path.parse().with_context(|| format!("{path} is no address"));
         }
+        let path = format!("/{}", path.trim_start_matches('/'));
         let mut parts = self.address.clone().into_parts();
         parts.path_and_query = Some(path.parse().with_context(|| format!("{path} is no path"))?);
         Ok(Uri::from_parts(parts)?)

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use super::routes::{Access, Name, Route, Verb};
 use super::{HttpState, auth};
-use crate::site::{ErrorPage, Site, StaticFile};
+use crate::site::{ErrorPage, Site, StaticFile, root_path};
 
 /// What pages look like, and where files are. Its calls may read the disk: they are made where
 /// blocking is allowed.
@@ -81,7 +81,9 @@ impl Pages for Site {
 pub(super) fn routes(pages: &dyn Pages) -> Vec<Route> {
     let mut routes = Vec::new();
     for (path, template) in pages.pages() {
-        let handler = move |State(state): State<HttpState>| page(state, template, Who::Viewer);
+        let root = root_path(&path);
+        let handler =
+            move |State(state): State<HttpState>| page(state, template, root, Who::Viewer);
         routes.push(Route::new(Verb::Get, &path, Access::Viewer, handler));
     }
     for prefix in pages.mounts() {
@@ -112,11 +114,17 @@ pub(super) async fn index(
 ) -> Result<Response, Problem> {
     let owner = auth::authorize(&state.auth, Access::Owner, &request).is_ok();
     let who = if owner { Who::Owner } else { Who::Viewer };
-    page(state, "index.html".into(), who).await
+    page(state, "index.html".into(), root_path("/"), who).await
 }
 
-async fn page(state: HttpState, template: String, who: Who) -> Result<Response, Problem> {
+async fn page(
+    state: HttpState,
+    template: String,
+    root_path: String,
+    who: Who,
+) -> Result<Response, Problem> {
     let context = json!({
+        "root_path": root_path,
         // Whether there is a device to look after, and its owner is looking.
         "device": state.device.is_some() && who == Who::Owner,
         "version": env!("CARGO_PKG_VERSION"),

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{HttpState, Peer, builtin};
-use crate::site::ErrorPage;
+use crate::site::{ErrorPage, root_path};
 
 /// Why a request was not done.
 #[derive(Debug, Clone)]
@@ -122,23 +122,25 @@ impl Problem {
 
     fn as_page(&self, state: &HttpState, method: &Method, path: &str) -> Html<String> {
         let trace = self.trace.as_deref();
+        let root = &root_path(path);
         // Who merely came here has done nothing wrong; who sent a form is told what was.
         let (message, next) = match *method {
             Method::POST => (&*self.detail, "/"),
             _ => ("", path),
         };
         match (self.remedy, self.status) {
-            (Remedy::SignIn, _) => builtin::sign_in(message, next),
-            (Remedy::SetUp, _) => builtin::set_up(message),
+            (Remedy::SignIn, _) => builtin::sign_in(root, message, next),
+            (Remedy::SetUp, _) => builtin::set_up(root, message),
             (Remedy::Read, StatusCode::NOT_FOUND) => {
-                let values = json!({ "path": path, "hostname": state.settings.hostname });
+                let values =
+                    json!({ "path": path, "root_path": root, "hostname": state.settings.hostname });
                 Html(state.pages.error_page(ErrorPage::NotFound, &values))
             }
             (Remedy::Read, StatusCode::INTERNAL_SERVER_ERROR) => {
-                let values = json!({ "detail": trace, "hostname": state.settings.hostname });
+                let values = json!({ "detail": trace, "root_path": root, "hostname": state.settings.hostname });
                 Html(state.pages.error_page(ErrorPage::ServerError, &values))
             }
-            (Remedy::Read, _) => builtin::notice(self.title(), &self.detail, trace),
+            (Remedy::Read, _) => builtin::notice(root, self.title(), &self.detail, trace),
         }
     }
 }

@@ -31,9 +31,10 @@ const CAMERAS: [&str; 2] = ["main", "0"];
 /// Entity tags looked at in one `If-Match`.
 const MAX_TAGS: usize = 4;
 
-/// Where a session is.
+/// Where a session is, seen from a path at the site's root such as `/whep` and `/offer`: relative,
+/// because a proxy may show us below a path of its own.
 pub(super) fn resource(id: &str) -> String {
-    format!("/whep/{id}")
+    format!("whep/{id}")
 }
 
 /// A session's name: 32 hexadecimal digits. What is none is not even looked up.
@@ -57,13 +58,24 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
-    expect_media_type(&headers, SDP).map_err(|p| p.with(ACCEPT_POST, SDP))?;
+    create(&state, peer, &headers, body, resource).await
+}
+
+/// Accepts an offer; `location` names the new session as seen from where it was posted.
+async fn create(
+    state: &HttpState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Whole,
+    location: fn(&str) -> String,
+) -> Result<Response, Problem> {
+    expect_media_type(headers, SDP).map_err(|p| p.with(ACCEPT_POST, SDP))?;
     let answer = state.rtc.offer(body.text()?, peer.signalling_path()).await.map_err(refused)?;
     let mut response = (StatusCode::CREATED, answer.sdp).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(SDP_FRAGMENT));
-    headers.insert(LOCATION, header(&resource(&answer.id))?);
+    headers.insert(LOCATION, header(&location(&answer.id))?);
     headers.insert(ETAG, header(&answer.etag)?);
     for link in state.settings.ice_servers.get().iter().flat_map(links) {
         headers.append(LINK, header(&link)?);
@@ -73,9 +85,9 @@ pub(super) async fn post(
 
 /// `POST /whep/{camera}`.
 pub(super) async fn post_camera(
-    state: State<HttpState>,
+    State(state): State<HttpState>,
     Name(camera): Name,
-    peer: Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -83,7 +95,7 @@ pub(super) async fn post_camera(
         let detail = "no such camera; the one there is is called main";
         return Err(Problem::not_found(detail));
     }
-    post(state, peer, headers, body).await
+    create(&state, peer, &headers, body, str::to_owned).await
 }
 
 /// `PATCH /whep/{session}`: candidates, or an ICE restart.

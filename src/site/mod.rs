@@ -23,7 +23,8 @@
 //! time it is shown, so an edit shows at the next reload.
 //!
 //! Templates are Jinja2's. A template that extends `base.html` finds the addresses of files with
-//! `url_for('static', path='/css/custom.css')`, as under Starlette. All rendering is bounded in
+//! `url_for('static', path='/css/custom.css')`, as under Starlette; they are relative to where the
+//! page is shown, which the value `root_path` says. All rendering is bounded in
 //! steps, depth and size. That guards against mistakes: the owner's templates are the owner's
 //! code, and one that sets out to use up memory can.
 
@@ -56,6 +57,7 @@ pub use self::error::{SiteError, TemplateError, TemplateFault};
 pub use self::files::{Mount, StaticFile};
 pub use self::pages::{ErrorPage, Page};
 pub use self::report::{Action, Report};
+pub(crate) use self::urls::root_path;
 
 use self::defaults::{Area, DEFAULTS};
 use self::download::Downloader;

@@ -60,10 +60,11 @@ impl ErrorPage {
     /// The page when its template is itself broken; needs nothing.
     pub(super) fn minimal(self) -> &'static str {
         match self {
+            // Without a link: where the camera is depends on where this is shown.
             Self::NotFound => {
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
                  <title>404 Not Found</title>\n<h1>404 Not Found</h1>\n\
-                 <p>There is no such page. <a href=\"/\">Back to the camera</a></p></html>\n"
+                 <p>There is no such page.</p></html>\n"
             }
             Self::ServerError => {
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\

@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::io;
 
 use minijinja::value::{Kwargs, Serde};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
 use serde::Serialize;
 
 use super::defaults;
@@ -23,6 +23,9 @@ const FUEL: u64 = 500_000;
 const RECURSION: usize = 200;
 /// A page is at most this large.
 const MAX_PAGE: usize = 4 << 20;
+
+/// The value that says how a page gets to the site's root; see [`root_path`](super::root_path).
+const ROOT_PATH: &str = "root_path";
 
 /// Renders pages.
 pub(super) struct Engine {
@@ -77,9 +80,10 @@ impl Engine {
 
     fn publish_routes(&mut self) {
         let routes = self.routes.clone();
-        self.environment.add_function("url_for", move |name: String, parameters: Kwargs| {
-            url_for(&routes, &name, &parameters)
-        });
+        let function = move |state: &State<'_, '_>, name: String, parameters: Kwargs| {
+            url_for(&routes, state, &name, &parameters)
+        };
+        self.environment.add_function("url_for", function);
     }
 
     /// Compiles the template without rendering it.
@@ -130,12 +134,19 @@ impl Source {
     }
 }
 
-fn url_for(routes: &Routes, name: &str, parameters: &Kwargs) -> Result<Value, Error> {
+fn url_for(
+    routes: &Routes,
+    state: &State<'_, '_>,
+    name: &str,
+    parameters: &Kwargs,
+) -> Result<Value, Error> {
     let mut given = BTreeMap::new();
     for parameter in parameters.args() {
         given.insert(parameter.to_owned(), parameters.get::<Value>(parameter)?.to_string());
     }
-    let url = routes.url_for(name, &given);
+    // What does not know where it is shown gets absolute addresses.
+    let root = state.lookup(ROOT_PATH).and_then(|root| root.as_str().map(str::to_owned));
+    let url = routes.url_for(name, &given).map(|url| root.unwrap_or_default() + &url);
     // Encoded for HTML already; the engine's escaping would turn every '/' into an entity.
     url.map(Value::from_safe_string)
         .map_err(|reason| Error::new(ErrorKind::InvalidOperation, reason))

@@ -1,16 +1,31 @@
 //! `url_for`: addresses by name, so that a template survives a change of paths.
+//!
+//! A page that is shown gets relative addresses: a proxy may show the whole site below a path of
+//! its own, of which we know nothing.
 
 use std::collections::BTreeMap;
 
 use super::SiteError;
 
-/// The named routes: `static` is `/static/{path}`, `index` is `/`.
+/// The way from the page at `path` to the site's root: "." from "/" and "/about", ".." from "/a/b".
+/// An address is that and an absolute path. Where the way is too long, it is empty: then addresses
+/// are absolute.
+pub(crate) fn root_path(path: &str) -> String {
+    const LONGEST: usize = 32;
+    match path.matches('/').count().saturating_sub(1) {
+        0 => ".".to_owned(),
+        deep @ 1..=LONGEST => vec![".."; deep].join("/"),
+        _ => String::new(),
+    }
+}
+
+/// The named routes: `static` is `/static/{path}`, `index` is `/`, `device` is `/device`.
 #[derive(Clone, Debug)]
 pub(super) struct Routes(BTreeMap<String, String>);
 
 impl Default for Routes {
     fn default() -> Self {
-        let known = [("static", "/static/{path}"), ("index", "/")];
+        let known = [("static", "/static/{path}"), ("index", "/"), ("device", "/device")];
         Self(known.map(|(name, pattern)| (name.to_owned(), pattern.to_owned())).into())
     }
 }
@@ -73,6 +88,22 @@ fn encode(path: &str) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_way_to_the_root_is_that_of_a_browser() {
+        for (path, root) in [
+            ("/", "."),
+            ("/about", "."),
+            ("/about/", ".."),
+            ("/a/b", ".."),
+            ("/a/b/", "../.."),
+            ("//x", ".."),
+            ("", "."),
+        ] {
+            assert_eq!(root_path(path), root, "{path}");
+        }
+        assert_eq!(root_path(&"/x".repeat(1000)), "");
+    }
+
     fn url_for(name: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
         let mut routes = Routes::default();
         routes.add("whep", "/whep/{camera}").unwrap();
@@ -99,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_wrong_question_says_what_is_wrong() {
-        assert!(url_for("nope", &[]).unwrap_err().contains("index, static, whep"));
+        assert!(url_for("nope", &[]).unwrap_err().contains("device, index, static, whep"));
         assert!(url_for("static", &[]).unwrap_err().contains("\"path\""));
         assert!(url_for("index", &[("path", "x")]).unwrap_err().contains("no parameter"));
     }

@@ -75,6 +75,14 @@ pub fn ask(
     Reply::parse(&raw(to, format!("{request}\r\n{body}").as_bytes()))
 }
 
+/// The path that a relative reference without dots leads to from the one that was asked for
+/// (RFC 3986 §5.2.3).
+pub fn resolve(asked: &str, reference: &str) -> String {
+    assert!(!reference.starts_with('/') && !reference.contains(':'), "{reference} is not relative");
+    let (folder, _) = asked.rsplit_once('/').expect("a path");
+    format!("{folder}/{}", reference.trim_start_matches("./"))
+}
+
 pub fn get(to: SocketAddr, path: &str) -> Reply {
     ask(to, "GET", path, &[], "")
 }

@@ -49,7 +49,7 @@ async def main(arguments):
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     order = await asyncio.to_thread(protocol.await_order)
     if order == "delete":
-        await asyncio.to_thread(protocol.delete, url, resource)
+        await asyncio.to_thread(protocol.delete, resource)
     await peer.close()
     protocol.say("closed")
 

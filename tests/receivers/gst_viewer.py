@@ -161,7 +161,7 @@ def main(arguments):
     viewer.accept(answer)
     order = protocol.await_order()
     if order == "delete":
-        protocol.delete(url, resource)
+        protocol.delete(resource)
     viewer.close()
     protocol.say("closed")
 

@@ -15,6 +15,7 @@ only locally. With `--print-offer` instead of URL and DOOR it prints its offer a
 
 import json
 import sys
+import urllib.parse
 import urllib.request
 
 COLUMNS, ROWS, STRIP_ROWS, MARK = 40, 30, 2, 0xA5
@@ -26,26 +27,28 @@ def say(*words):
 
 def offer(url, door, sdp):
     """Hands in an offer; returns the answer's SDP."""
+    asked = f"{url}/{door}"
     if door == "whep":
         request = urllib.request.Request(
-            url + "/whep", sdp.encode(), {"Content-Type": "application/sdp"}
+            asked, sdp.encode(), {"Content-Type": "application/sdp"}
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             resource, answer = response.headers["Location"], response.read().decode()
     else:
         body = json.dumps({"type": "offer", "sdp": sdp}).encode()
         request = urllib.request.Request(
-            url + "/offer", body, {"Content-Type": "application/json"}
+            asked, body, {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             reply = json.load(response)
             resource, answer = reply["resource"], reply["sdp"]
-    say("session", resource)
+    resource = urllib.parse.urljoin(asked, resource)
+    say("session", urllib.parse.urlsplit(resource).path)
     return resource, answer
 
 
-def delete(url, resource):
-    urllib.request.urlopen(urllib.request.Request(url + resource, method="DELETE"), timeout=30)
+def delete(resource):
+    urllib.request.urlopen(urllib.request.Request(resource, method="DELETE"), timeout=30)
 
 
 def await_order():

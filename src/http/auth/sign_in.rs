@@ -14,6 +14,7 @@ use super::{Auth, COOKIE_NAME, Policy, Setting, locked_out, too_many};
 use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;
+use crate::http::forwarded::Passage;
 use crate::http::guard::Approach;
 use crate::http::problem::{Problem, Remedy};
 use crate::http::{HttpState, Peer};
@@ -50,7 +51,7 @@ impl Entry {
 
 /// `GET /login`.
 pub(in crate::http) async fn page() -> Response {
-    builtin::sign_in("", "/").into_response()
+    builtin::sign_in(".", "", "/").into_response()
 }
 
 /// `GET /login.css`.
@@ -64,6 +65,7 @@ pub(in crate::http) async fn sign_in(
     State(state): State<HttpState>,
     Extension(peer): Extension<Peer>,
     Extension(approach): Extension<Approach>,
+    Extension(passage): Extension<Passage>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -98,18 +100,20 @@ pub(in crate::http) async fn sign_in(
         guarded.sessions.open(auth.now())
     };
     log::info!("the owner signed in from {}", peer.source());
-    signed_in(cookie, approach, &headers, entry.next.as_deref())
+    signed_in(cookie, approach, &passage, &headers, entry.next.as_deref())
 }
 
 /// `POST /logout`.
 pub(in crate::http) async fn sign_out(
     State(state): State<HttpState>,
+    Extension(passage): Extension<Passage>,
     headers: HeaderMap,
 ) -> Response {
     if let Some(cookie) = super::cookie(&headers) {
         state.auth.state().sessions.close(cookie);
     }
-    let gone = format!("{COOKIE_NAME}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+    let path = &passage.prefix;
+    let gone = format!("{COOKIE_NAME}=; HttpOnly; SameSite=Strict; Path={path}/; Max-Age=0");
     ([(SET_COOKIE, gone)], see_other("/")).into_response()
 }
 
@@ -118,6 +122,7 @@ pub(in crate::http) async fn set_up(
     State(state): State<HttpState>,
     Extension(peer): Extension<Peer>,
     Extension(approach): Extension<Approach>,
+    Extension(passage): Extension<Passage>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -150,7 +155,7 @@ pub(in crate::http) async fn set_up(
     kept.await.map_err(|_| Problem::internal("setting the password crashed"))??;
     log::info!("the owner set a password from {}", peer.source());
     let cookie = auth.state().sessions.open(auth.now());
-    signed_in(cookie, approach, &headers, None)
+    signed_in(cookie, approach, &passage, &headers, None)
 }
 
 impl Auth {
@@ -196,13 +201,15 @@ fn no_password_yet() -> Problem {
 fn signed_in(
     cookie: Option<String>,
     approach: Approach,
+    passage: &Passage,
     headers: &HeaderMap,
     next: Option<&str>,
 ) -> Result<Response, Problem> {
     let cookie = cookie.ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
     let secure = if approach.secure { "; Secure" } else { "" };
     let cookie = format!(
-        "{COOKIE_NAME}={cookie}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}",
+        "{COOKIE_NAME}={cookie}; HttpOnly; SameSite=Strict; Path={}/; Max-Age={}{secure}",
+        passage.prefix,
         LIFETIME.as_secs()
     );
     let way_on = if media_type(headers).as_deref() == Some(FORM) {
@@ -213,14 +220,26 @@ fn signed_in(
     Ok(([(SET_COOKIE, cookie)], way_on).into_response())
 }
 
-/// Whether `next` stays here: a path, and not one that a browser reads as another host's.
+/// Whether `next` stays here: a path, and not one that a browser reads as another host's, or that
+/// climbs out of the path below which a proxy shows us.
 fn is_local(next: &str) -> bool {
     let plain = |b: u8| b.is_ascii_graphic() && b != b'\\';
-    next.starts_with('/') && !next.starts_with("//") && next.bytes().all(plain)
+    let climbs = |segment: &str| {
+        let dots = segment.replace("%2e", ".").replace("%2E", ".");
+        dots == "." || dots == ".."
+    };
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    next.starts_with('/')
+        && !next.starts_with("//")
+        && next.bytes().all(plain)
+        && !path.split('/').any(climbs)
 }
 
+/// Leads to an absolute path of ours, from a route that stands at the root: relatively, because a
+/// proxy may show us below a path of its own.
 fn see_other(to: &str) -> Response {
-    let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    let location = HeaderValue::from_str(&format!(".{to}"));
+    let location = location.unwrap_or(HeaderValue::from_static("./"));
     (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response()
 }
 
@@ -230,12 +249,20 @@ mod tests {
 
     #[test]
     fn signing_in_leads_nowhere_else() {
-        for next in ["/", "/about?x=1", "/a//b"] {
+        for next in ["/", "/about?x=1", "/a//b", "/a?b=/../c", "/..a"] {
             assert!(is_local(next), "{next}");
         }
-        for next in
-            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/ü"]
-        {
+        for next in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nb",
+            "/ü",
+            "/../other",
+            "/a/%2E%2e",
+            "/./x",
+        ] {
             assert!(!is_local(next), "{next}");
         }
     }

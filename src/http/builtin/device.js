@@ -92,7 +92,7 @@ async function ask(path, { patience = PATIENCE, json, ...options } = {}) {
 /** The page itself asks to sign in, or to set the first password. */
 function signIn() {
   banner("The device asks who you are.");
-  location.assign("/device");
+  location.assign("device");
 }
 
 // --- How it is --------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ async function lookAround() {
   set("looking", "Looking for networks…");
   $("looking").hidden = false;
   try {
-    ({ networks } = await ask("/api/v1/device/networks", { patience: LOOK_PATIENCE }));
+    ({ networks } = await ask("api/v1/device/networks", { patience: LOOK_PATIENCE }));
     $("networks").replaceChildren(...networks.map(row));
     set("looking", networks.length ? "" : "No network is in reach.");
   } catch ({ message }) {
@@ -287,7 +287,7 @@ async function join(event) {
     joining = true;
     const own = device?.wifi.state === "access-point";
     say("join-outcome", `Joining ${quoted(network.ssid)}. This takes up to 40 seconds${own ? ", and this page loses the device meanwhile" : ""}…`);
-    await ask("/api/v1/device/network", { method: "PUT", json: network, patience: JOIN_PATIENCE });
+    await ask("api/v1/device/network", { method: "PUT", json: network, patience: JOIN_PATIENCE });
     say("join-outcome", `The device is in ${quoted(network.ssid)} now.`, "well");
     $("wifi-password").value = "";
   } catch (error) {
@@ -407,7 +407,7 @@ async function send(file) {
     };
     upload.upload.onload = () => set("step", "Sent. Waiting for the device…");
     for (const event of ["load", "error", "abort"]) upload.addEventListener(event, () => resolve(upload));
-    upload.open("POST", "/api/v1/update");
+    upload.open("POST", "api/v1/update");
     upload.setRequestHeader("Content-Type", "application/octet-stream");
     upload.send(file);
   });
@@ -432,7 +432,7 @@ function detail(text) {
 async function install() {
   told = undefined;
   try {
-    await ask("/api/v1/update/install", { method: "POST", json: { version: update.news.offer.version } });
+    await ask("api/v1/update/install", { method: "POST", json: { version: update.news.offer.version } });
     installing = performance.now();
   } catch ({ message }) {
     told = [sentence(message), "wrong"];
@@ -443,7 +443,7 @@ async function install() {
 async function look() {
   $("look").disabled = true;
   set("looked", "Asking…");
-  await ask("/api/v1/update/look", { method: "POST", patience: LOOK_PATIENCE }).catch(() => {});
+  await ask("api/v1/update/look", { method: "POST", patience: LOOK_PATIENCE }).catch(() => {});
   $("look").disabled = false;
   wake();
 }
@@ -474,7 +474,7 @@ function restart(text) {
 async function restartNow() {
   say("restart-outcome", "");
   try {
-    await ask("/api/v1/device/restart", { method: "POST" });
+    await ask("api/v1/device/restart", { method: "POST" });
     restart("The device restarts. This page goes on by itself when it is back…");
   } catch ({ message }) {
     say("restart-outcome", sentence(message), "wrong");
@@ -487,7 +487,7 @@ async function reset(event) {
   const confirm = $("confirm").value.trim();
   if (confirm !== device?.hostname) return say("reset-outcome", `Type ${device?.hostname ?? "its name"} to confirm.`, "wrong");
   try {
-    await ask("/api/v1/device/reset", { method: "POST", json: { confirm } });
+    await ask("api/v1/device/reset", { method: "POST", json: { confirm } });
     $("confirm").value = "";
     say("reset-outcome", "");
     restart("The device forgets everything and restarts. It is then called picket; without a cable it opens its own network. This page goes on by itself if it finds the device again…");
@@ -499,7 +499,7 @@ async function reset(event) {
 
 async function showLog() {
   try {
-    const { lines } = await ask("/api/v1/device/log");
+    const { lines } = await ask("api/v1/device/log");
     $("log").textContent = lines.join("\n");
     $("log").hidden = false;
     $("log").scrollTop = $("log").scrollHeight;
@@ -526,7 +526,7 @@ async function follow() {
   for (let missed = 0; ; ) {
     const asked = performance.now();
     try {
-      const [one, other] = await Promise.all([ask("/api/v1/device"), ask("/api/v1/update")]);
+      const [one, other] = await Promise.all([ask("api/v1/device"), ask("api/v1/update")]);
       [device, update] = [one, other];
       missed = 0;
       back();

@@ -24,19 +24,25 @@ pub(super) fn device(hostname: &str, version: &str) -> Html<String> {
     page(DEVICE, context! { hostname, version })
 }
 
-/// Asks for the password; `next` is where the browser was going.
-pub(super) fn sign_in(message: &str, next: &str) -> Html<String> {
-    page(SIGN_IN, context! { message, next })
+/// Asks for the password; `next` is where the browser was going, `root_path` how one gets from the
+/// page to the site's root.
+pub(super) fn sign_in(root_path: &str, message: &str, next: &str) -> Html<String> {
+    page(SIGN_IN, context! { root_path, message, next })
 }
 
 /// Asks for the first password.
-pub(super) fn set_up(message: &str) -> Html<String> {
-    page(SET_UP, context! { message })
+pub(super) fn set_up(root_path: &str, message: &str) -> Html<String> {
+    page(SET_UP, context! { root_path, message })
 }
 
 /// Says something.
-pub(super) fn notice(title: &str, detail: &str, trace: Option<&str>) -> Html<String> {
-    page(NOTICE, context! { title, detail, trace })
+pub(super) fn notice(
+    root_path: &str,
+    title: &str,
+    detail: &str,
+    trace: Option<&str>,
+) -> Html<String> {
+    page(NOTICE, context! { root_path, title, detail, trace })
 }
 
 fn page(template: &str, values: minijinja::Value) -> Html<String> {
@@ -62,7 +68,9 @@ mod tests {
     #[test]
     fn what_a_stranger_sends_is_text_and_nothing_more() {
         let evil = "\"><script>alert(1)</script>";
-        for Html(page) in [sign_in(evil, evil), set_up(evil), notice(evil, evil, Some(evil))] {
+        for Html(page) in
+            [sign_in(".", evil, evil), set_up(".", evil), notice(".", evil, evil, Some(evil))]
+        {
             assert!(page.contains("&lt;script&gt;"), "{page}");
             assert!(!page.contains("<script") && !page.contains("\"&gt;"), "{page}");
         }
