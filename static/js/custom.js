@@ -34,6 +34,10 @@ const RETRY_FIRST = 300;
 const RETRY_MOST = 2000;
 const REST_AFTER = 3000; // without a movement, and the controls fade
 
+/** The address of what is at `path` below the camera's root, wherever a proxy or a page of the
+    owner's has put this script's page. */
+const at = (path) => new URL(path, new URL("../../", import.meta.url));
+
 const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
 // --- What is shown --------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ const over = () => new Trouble("connecting", "Connecting again…");
 /** The daemon's response, whatever its status. None is a Trouble. */
 async function ask(path, options) {
   try {
-    return await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE), ...options });
+    return await fetch(at(path), { cache: "no-store", signal: AbortSignal.timeout(PATIENCE), ...options });
   } catch {
     throw navigator.onLine
       ? new Trouble("offline", "The camera does not answer", "It may be restarting, or out of reach of this network. Trying again by itself.")
@@ -108,7 +112,7 @@ async function refusal(response) {
       stills.show();
       return refused("This browser cannot play the video");
     case 401:
-      location.assign("login");
+      location.assign(at("login"));
       return final("Please sign in");
     case 403:
       return final("You may not watch this camera");
@@ -134,7 +138,7 @@ const stills = {
 
   show() {
     if (this.shown) return;
-    this.image.src = "stream.mjpg";
+    this.image.src = at("stream.mjpg");
     this.image.hidden = false;
     // Without them, the words say it all.
     this.image.onerror = () => this.hide();
@@ -203,7 +207,7 @@ class Session {
       a request that may outlive its page, it does. */
   leave() {
     if (this.#resource) {
-      fetch(this.#resource, { method: "DELETE", keepalive: true }).catch(() => {});
+      fetch(at(this.#resource), { method: "DELETE", keepalive: true }).catch(() => {});
     }
     this.close();
   }
@@ -498,7 +502,7 @@ async function toggleFullScreen() {
 /** Saves the camera's own JPEG, or else the picture as it stands on the page. */
 async function snapshot() {
   if (document.body.dataset.state !== "live" && !stills.shown) return toast("There is no picture to save now.");
-  const response = await fetch("snapshot.jpg", { cache: "no-store" }).catch(() => undefined);
+  const response = await fetch(at("snapshot.jpg"), { cache: "no-store" }).catch(() => undefined);
   const drawn = () => new Promise((resolve) => draw(document.createElement("canvas")).toBlob(resolve, "image/jpeg", 0.92));
   const blob = response?.ok ? await response.blob() : await drawn();
   const link = document.createElement("a");
