@@ -50,12 +50,17 @@ impl Session {
         ask(self.to, "PATCH", &self.url, headers, body)
     }
 
-    fn trickle(&self, candidates: &[&str]) -> Reply {
+    /// The viewer's credentials, as lines of a fragment.
+    fn credentials(&self) -> String {
         let value = |name: &str| {
             let line = self.offer.lines().find(|l| l.starts_with(name));
             line.expect("credentials").to_owned()
         };
-        let mut body = format!("{}\r\n{}\r\n", value("a=ice-ufrag:"), value("a=ice-pwd:"));
+        format!("{}\r\n{}\r\n", value("a=ice-ufrag:"), value("a=ice-pwd:"))
+    }
+
+    fn trickle(&self, candidates: &[&str]) -> Reply {
+        let mut body = self.credentials();
         body += "m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n";
         for candidate in candidates {
             body += &format!("a=candidate:{candidate}\r\n");
@@ -234,6 +239,14 @@ fn w13_a_patch_names_the_ice_session_it_is_for() {
     let house = House::new();
     let mut session = Session::open(house.address);
     assert_eq!(session.patch(&[FRAGMENT], "a=candidate:x\r\n").status, 428);
+    let credentials = session.credentials();
+    let restart = "a=ice-ufrag:newufrag\r\na=ice-pwd:new0password0new0password\r\n";
+    // Unchanged credentials name it as well; others ask for a restart.
+    assert_eq!(session.patch(&[FRAGMENT], &credentials).status, 204);
+    assert_eq!(session.patch(&[FRAGMENT], restart).status, 428);
+    assert_eq!(session.patch(&[FRAGMENT, ("If-Match", "")], restart).status, 428);
+    assert_eq!(session.patch(&[FRAGMENT, ("If-Match", "*")], &credentials).status, 204);
+    assert_eq!(session.patch(&[FRAGMENT, ("If-Match", "*")], "a=candidate:x\r\n").status, 204);
     let tag = std::mem::replace(&mut session.etag, "\"stale\"".into());
     assert_eq!(session.trickle(&[HOST]).status, 412);
     session.etag = format!("W/{tag}");
@@ -407,6 +420,31 @@ fn w24_ice_servers_are_linked() {
 }
 
 #[test]
+fn w24b_options_tell_the_ice_servers_to_who_may_watch() {
+    let token = "zQ7-token-0123456789";
+    let servers = vec![IceServer {
+        urls: vec!["turn:turn.example.net".into()],
+        username: Some("user".into()),
+        credential: Some("canary-4711".into()),
+    }];
+    let house = House::build(Plan {
+        settings: Settings { ice_servers: servers.into(), ..Settings::default() },
+        auth: Auth::Set(Credentials { password: None, tokens: vec![Secret::new(token)] }),
+        ..Plan::default()
+    });
+    let bearer = ("Authorization", &*format!("Bearer {token}"));
+    for path in ["/whep", "/whep/main", "/whep/0"] {
+        let reply = ask(house.address, "OPTIONS", path, &[bearer], "");
+        assert_eq!(reply.status, 204);
+        assert!(reply.header("link").contains("canary-4711"), "{reply:?}");
+        let stranger = ask(house.address, "OPTIONS", path, &[], "");
+        assert_eq!(stranger.status, 204);
+        assert!(stranger.all("link").is_empty(), "{stranger:?}");
+        assert_eq!(stranger.header("accept-post"), "application/sdp");
+    }
+}
+
+#[test]
 fn w25_a_bearer_token_lets_one_watch() {
     let token = "zQ7-token-0123456789";
     let house = House::build(Plan {
@@ -427,6 +465,42 @@ fn w25_a_bearer_token_lets_one_watch() {
     assert_eq!(ask(house.address, "DELETE", &url, &[], "").status, 401);
     assert_eq!(ask(house.address, "DELETE", &url, &[bearer], "").status, 200);
     assert_eq!(ask(house.address, "OPTIONS", "/whep", &[], "").status, 204);
+}
+
+#[test]
+fn w25b_who_holds_a_session_may_trickle_without_the_token_and_do_nothing_else() {
+    let token = "zQ7-token-0123456789";
+    let house = House::build(Plan {
+        auth: Auth::Set(Credentials { password: None, tokens: vec![Secret::new(token)] }),
+        ..Plan::default()
+    });
+    let bearer = ("Authorization", &*format!("Bearer {token}"));
+    let offer = Offered::new().sdp;
+    let reply = ask(house.address, "POST", "/whep", &[SDP, bearer], &offer);
+    let session = Session {
+        to: house.address,
+        offer,
+        url: resolve("/whep", reply.header("location")),
+        etag: reply.header("etag").to_owned(),
+        answer: reply.body,
+    };
+    assert_eq!(session.trickle(&[HOST]).status, 204);
+    let any = ("If-Match", "*");
+    let own = session.credentials();
+    assert_eq!(session.patch(&[FRAGMENT, any], &own).status, 204);
+    assert_eq!(session.restart().status, 401);
+    for (headers, body) in [
+        (vec![FRAGMENT, any], "a=candidate:x\r\n"),
+        (vec![FRAGMENT, any], "hello"),
+        (vec![FRAGMENT, any], ""),
+        (vec![SDP, any], own.as_str()),
+        (vec![], ""),
+    ] {
+        let reply = session.patch(&headers, body);
+        assert_eq!((reply.status, reply.header("www-authenticate")), (401, "Bearer"), "{body}");
+    }
+    let other = Session { url: format!("/whep/{}", "f".repeat(32)), ..session };
+    assert_eq!(other.patch(&[FRAGMENT, any], &own).status, 401);
 }
 
 #[test]

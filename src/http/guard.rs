@@ -120,7 +120,9 @@ pub(super) async fn guard(
         headers.append(VARY, HeaderValue::from_static("Origin"));
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("Accept-Patch, ETag, Link, Location, Retry-After"),
+            HeaderValue::from_static(
+                "Accept-Patch, Accept-Post, ETag, Link, Location, Retry-After",
+            ),
         );
     }
     response
@@ -128,7 +130,7 @@ pub(super) async fn guard(
 
 fn preflight() -> Response {
     let headers = [
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
         (ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match"),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ];

@@ -83,8 +83,22 @@ pub(super) struct Route {
     pub(super) verb: Verb,
     pub(super) path: String,
     pub(super) access: Access,
+    terms: Terms,
     handler: MethodRouter<HttpState>,
 }
+
+/// Who may use a route, and how they may show it.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    access: Access,
+    /// Whether the handler is asked about strangers as well.
+    asks_handler: bool,
+}
+
+/// Told to the handler of a route that decides about strangers itself: what to answer, if nothing
+/// else speaks for them.
+#[derive(Debug, Clone)]
+pub(super) struct Stranger(pub(super) Problem);
 
 impl Route {
     pub(super) fn new<H, T>(verb: Verb, path: &str, access: Access, handler: H) -> Self
@@ -92,7 +106,14 @@ impl Route {
         H: Handler<T, HttpState>,
         T: 'static,
     {
-        Self { verb, path: path.to_owned(), access, handler: on(verb.filter(), handler) }
+        let terms = Terms { access, asks_handler: false };
+        Self { verb, path: path.to_owned(), access, terms, handler: on(verb.filter(), handler) }
+    }
+
+    /// Has the handler decide about strangers: see [`Stranger`].
+    fn asking_handler(mut self) -> Self {
+        self.terms.asks_handler = true;
+        self
     }
 }
 
@@ -112,7 +133,7 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Options, "/whep",                   Open,   whep::options),
         Route::new(Get,     "/whep/{name}",            Viewer, whep::get_named),
         Route::new(Post,    "/whep/{name}",            Viewer, whep::post_camera),
-        Route::new(Patch,   "/whep/{name}",            Viewer, whep::patch),
+        Route::new(Patch,   "/whep/{name}",            Viewer, whep::patch).asking_handler(),
         Route::new(Delete,  "/whep/{name}",            Viewer, whep::delete),
         Route::new(Options, "/whep/{name}",            Open,   whep::options_named),
         Route::new(Get,     "/api/v1/status",          Viewer, api::status),
@@ -333,7 +354,8 @@ fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteEr
         .with_state(state.clone());
     for extra in extras {
         for (path, added) in extra.added {
-            let ask = || middleware::from_fn_with_state((state.clone(), extra.access), ask_access);
+            let terms = Terms { access: extra.access, asks_handler: false };
+            let ask = || middleware::from_fn_with_state((state.clone(), terms), ask_access);
             router = match added {
                 Added::Route(handler) => {
                     paths.add(&path)?;
@@ -354,7 +376,7 @@ fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteEr
 impl Route {
     /// The handler, behind the question whether the caller may use it.
     fn guarded(self, state: &HttpState) -> MethodRouter<HttpState> {
-        let context = (state.clone(), self.access);
+        let context = (state.clone(), self.terms);
         self.handler.route_layer(middleware::from_fn_with_state(context, ask_access))
     }
 }
@@ -378,12 +400,16 @@ fn nothing_here() -> Problem {
 }
 
 async fn ask_access(
-    State((state, access)): State<(HttpState, Access)>,
-    request: Request,
+    State((state, terms)): State<(HttpState, Terms)>,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match auth::authorize(&state.auth, access, &request) {
+    match auth::authorize(&state.auth, terms.access, &request) {
         Ok(()) => next.run(request).await,
+        Err(problem) if terms.asks_handler && problem.status == StatusCode::UNAUTHORIZED => {
+            request.extensions_mut().insert(Stranger(problem));
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }

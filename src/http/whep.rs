@@ -5,7 +5,7 @@
 //! refused, never countered, so neither is 406.
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{
     ALLOW, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, LINK, LOCATION,
 };
@@ -15,10 +15,10 @@ use axum::response::{IntoResponse, Response};
 use super::body::{Whole, expect_media_type};
 use super::offer::refused;
 use super::problem::Problem;
-use super::routes::Name;
-use super::{HttpState, IceServer, Peer};
+use super::routes::{Name, Stranger};
+use super::{Access, HttpState, IceServer, Peer, auth};
 use crate::rtc::sdp::Fragment;
-use crate::rtc::{PatchError, Patched};
+use crate::rtc::{IfMatch, PatchError, Patched};
 
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -99,26 +99,40 @@ pub(super) async fn post_camera(
 }
 
 /// `PATCH /whep/{session}`: candidates, or an ICE restart.
+///
+/// Players such as MediaMTX's show their token when they open a session, and not when they trickle.
+/// A stranger who knows the session's name and its credentials, both of them secrets of its
+/// viewer's, may add candidates.
 pub(super) async fn patch(
     State(state): State<HttpState>,
     Name(name): Name,
     Extension(peer): Extension<Peer>,
+    stranger: Option<Extension<Stranger>>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
-    let id = session_id(&name)?;
-    expect_media_type(&headers, SDP_FRAGMENT).map_err(|p| p.with(ACCEPT_PATCH, SDP_FRAGMENT))?;
-    let tags = if_match(&headers)?;
-    let fragment = Fragment::parse(&body.text()?)
-        .map_err(|e| Problem::bad_request(format!("the fragment cannot be used: {e}")))?;
-    let mut result = Err(PatchError::StaleEtag);
-    for tag in tags {
-        result = state.rtc.patch(id.clone(), tag, fragment.clone(), peer.signalling_path()).await;
-        if result != Err(PatchError::StaleEtag) {
-            break;
+    match stranger {
+        None => change(&state, &name, peer, if_match(&headers), &headers, body).await,
+        Some(Extension(Stranger(problem))) => {
+            let changed = change(&state, &name, peer, IfMatch::Absent, &headers, body).await;
+            changed.map_err(|_| problem)
         }
     }
-    match result {
+}
+
+async fn change(
+    state: &HttpState,
+    name: &str,
+    peer: Peer,
+    if_match: IfMatch,
+    headers: &HeaderMap,
+    body: Whole,
+) -> Result<Response, Problem> {
+    let id = session_id(name)?;
+    expect_media_type(headers, SDP_FRAGMENT).map_err(|p| p.with(ACCEPT_PATCH, SDP_FRAGMENT))?;
+    let fragment = Fragment::parse(&body.text()?)
+        .map_err(|e| Problem::bad_request(format!("the fragment cannot be used: {e}")))?;
+    match state.rtc.patch(id, if_match, fragment, peer.signalling_path()).await {
         Ok(Patched::Trickled) => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(Patched::Restarted { etag, fragment }) => Ok((
             [(CONTENT_TYPE, HeaderValue::from_static(SDP_FRAGMENT)), (ETAG, header(&etag)?)],
@@ -126,6 +140,9 @@ pub(super) async fn patch(
         )
             .into_response()),
         Err(PatchError::NoSuchSession) => Err(no_such_session()),
+        Err(e @ PatchError::NoPrecondition) => {
+            Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, e.to_string()))
+        }
         Err(e @ PatchError::StaleEtag) => {
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, e.to_string()))
         }
@@ -136,8 +153,8 @@ pub(super) async fn patch(
     }
 }
 
-/// The entity tags of `If-Match` (RFC 9110 §13.1.1), which a `PATCH` must carry.
-fn if_match(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
+/// What `If-Match` says (RFC 9110 §13.1.1).
+fn if_match(headers: &HeaderMap) -> IfMatch {
     let lines = headers.get_all(IF_MATCH);
     let tags: Vec<String> = lines
         .iter()
@@ -147,11 +164,11 @@ fn if_match(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
         .filter(|tag| !tag.is_empty())
         .take(MAX_TAGS)
         .collect();
-    if tags.is_empty() {
-        let detail = "expected If-Match with the session's entity tag, or * for an ICE restart";
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, detail));
+    match tags.as_slice() {
+        [] => IfMatch::Absent,
+        [tag] if tag == "*" => IfMatch::Any,
+        _ => IfMatch::Tags(tags),
     }
-    Ok(tags)
 }
 
 /// `DELETE /whep/{session}`. An `If-Match` on it says nothing (draft §4.4).
@@ -183,18 +200,35 @@ pub(super) async fn get_named(
     }
 }
 
-/// `OPTIONS /whep`. Says the same to everybody, signed in or not.
-pub(super) async fn options() -> Response {
-    let methods = "GET, HEAD, OPTIONS, POST";
-    let headers = [(ALLOW, methods), (ACCEPT_POST, SDP)];
-    (StatusCode::NO_CONTENT, headers).into_response()
+/// `OPTIONS /whep`: what can be done here, and, for who may watch, by way of which servers. TURN's
+/// credentials are nobody else's business.
+pub(super) async fn options(State(state): State<HttpState>, request: Request) -> Response {
+    let headers = [(ALLOW, "GET, HEAD, OPTIONS, POST"), (ACCEPT_POST, SDP)];
+    linked(&state, &request, (StatusCode::NO_CONTENT, headers).into_response())
 }
 
 /// `OPTIONS /whep/{name}`. Says the same of every name, whether there is such a session or not.
-pub(super) async fn options_named() -> Response {
+pub(super) async fn options_named(
+    State(state): State<HttpState>,
+    Name(name): Name,
+    request: Request,
+) -> Response {
     let methods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST";
     let headers = [(ALLOW, methods), (ACCEPT_POST, SDP), (ACCEPT_PATCH, SDP_FRAGMENT)];
-    (StatusCode::NO_CONTENT, headers).into_response()
+    let response = (StatusCode::NO_CONTENT, headers).into_response();
+    if CAMERAS.contains(&name.as_str()) { linked(&state, &request, response) } else { response }
+}
+
+/// The response with the STUN and TURN servers, for who may watch.
+fn linked(state: &HttpState, request: &Request, mut response: Response) -> Response {
+    if auth::authorize(&state.auth, Access::Viewer, request).is_ok() {
+        let servers = state.settings.ice_servers.get();
+        let links = servers.iter().flat_map(links).filter_map(|link| header(&link).ok());
+        for link in links {
+            response.headers_mut().append(LINK, link);
+        }
+    }
+    response
 }
 
 /// A server as `Link` fields, one for each address.

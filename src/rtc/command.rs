@@ -44,6 +44,17 @@ pub enum OfferError {
     Stopping,
 }
 
+/// The `If-Match` of a `PATCH` (RFC 9110 §13.1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// `*`: whichever ICE session there is.
+    Any,
+    /// One of these.
+    Tags(Vec<String>),
+    /// There is none.
+    Absent,
+}
+
 /// What a `PATCH` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Patched {
@@ -67,6 +78,12 @@ pub enum PatchError {
     /// It belongs to an ICE session that is over.
     #[error("the entity tag is not that of the running ICE session")]
     StaleEtag,
+    /// It does not say to which ICE session it belongs.
+    #[error(
+        "expected If-Match with the session's entity tag or *, or, for candidates alone, the \
+         credentials that the session has"
+    )]
+    NoPrecondition,
     /// Something that is not the viewer's fault.
     #[error("the session could not be changed: {0}")]
     Internal(String),
@@ -83,7 +100,7 @@ pub(super) enum Command {
     },
     Patch {
         id: String,
-        etag: String,
+        if_match: IfMatch,
         fragment: Fragment,
         from: SignallingPath,
         reply: oneshot::Sender<Result<Patched, PatchError>>,

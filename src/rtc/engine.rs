@@ -14,7 +14,7 @@ use str0m::crypto::CryptoProvider;
 use tokio::sync::{mpsc, watch};
 
 use super::candidates::SignallingPath;
-use super::command::{Answer, Command, OfferError, PatchError, Patched};
+use super::command::{Answer, Command, IfMatch, OfferError, PatchError, Patched};
 use super::demux::{Key, Owners};
 use super::egress::StreamParameters;
 use super::outside::Outside;
@@ -308,8 +308,8 @@ impl Engine {
                 self.count_for_relays(now);
                 self.answer_waiting(now);
             }
-            Command::Patch { id, etag, fragment, from, reply } => {
-                let result = self.patch(&id, &etag, &fragment, from, now);
+            Command::Patch { id, if_match, fragment, from, reply } => {
+                let result = self.patch(&id, &if_match, &fragment, from, now);
                 if let Some(key) = self.by_id.get(&id).copied() {
                     self.serve(key, now);
                 }
@@ -488,25 +488,31 @@ impl Engine {
     fn patch(
         &mut self,
         id: &str,
-        etag: &str,
+        if_match: &IfMatch,
         fragment: &Fragment,
         from: SignallingPath,
         now: Instant,
     ) -> Result<Patched, PatchError> {
         let key = *self.by_id.get(id).ok_or(PatchError::NoSuchSession)?;
         let candidates = self.outside.candidates(from);
-        self.outside.permit(&fragment.candidates, now);
         let session = self.sessions.get_mut(&key).ok_or(PatchError::NoSuchSession)?;
         let said = fragment.credentials(session.mid());
         let new = said.filter(|credentials| !session.knows(credentials)).cloned();
-        // RFC 9725 §4.3.3: a restart says `*`, a trickle names the ICE session it belongs to.
+        // RFC 9725 §4.3.3: a restart says `*`, a trickle names the ICE session it belongs to. Many
+        // clients say `*`, or nothing, for a trickle too; then its credentials say as much.
+        match if_match {
+            IfMatch::Any => {}
+            IfMatch::Tags(tags) if tags.contains(&session.etag()) => {}
+            IfMatch::Tags(_) => return Err(PatchError::StaleEtag),
+            IfMatch::Absent if new.is_none() && said.is_some() => {}
+            IfMatch::Absent => return Err(PatchError::NoPrecondition),
+        }
+        self.outside.permit(&fragment.candidates, now);
         match new {
-            None if etag != session.etag() => Err(PatchError::StaleEtag),
             None => {
                 session.trickle(&fragment.candidates, now);
                 Ok(Patched::Trickled)
             }
-            Some(_) if etag != "*" && etag != session.etag() => Err(PatchError::StaleEtag),
             Some(remote) => {
                 let random = |n: usize| random_hex(n).map_err(PatchError::Internal);
                 let local = Credentials { ufrag: random(8)?, pwd: random(16)? };

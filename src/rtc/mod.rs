@@ -39,7 +39,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use candidates::SignallingPath;
-pub use command::{Answer, OfferError, PatchError, Patched};
+pub use command::{Answer, IfMatch, OfferError, PatchError, Patched};
 pub use report::{
     EncodingReport, SenderReport, SessionReport, StatsReport, TrackReport, TransceiverReport,
     TransportReport,
@@ -198,11 +198,11 @@ impl Rtc {
     pub async fn patch(
         &self,
         id: String,
-        etag: String,
+        if_match: IfMatch,
         fragment: sdp::Fragment,
         from: SignallingPath,
     ) -> Result<Patched, PatchError> {
-        let make = |reply| Command::Patch { id, etag, fragment, from, reply };
+        let make = |reply| Command::Patch { id, if_match, fragment, from, reply };
         self.ask(make).await.unwrap_or(Err(PatchError::Stopping))
     }
 
