@@ -66,6 +66,7 @@ fn all_works(proxy: &Proxy, path: &str) {
     watch(&browser, &page);
     assert_eq!(browser.js("return location.href"), page);
     let cookie = cookie(&browser);
+    assert_eq!(cookie["name"], format!("picket-{}", proxy.port));
     assert_eq!(cookie["secure"], true, "{cookie}");
     assert_eq!(cookie["httpOnly"], true, "{cookie}");
     assert_eq!(browser.js_await(WHEP), "201,204,200");

@@ -172,7 +172,8 @@ fn a_browser_signs_in_by_form_and_goes_on_where_it_was_going() {
         let body = format!("password=correct+horse&next={next}");
         let right = ask(house.address, "POST", "/login", &[FORM, BROWSER], &body);
         assert_eq!((right.status, right.header("location")), (303, location));
-        assert!(right.header("set-cookie").starts_with("picket="));
+        let name = format!("picket-{}=", house.address.port());
+        assert!(right.header("set-cookie").starts_with(&name));
     }
 }
 
@@ -277,6 +278,72 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
     assert_eq!(house.store.0.lock().unwrap().len(), 1);
     assert_eq!(get(house.address, "/").status, 401);
     assert_eq!(sign_in(&house, PASSWORD).status, 204);
+}
+
+#[test]
+fn two_cameras_on_one_host_do_not_sign_each_other_out() {
+    let (one, other) = (house(password(PASSWORD)), house(password(PASSWORD)));
+    let jar = format!("{}; {}", cookie(&one), cookie(&other));
+    let status = |house: &House| ask(house.address, "GET", "/", &[("Cookie", &jar)], "").status;
+    assert_eq!((status(&one), status(&other)), (200, 200));
+    let name = |cookie: &str| cookie.split('=').next().expect("a name").to_owned();
+    let names: Vec<String> = jar.split("; ").map(name).collect();
+    assert_ne!(names[0], names[1]);
+    let out = ask(one.address, "POST", "/logout", &[("Cookie", &jar)], "");
+    assert!(out.all("set-cookie").iter().all(|gone| name(gone) == names[0]), "{out:?}");
+    assert_eq!((status(&one), status(&other)), (401, 200));
+    // Behind a proxy it is the proxy's port that a browser tells hosts apart by.
+    let body = format!("{{\"password\": \"{PASSWORD}\"}}");
+    let behind = [JSON, ("Host", "porch"), ("Origin", "https://porch:8443")];
+    let reply = ask(other.address, "POST", "/login", &behind, &body);
+    assert!(reply.header("set-cookie").starts_with("picket-8443="), "{reply:?}");
+}
+
+#[test]
+fn a_token_is_taken_as_the_password_of_http_basic() {
+    let house = house(password(PASSWORD));
+    let basic = |pair: &str| {
+        use base64ct::{Base64, Encoding};
+        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+    };
+    let status = |path: &str, pair: &str| {
+        ask(house.address, "GET", path, &[("Authorization", &basic(pair))], "").status
+    };
+    for user in ["", "anybody", "ü"] {
+        assert_eq!(status("/api/v1/status", &format!("{user}:{TOKEN}")), 200, "{user}");
+    }
+    for pair in ["", TOKEN, &format!("{TOKEN}:"), "user:", &format!("user:{PASSWORD}")] {
+        assert_eq!(status("/api/v1/status", pair), 401, "{pair}");
+    }
+    assert_eq!(status("/api/v1/sessions", &format!("user:{TOKEN}")), 403);
+    // Programs are told that it is possible; a browser would open a window that asks.
+    let told = |headers: &[(&str, &str)]| {
+        let reply = ask(house.address, "GET", "/snapshot.jpg", headers, "");
+        assert_eq!(reply.status, 401);
+        reply.all("www-authenticate").iter().any(|challenge| challenge.starts_with("Basic "))
+    };
+    assert!(told(&[]) && told(&[("User-Agent", "Lavf/61")]));
+    assert!(!told(&[("User-Agent", "Mozilla/5.0 (X11)"), ("Accept", "*/*")]));
+    assert!(!told(&[("Sec-Fetch-Site", "same-origin")]) && !told(&[BROWSER]));
+}
+
+#[test]
+fn a_token_in_the_url_is_taken_for_pictures_where_that_is_allowed() {
+    let with = |token_in_url| {
+        let settings = Settings { token_in_url, ..Settings::default() };
+        House::build(Plan { settings, auth: password(PASSWORD), ..Plan::default() })
+    };
+    let (allowed, plain) = (with(true), with(false));
+    let url = format!("/snapshot.jpg?x=1&token={TOKEN}");
+    // There is none to be had in this house.
+    assert_eq!(get(allowed.address, &url).status, 404);
+    assert_eq!(get(plain.address, &url).status, 401);
+    for wrong in ["?token=", "?token=zQ7-token-0123456780", "?tokens=x", ""] {
+        assert_eq!(get(allowed.address, &format!("/snapshot.jpg{wrong}")).status, 401, "{wrong}");
+    }
+    for path in ["/", "/api/v1/status", "/whep", "/metrics"] {
+        assert_eq!(get(allowed.address, &format!("{path}?token={TOKEN}")).status, 401, "{path}");
+    }
 }
 
 #[test]

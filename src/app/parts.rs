@@ -293,7 +293,9 @@ pub(super) fn http(
             hostname: config.device.hostname.to_string(),
             other_name: Some(other_name),
             allowed_hosts: allowed_hosts(config),
+            domains: http::LocalDomains::of("/etc/resolv.conf"),
             trusted_proxies: config.http.trusted_proxies.clone(),
+            token_in_url: config.http.token_in_url,
             cors: config.http.cors.iter().map(ToString::to_string).collect(),
             frame_ancestors: config.http.frame_ancestors.iter().map(ToString::to_string).collect(),
             mjpeg: http::MjpegSettings {

@@ -283,6 +283,8 @@ pub struct Http {
     pub cors: Vec<Origin>,
     /// Foreign pages that may show this one in a frame, and its pictures.
     pub frame_ancestors: Vec<FrameAncestor>,
+    /// Whether a token may stand in the URL of a picture.
+    pub token_in_url: bool,
     /// Folders served as they are, by path.
     pub mounts: BTreeMap<UrlPath, PathBuf>,
     /// Templates served as pages, by path.
@@ -472,6 +474,7 @@ impl Default for Http {
             tls: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            token_in_url: false,
             cors: Vec::new(),
             frame_ancestors: Vec::new(),
             mounts: BTreeMap::new(),

@@ -14,8 +14,6 @@
 //! `http.allowed_hosts` lists; then a port tells nothing only if the request cannot have come
 //! straight: pages of other programs on this machine have the same name, and SameSite cookies.
 
-use std::net::IpAddr;
-
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -28,6 +26,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::forwarded::{Malformed, Passage};
+use super::names::is_ours;
 use super::problem::Problem;
 use super::serve::{OwnPort, Scheme};
 use super::{HttpState, Peer, Settings, embed};
@@ -69,7 +68,7 @@ enum Named {
 pub(super) struct Approach {
     /// By HTTPS, at least for the first part of the way.
     pub(super) secure: bool,
-    /// The port in our address as they see it, where it names one.
+    /// The port in our address as they see it, or the one that we listen on where it names none.
     pub(super) port: Option<u16>,
     /// Whether a proxy has put another name in place of ours.
     pub(super) renamed: bool,
@@ -89,7 +88,10 @@ impl Approach {
         let host = || told.cloned().or_else(|| host(request).ok().flatten());
         Self {
             secure: https || page.is_some_and(|page| page.secure),
-            port: page.and_then(|page| page.port).or_else(|| host()?.port_u16()),
+            port: page
+                .and_then(|page| page.port)
+                .or_else(|| host()?.port_u16())
+                .or_else(|| own_port(request)),
             renamed: page.is_some_and(|page| page.named != Named::AsAddressed),
             known: page.is_none_or(|page| page.named != Named::Unknown),
         }
@@ -182,30 +184,6 @@ fn host(request: &Request) -> Result<Option<Authority>, Problem> {
         Some(target) if target != &host => Err(malformed()),
         _ => Ok(Some(host)),
     }
-}
-
-/// Whether the device goes by this name. An address is always ours: no site can make a browser
-/// believe that a page of its own came from a bare address.
-fn is_ours(settings: &Settings, host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if bare.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let same = |name: &str| !name.is_empty() && host.eq_ignore_ascii_case(name);
-    let hostname = &settings.hostname;
-    let local = host
-        .len()
-        .checked_sub(".local".len())
-        .and_then(|at| host.split_at_checked(at))
-        .filter(|(_, end)| end.eq_ignore_ascii_case(".local"));
-    let other = settings.other_name.as_ref().and_then(|name| name.borrow().clone());
-    let own = [Some(hostname), other.as_ref()];
-    let mut own = own.into_iter().flatten().filter(|own| !own.is_empty());
-    same("localhost")
-        || same(hostname)
-        || local.is_some_and(|(name, _)| own.any(|own| name.eq_ignore_ascii_case(own)))
-        || settings.allowed_hosts.iter().any(|name| same(name))
 }
 
 /// Where a request comes from that is addressed to `names`: in `Host`, and to the proxy.

@@ -198,7 +198,10 @@ pub(super) async fn present(
             shown.headers_mut().append(name, value.clone());
         }
     }
-    shown.headers_mut().extend(problem.headers);
+    // A field may have several lines.
+    for (name, value) in problem.headers {
+        shown.headers_mut().append(name, value);
+    }
     shown
 }
 

@@ -93,6 +93,14 @@ struct Terms {
     access: Access,
     /// Whether the handler is asked about strangers as well.
     asks_handler: bool,
+    /// Whether a token may stand in the URL, where `http.token_in_url` allows it.
+    token_in_url: bool,
+}
+
+impl Terms {
+    const fn new(access: Access) -> Self {
+        Self { access, asks_handler: false, token_in_url: false }
+    }
 }
 
 /// Told to the handler of a route that decides about strangers itself: what to answer, if nothing
@@ -106,13 +114,19 @@ impl Route {
         H: Handler<T, HttpState>,
         T: 'static,
     {
-        let terms = Terms { access, asks_handler: false };
+        let terms = Terms::new(access);
         Self { verb, path: path.to_owned(), access, terms, handler: on(verb.filter(), handler) }
     }
 
     /// Has the handler decide about strangers: see [`Stranger`].
     fn asking_handler(mut self) -> Self {
         self.terms.asks_handler = true;
+        self
+    }
+
+    /// Takes a token in the URL too, where the configuration allows it.
+    fn token_in_url(mut self) -> Self {
+        self.terms.token_in_url = true;
         self
     }
 }
@@ -157,10 +171,10 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Post,    "/api/v1/update",          Owner,  update::upload),
         Route::new(Post,    "/api/v1/update/look",     Owner,  update::look),
         Route::new(Post,    "/api/v1/update/install",  Owner,  update::install),
-        Route::new(Get,     "/snapshot.jpg",           Viewer, snapshot::get),
-        Route::new(Get,     "/stream.mjpg",            Viewer, mjpeg::get),
-        Route::new(Get,     "/webcam",                 Viewer, mjpg_streamer::webcam),
-        Route::new(Get,     "/webcam/",                Viewer, mjpg_streamer::webcam),
+        Route::new(Get,     "/snapshot.jpg",           Viewer, snapshot::get).token_in_url(),
+        Route::new(Get,     "/stream.mjpg",            Viewer, mjpeg::get).token_in_url(),
+        Route::new(Get,     "/webcam",                 Viewer, mjpg_streamer::webcam).token_in_url(),
+        Route::new(Get,     "/webcam/",                Viewer, mjpg_streamer::webcam).token_in_url(),
         Route::new(Get,     "/metrics",                Viewer, metrics::get),
         Route::new(Get,     "/healthz",                Open,   api::healthz),
         Route::new(Get,     "/login",                  Open,   auth::page),
@@ -354,7 +368,7 @@ fn router(state: &HttpState, extras: Vec<ExtraRoutes>) -> Result<Router, RouteEr
         .with_state(state.clone());
     for extra in extras {
         for (path, added) in extra.added {
-            let terms = Terms { access: extra.access, asks_handler: false };
+            let terms = Terms::new(extra.access);
             let ask = || middleware::from_fn_with_state((state.clone(), terms), ask_access);
             router = match added {
                 Added::Route(handler) => {
@@ -404,6 +418,9 @@ async fn ask_access(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if terms.token_in_url && state.settings.token_in_url {
+        auth::take_token_from_url(&mut request);
+    }
     match auth::authorize(&state.auth, terms.access, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) if terms.asks_handler && problem.status == StatusCode::UNAUTHORIZED => {

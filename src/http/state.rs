@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Auth, Meters, MjpegSettings, Pages, Snapshotter};
+use super::{Auth, LocalDomains, Meters, MjpegSettings, Pages, Snapshotter};
 use crate::appliance::{Device, OtherName};
 use crate::camera::ControlPanel;
 use crate::config::Subnet;
@@ -48,6 +48,8 @@ pub struct Settings {
     pub other_name: Option<watch::Receiver<OtherName>>,
     /// Further names under which it is reached.
     pub allowed_hosts: Vec<String>,
+    /// Domains in which its name is its own.
+    pub domains: LocalDomains,
     /// Proxies that are believed whom they speak for.
     pub trusted_proxies: Vec<Subnet>,
     /// Origins whose pages may use the API: `https://example.org`.
@@ -59,6 +61,8 @@ pub struct Settings {
     pub mjpeg: MjpegSettings,
     /// How long the camera is given after it was opened, before its first picture.
     pub settle: Duration,
+    /// Whether a token may stand in the URL of a picture.
+    pub token_in_url: bool,
     /// STUN and TURN servers told to viewers.
     pub ice_servers: IceServers,
     /// Many viewers, or one at a time.

@@ -284,8 +284,8 @@ fn auth_keys() -> Vec<Key> {
         row(
             "auth.tokens",
             tokens,
-            "Bearer tokens for programs, which cannot type a password: \
-            `Authorization: Bearer TOKEN`. Make each from 16 or more random characters, one for \
+            "Tokens for programs, which cannot type a password: `Authorization: Bearer TOKEN`, or \
+            as the password of HTTP Basic, with any user name. Make each from 16 or more random characters, one for \
             each program, so that one can be withdrawn alone.",
         )
         .guard()

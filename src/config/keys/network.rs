@@ -198,6 +198,14 @@ fn http() -> Vec<Key> {
              same host name."
         ),
         key!(
+            "http.token_in_url",
+            http.token_in_url,
+            Switch,
+            "Whether programs that can send nothing but an address may show their token in it, for \
+             still pictures and MJPEG: `/snapshot.jpg?token=TOKEN`. Addresses stay in histories and \
+             in the logs of proxies: give such a program a token of its own."
+        ),
+        key!(
             "http.mounts",
             http.mounts,
             ByPath(Place("a folder")),

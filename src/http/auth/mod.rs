@@ -1,7 +1,7 @@
 //! Who may do what.
 //!
-//! The owner signs in with a password and is known by a cookie; programs show a bearer token and
-//! may watch. Where no password has been set, this machine itself may do everything and everybody
+//! The owner signs in with a password and is known by a cookie; programs show a token, as a bearer
+//! or as the password of HTTP Basic, and may watch. Where no password has been set, this machine itself may do everything and everybody
 //! else gets the page on which the owner sets one. Where the configuration cannot be trusted,
 //! nobody may do anything.
 //!
@@ -17,8 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, COOKIE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{ACCEPT, AUTHORIZATION, COOKIE, USER_AGENT, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use base64ct::{Base64Unpadded, Encoding};
 
 use super::forwarded::Passage;
 use super::guard::Approach;
@@ -30,8 +31,12 @@ use sessions::{Digest, Sessions};
 
 pub(super) use sign_in::{page, set_up, sign_in, sign_out, style};
 
-/// The cookie by which the owner is known.
+/// The cookie by which the owner is known; with the port, "picket-8000", because browsers keep one
+/// jar of cookies for all ports of a host.
 const COOKIE_NAME: &str = "picket";
+
+/// Cookies of that kind looked at.
+const MAX_COOKIES: usize = 16;
 
 /// Where a password set on the page is kept.
 pub trait PasswordStore: Send + Sync {
@@ -149,13 +154,13 @@ impl Auth {
             Policy::Unset => return Standing::MaySetUp,
             Policy::Set { tokens, .. } => tokens,
         };
-        if cookie(headers).is_some_and(|c| state.sessions.is_open(c, self.now())) {
+        if cookies(headers).any(|(_, value)| state.sessions.is_open(value, self.now())) {
             return Standing::Owner;
         }
-        match bearer(headers) {
-            Some(token) if tokens.iter().any(|t| t.is_of(token)) => Standing::Viewer,
-            _ => Standing::Stranger,
-        }
+        let in_url = request.extensions().get::<UrlToken>();
+        let shown = [header_token(headers), in_url.map(|UrlToken(token)| token.clone())];
+        let known = |token: &String| tokens.iter().any(|t| t.is_of(token));
+        if shown.iter().flatten().any(known) { Standing::Viewer } else { Standing::Stranger }
     }
 
     /// Waits until `source` may try a password.
@@ -197,7 +202,13 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
         }
         (Standing::Stranger, _) => {
             let problem = Problem::new(StatusCode::UNAUTHORIZED, "sign in, or show a token");
-            Err(problem.with(WWW_AUTHENTICATE, "Bearer").remedy(Remedy::SignIn))
+            let problem = problem.with(WWW_AUTHENTICATE, "Bearer").remedy(Remedy::SignIn);
+            // A browser would ask for it in a window of its own, even for a script's request.
+            Err(if is_browser(request.headers()) {
+                problem
+            } else {
+                problem.with(WWW_AUTHENTICATE, BASIC)
+            })
         }
         (Standing::MaySetUp, _) => {
             let detail = "no password has been set yet; open this address in a browser to set one";
@@ -228,16 +239,89 @@ fn too_many(TooMany(wait): TooMany) -> Problem {
         .retry_after(wait.max(Duration::from_secs(1)))
 }
 
-/// The value of our cookie (RFC 6265 §4.2).
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
-    lines
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+/// The challenge of HTTP Basic (RFC 7617 §2.1).
+const BASIC: &str = "Basic realm=\"Picket\", charset=\"UTF-8\"";
+
+/// Whether a browser sent it: all call themselves that, and nearly no program does.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let starts = |name, with: &str| {
+        headers.get(name).is_some_and(|v: &HeaderValue| v.as_bytes().starts_with(with.as_bytes()))
+    };
+    starts(USER_AGENT, "Mozilla/")
+        || starts(ACCEPT, "text/html")
+        || headers.contains_key("sec-fetch-site")
 }
 
-/// The bearer token (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+/// Names and values of our cookies (RFC 6265 §4.2). Another Picket on this host has some too.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
+    let pairs =
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let ours = |name: &str| match name.strip_prefix(COOKIE_NAME) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix('-').is_some_and(|port| port.parse::<u16>().is_ok()),
+        None => false,
+    };
+    pairs.filter(move |(name, _)| ours(name)).take(MAX_COOKIES)
+}
+
+/// The token in `Authorization`: a bearer's (RFC 6750 §2.1), or the password of HTTP Basic
+/// (RFC 7617 §2).
+fn header_token(headers: &HeaderMap) -> Option<String> {
+    let (scheme, shown) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let shown = shown.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(shown.to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = Base64Unpadded::decode_vec(shown.trim_end_matches('=')).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+/// A token that stands in the URL.
+#[derive(Clone)]
+struct UrlToken(String);
+
+/// Has a token in the URL count for this request.
+pub(super) fn take_token_from_url(request: &mut Request) {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let token = form_urlencoded::parse(query).find(|(name, _)| name == "token");
+    if let Some(token) = token.map(|(_, token)| UrlToken(token.into_owned())) {
+        request.extensions_mut().insert(token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_a_bearers_or_the_password_of_basic() {
+        let shown = |value: &str| {
+            let value = HeaderValue::from_str(value).unwrap();
+            header_token(&HeaderMap::from_iter([(AUTHORIZATION, value)]))
+        };
+        for value in
+            ["Bearer a:b", "bearer  a:b ", "Basic dXNlcjphOmI=", "basic OmE6Yg==", "Basic OmE6Yg"]
+        {
+            assert_eq!(shown(value).as_deref(), Some("a:b"), "{value}");
+        }
+        for value in
+            ["Basic", "Basic ", "Basic ?", "Basic dXNlcg==", "Basic /w==", "Digest a:b", "a:b"]
+        {
+            assert_eq!(shown(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn cookies_of_a_picket_are_told_from_others() {
+        let value =
+            "a=1; picket-8000=x; picket=y; pickets=2; picket-=3; picket-http=4; picket-1=z=";
+        let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(value))]);
+        let found: Vec<_> = cookies(&headers).collect();
+        assert_eq!(found, [("picket-8000", "x"), ("picket", "y"), ("picket-1", "z=")]);
+    }
 }

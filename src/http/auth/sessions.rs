@@ -59,8 +59,11 @@ impl Sessions {
         self.0.iter().any(|s| now < s.until && s.digest.is_of(cookie))
     }
 
-    pub(super) fn close(&mut self, cookie: &str) {
+    /// Signs a browser out; false if it was not signed in.
+    pub(super) fn close(&mut self, cookie: &str) -> bool {
+        let before = self.0.len();
         self.0.retain(|s| !s.digest.is_of(cookie));
+        self.0.len() < before
     }
 
     pub(super) fn close_all(&mut self) {

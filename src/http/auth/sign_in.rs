@@ -106,15 +106,34 @@ pub(in crate::http) async fn sign_in(
 /// `POST /logout`.
 pub(in crate::http) async fn sign_out(
     State(state): State<HttpState>,
+    Extension(approach): Extension<Approach>,
     Extension(passage): Extension<Passage>,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(cookie) = super::cookie(&headers) {
-        state.auth.state().sessions.close(cookie);
+    let mut names = vec![cookie_name(approach)];
+    for (name, value) in super::cookies(&headers) {
+        if state.auth.state().sessions.close(value) {
+            names.push(name.to_owned());
+        }
     }
-    let path = &passage.prefix;
-    let gone = format!("{COOKIE_NAME}=; HttpOnly; SameSite=Strict; Path={path}/; Max-Age=0");
-    ([(SET_COOKIE, gone)], see_other("/")).into_response()
+    gone(&names, &passage)
+}
+
+/// The answer to who has signed out: these cookies are gone.
+fn gone(names: &[String], passage: &Passage) -> Response {
+    let mut response = see_other("/");
+    for name in names {
+        let path = &passage.prefix;
+        let gone = format!("{name}=; HttpOnly; SameSite=Strict; Path={path}/; Max-Age=0");
+        if let Ok(gone) = HeaderValue::from_str(&gone) {
+            response.headers_mut().append(SET_COOKIE, gone);
+        }
+    }
+    response
+}
+
+fn cookie_name(approach: Approach) -> String {
+    approach.port.map_or(COOKIE_NAME.to_owned(), |port| format!("{COOKIE_NAME}-{port}"))
 }
 
 /// `POST /setup`: the first password. Open while there is none, and only then.
@@ -208,7 +227,8 @@ fn signed_in(
     let cookie = cookie.ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
     let secure = if approach.secure { "; Secure" } else { "" };
     let cookie = format!(
-        "{COOKIE_NAME}={cookie}; HttpOnly; SameSite=Strict; Path={}/; Max-Age={}{secure}",
+        "{}={cookie}; HttpOnly; SameSite=Strict; Path={}/; Max-Age={}{secure}",
+        cookie_name(approach),
         passage.prefix,
         LIFETIME.as_secs()
     );
