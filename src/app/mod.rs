@@ -17,6 +17,7 @@ mod password;
 mod probe;
 mod reload;
 mod service;
+mod sign_ins;
 mod tuning;
 mod unavailable;
 

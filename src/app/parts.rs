@@ -10,6 +10,7 @@ use super::device::OnTheCard;
 use super::first_camera::FirstCamera;
 use super::meters::House;
 use super::password::ConfigFile;
+use super::sign_ins::SignIns;
 use super::unavailable::Unavailable;
 use crate::appliance::{Device, OtherName, Steward};
 use crate::camera::file::{FileCamera, FileMode};
@@ -248,7 +249,17 @@ pub(super) fn auth(config: &Config, file: Option<&Path>, steward: Option<&Stewar
         Some(steward) => Box::new(OnTheCard(steward.clone())),
         None => Box::new(ConfigFile(file.map(Path::to_owned))),
     };
-    Auth::new(&config.auth, store)
+    let auth = Auth::new(&config.auth, store);
+    match SignIns::of(config) {
+        Some(file) => auth.remembering(Box::new(file)),
+        None => {
+            log::info!(
+                "there is no folder to keep sign-ins in, so that they end with a restart; \
+                 site.data_location may name one"
+            );
+            auth
+        }
+    }
 }
 
 pub(super) fn limits(config: &Config) -> http::Limits {

@@ -182,6 +182,7 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Post,    "/login",                  Open,   auth::sign_in),
         Route::new(Post,    "/setup",                  Open,   auth::set_up),
         Route::new(Post,    "/logout",                 Viewer, auth::sign_out),
+        Route::new(Post,    "/logout/everywhere",      Owner,  auth::sign_out_everywhere),
     ]
 }
 
@@ -422,7 +423,10 @@ async fn ask_access(
         auth::take_token_from_url(&mut request);
     }
     match auth::authorize(&state.auth, terms.access, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            auth::keep(&state.auth);
+            next.run(request).await
+        }
         Err(problem) if terms.asks_handler && problem.status == StatusCode::UNAUTHORIZED => {
             request.extensions_mut().insert(Stranger(problem));
             next.run(request).await

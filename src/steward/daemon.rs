@@ -184,6 +184,8 @@ fn command(setup: &Setup) -> Command {
         .gid(setup.ids.1)
         .current_dir(&setup.home)
         .env("HOME", &setup.home)
+        // As systemd has it, where that runs the daemon.
+        .env("STATE_DIRECTORY", &setup.home)
         // libcamera introduces itself each time it is started, which it is until there is a camera.
         .env("LIBCAMERA_LOG_LEVELS", "*:WARN")
         .env(STEWARD_VARIABLE, &setup.door)

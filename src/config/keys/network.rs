@@ -280,8 +280,9 @@ fn site() -> Vec<Key> {
             "site.data_location",
             site.data_location,
             Maybe(Place("a folder")),
-            "The folder of the data-files (`templates/`, `static/`). It must be writable. Unset, a \
-             folder of the user Picket runs as."
+            "The folder of the data-files (`templates/`, `static/`). It must be writable. Who is signed \
+             in is kept there, too. Unset, the built-in files are served, and sign-ins are kept in \
+             the folder that the system gives the service, if it does."
         )
         .example("\"/data/site\""),
         key!(

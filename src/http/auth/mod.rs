@@ -9,6 +9,7 @@
 //! program on this machine, so a password must be set before one is put in front.
 
 mod guesses;
+mod keeping;
 mod sessions;
 mod sign_in;
 
@@ -27,9 +28,11 @@ use super::problem::{Problem, Remedy};
 use super::{Access, Peer};
 use crate::config::{Auth as Setting, Credentials, Password, PasswordHash};
 use guesses::{Guesses, TooMany, Turn};
+use keeping::Keeper;
 use sessions::{Digest, Sessions};
 
-pub(super) use sign_in::{page, set_up, sign_in, sign_out, style};
+pub use keeping::SessionStore;
+pub(super) use sign_in::{page, set_up, sign_in, sign_out, sign_out_everywhere, style};
 
 /// The cookie by which the owner is known; with the port, "picket-8000", because browsers keep one
 /// jar of cookies for all ports of a host.
@@ -55,6 +58,7 @@ pub struct Auth {
     state: Mutex<State>,
     store: Box<dyn PasswordStore>,
     clock: Clock,
+    keeper: Option<Keeper>,
     /// Held while a password is hashed: one at a time, because each takes memory and a core.
     hashing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -84,6 +88,24 @@ impl Policy {
                 log::error!("nobody can sign in: {why}");
                 Self::Locked
             }
+        }
+    }
+}
+
+impl Policy {
+    fn password(&self) -> Option<&Password> {
+        match self {
+            Self::Set { password, .. } => password.as_ref(),
+            Self::Unset | Self::Locked => None,
+        }
+    }
+
+    /// What sessions are bound to.
+    fn bond(&self) -> &str {
+        match self.password() {
+            Some(Password::Plain(secret)) => secret.expose(),
+            Some(Password::Hash(hash)) => hash.expose(),
+            None => "",
         }
     }
 }
@@ -118,6 +140,7 @@ impl Auth {
             }),
             store,
             clock,
+            keeper: None,
             hashing: Arc::default(),
         }
     }
@@ -127,14 +150,13 @@ impl Auth {
     pub fn apply(&self, setting: &Setting) {
         let policy = Policy::new(setting);
         let mut state = self.state();
-        let password = |policy: &Policy| match policy {
-            Policy::Set { password, .. } => password.clone(),
-            Policy::Unset | Policy::Locked => None,
-        };
-        if password(&policy) != password(&state.policy) {
-            state.sessions.close_all();
-        }
+        let changed = policy.password() != state.policy.password();
+        let any = changed && state.sessions.close_all();
         state.policy = policy;
+        drop(state);
+        if any {
+            self.save();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,7 +176,8 @@ impl Auth {
             Policy::Unset => return Standing::MaySetUp,
             Policy::Set { tokens, .. } => tokens,
         };
-        if cookies(headers).any(|(_, value)| state.sessions.is_open(value, self.now())) {
+        let (bond, now) = (state.policy.bond(), self.now());
+        if cookies(headers).any(|(_, value)| state.sessions.is_open(value, bond, now)) {
             return Standing::Owner;
         }
         let in_url = request.extensions().get::<UrlToken>();
@@ -215,6 +238,14 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
             Err(Problem::new(StatusCode::FORBIDDEN, detail).remedy(Remedy::SetUp))
         }
         (Standing::LockedOut, _) => Err(locked_out()),
+    }
+}
+
+/// Brings what is written down about who is signed in up to date, now and then.
+pub(super) fn keep(auth: &Arc<Auth>) {
+    if auth.is_stale() {
+        let auth = Arc::clone(auth);
+        tokio::task::spawn_blocking(move || auth.save());
     }
 }
 

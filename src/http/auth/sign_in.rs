@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::sessions::{Digest, LIFETIME};
-use super::{Auth, COOKIE_NAME, Policy, Setting, locked_out, too_many};
+use super::{Auth, COOKIE_NAME, Policy, Setting, State, locked_out, too_many};
 use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;
@@ -62,7 +62,7 @@ pub(in crate::http) async fn style() -> Response {
 
 /// `POST /login`, by form or JSON.
 pub(in crate::http) async fn sign_in(
-    State(state): State<HttpState>,
+    extract::State(state): extract::State<HttpState>,
     Extension(peer): Extension<Peer>,
     Extension(approach): Extension<Approach>,
     Extension(passage): Extension<Passage>,
@@ -97,26 +97,58 @@ pub(in crate::http) async fn sign_in(
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail).remedy(Remedy::SignIn));
         }
         guarded.guesses.forgive(peer.source());
-        guarded.sessions.open(auth.now())
+        let State { policy, sessions, .. } = &mut *guarded;
+        sessions.open(policy.bond(), auth.now())
     };
+    save(auth).await;
     log::info!("the owner signed in from {}", peer.source());
     signed_in(cookie, approach, &passage, &headers, entry.next.as_deref())
 }
 
 /// `POST /logout`.
 pub(in crate::http) async fn sign_out(
-    State(state): State<HttpState>,
+    extract::State(state): extract::State<HttpState>,
     Extension(approach): Extension<Approach>,
     Extension(passage): Extension<Passage>,
     headers: HeaderMap,
 ) -> Response {
     let mut names = vec![cookie_name(approach)];
-    for (name, value) in super::cookies(&headers) {
-        if state.auth.state().sessions.close(value) {
-            names.push(name.to_owned());
+    {
+        let mut guarded = state.auth.state();
+        let State { policy, sessions, .. } = &mut *guarded;
+        for (name, value) in super::cookies(&headers) {
+            if sessions.close(value, policy.bond()) {
+                names.push(name.to_owned());
+            }
         }
     }
+    if names.len() > 1 {
+        save(&state.auth).await;
+    }
     gone(&names, &passage)
+}
+
+/// `POST /logout/everywhere`: no browser is signed in any more, this one included.
+pub(in crate::http) async fn sign_out_everywhere(
+    extract::State(state): extract::State<HttpState>,
+    Extension(peer): Extension<Peer>,
+    Extension(approach): Extension<Approach>,
+    Extension(passage): Extension<Passage>,
+    headers: HeaderMap,
+) -> Response {
+    state.auth.state().sessions.close_all();
+    save(&state.auth).await;
+    log::info!("the owner signed out everywhere, from {}", peer.source());
+    let shown = super::cookies(&headers).map(|(name, _)| name.to_owned());
+    let names: Vec<String> = std::iter::once(cookie_name(approach)).chain(shown).collect();
+    gone(&names, &passage)
+}
+
+/// Writes down who is signed in, where it keeps nobody waiting.
+async fn save(auth: &Arc<Auth>) {
+    let auth = Arc::clone(auth);
+    // One that crashed has said so itself.
+    let _ = tokio::task::spawn_blocking(move || auth.save()).await;
 }
 
 /// The answer to who has signed out: these cookies are gone.
@@ -138,7 +170,7 @@ fn cookie_name(approach: Approach) -> String {
 
 /// `POST /setup`: the first password. Open while there is none, and only then.
 pub(in crate::http) async fn set_up(
-    State(state): State<HttpState>,
+    extract::State(state): extract::State<HttpState>,
     Extension(peer): Extension<Peer>,
     Extension(approach): Extension<Approach>,
     Extension(passage): Extension<Passage>,
@@ -173,7 +205,12 @@ pub(in crate::http) async fn set_up(
     });
     kept.await.map_err(|_| Problem::internal("setting the password crashed"))??;
     log::info!("the owner set a password from {}", peer.source());
-    let cookie = auth.state().sessions.open(auth.now());
+    let cookie = {
+        let mut guarded = auth.state();
+        let State { policy, sessions, .. } = &mut *guarded;
+        sessions.open(policy.bond(), auth.now())
+    };
+    save(&auth).await;
     signed_in(cookie, approach, &passage, &headers, None)
 }
 

@@ -84,7 +84,7 @@ async function ask(path, { patience = PATIENCE, json, ...options } = {}) {
   }
   if (response.ok) return response.status === 200 ? response.json() : undefined;
   const { detail = `the device answers with status ${response.status}` } = await response.json().catch(() => ({}));
-  // Who is signed in is forgotten when the device restarts.
+  // It may have been signed out meanwhile, or reset.
   if (response.status === 401 || response.status === 403) signIn();
   throw new Refusal(detail, { status: response.status });
 }

@@ -1,0 +1,104 @@
+//! Keeping who is signed in, in a file of the data folder.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::http::SessionStore;
+
+/// The file's name in the data folder.
+const NAME: &str = "sign-ins.json";
+
+/// Sixty-four sign-ins take 7 KB.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// The file. Only hashes stand in it; still it is for nobody else to read.
+pub(super) struct SignIns(PathBuf);
+
+impl SignIns {
+    /// The one for this configuration; `None` where nothing may be kept. A service is given its
+    /// folder by who runs it: systemd, or on the image the steward.
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        let given = std::env::var_os("STATE_DIRECTORY");
+        let given = given.as_ref().and_then(|folders| std::env::split_paths(folders).next());
+        let folder = config.site.data_location.clone().or(given)?;
+        (!folder.as_os_str().is_empty()).then(|| Self(folder.join(NAME)))
+    }
+}
+
+impl SessionStore for SignIns {
+    fn load(&self) -> Result<Option<Vec<u8>>, String> {
+        match read(&self.0) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(format!("cannot read {}: {e}", self.0.display())),
+        }
+    }
+
+    fn save(&self, bytes: &[u8]) -> Result<(), String> {
+        write(&self.0, bytes).map_err(|e| format!("cannot write {}: {e}", self.0.display()))
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        0..=MAX_FILE => Ok(bytes),
+        _ => Err(std::io::Error::other("it is too large")),
+    }
+}
+
+/// Puts `bytes` in place of the file in one step: after a power cut it is the old one or the new
+/// one, whole.
+fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = file.with_extension("json.new");
+    let mut out = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    // One that was left by a power cut may have been anybody's.
+    out.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    std::fs::rename(&new, file)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_loaded_and_is_nobody_elses_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SignIns(folder.path().join(NAME));
+        assert_eq!(store.load(), Ok(None));
+        std::fs::write(folder.path().join("sign-ins.json.new"), "left").unwrap();
+        for bytes in [&b"one, long"[..], b"two"] {
+            store.save(bytes).unwrap();
+            assert_eq!(store.load(), Ok(Some(bytes.to_vec())));
+            let mode = std::fs::metadata(&store.0).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_written_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SignIns(folder.path().join(NAME));
+        std::fs::write(&store.0, vec![b' '; 100_000]).unwrap();
+        assert!(store.load().unwrap_err().contains("too large"));
+        assert!(SignIns(folder.path().into()).load().unwrap_err().contains("not a file"));
+        let nowhere = SignIns("/dev/null/sign-ins.json".into());
+        assert!(nowhere.load().is_err() && nowhere.save(b"x").is_err());
+    }
+}
