@@ -8,7 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::alone;
-use common::client::ask;
+use common::client::{ask, resolve};
 use common::daemon::{Daemon, metric, wait_for};
 use common::network::{Network, PREFIXES, TOKEN, must, seen_from};
 use common::peer::{Offered, Peer, Seen};
@@ -123,7 +123,7 @@ fn a_viewer_is_told_first_of_the_address_by_which_it_came_and_never_of_loopback(
             let restart = ask(
                 at,
                 "PATCH",
-                reply.header("location"),
+                &resolve("/whep", reply.header("location")),
                 &[token, kind, ("If-Match", "*")],
                 fragment,
             );

@@ -111,16 +111,17 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
     passage.host = told.host.map(|host| host.parse().map_err(|_| Malformed));
     passage.prefix =
         [PREFIX, INGRESS].iter().find_map(|name| prefix(headers.get(name)?)).unwrap_or_default();
-    let address = match told.client {
-        Some(client) if client != peer.source() => SocketAddr::new(client, 0),
-        _ => peer.address,
+    let (address, local) = match told.client {
+        // Our own address is then the one by which the proxy has reached us.
+        Some(client) if client != peer.source() => (SocketAddr::new(client, 0), None),
+        _ => (peer.address, peer.local),
     };
     let scheme = match told.proto.as_deref() {
         Some(proto) if proto.eq_ignore_ascii_case("https") => Scheme::Https,
         Some(_) => Scheme::Http,
         None => peer.scheme,
     };
-    (passage, Peer { address, scheme })
+    (passage, Peer { address, local, scheme })
 }
 
 /// What a proxy says of whom it speaks for.
@@ -271,7 +272,7 @@ mod tests {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
         let address = SocketAddr::new(from.parse().unwrap(), 50_000);
-        pass(&trusted, &map, Peer { address, scheme: Scheme::Http })
+        pass(&trusted, &map, Peer { address, local: None, scheme: Scheme::Http })
     }
 
     fn client(headers: &[(&'static str, &str)]) -> String {

@@ -31,8 +31,11 @@ pub fn forwarded(bytes: &[u8]) {
             headers.append(NAMES[usize::from(*which) % NAMES.len()], value);
         }
     }
-    let stranger =
-        Peer { address: SocketAddr::from(([192, 0, 2, 1], 50_000)), scheme: Scheme::Http };
+    let stranger = Peer {
+        address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
+        local: None,
+        scheme: Scheme::Http,
+    };
     let proxy = Peer { address: SocketAddr::from(([10, 0, 0, 2], 50_000)), ..stranger };
     let Ok(trusted) = "10.0.0.0/8".parse::<Subnet>() else {
         return;
