@@ -196,6 +196,11 @@ pub enum CryptoError {
     },
     /// The public key algorithm is unsupported.
     UnsupportedPublicKeyAlgorithm,
+    /// An RSA public key is too short to be safe, or too long to compute with.
+    UnsupportedRsaKeySize {
+        /// Length of the modulus in bits.
+        bits: u32,
+    },
     /// A certificate or key references an unsupported EC curve.
     UnsupportedEcCurve,
     /// Certificate parsing failed during a crypto operation.
@@ -940,6 +945,7 @@ impl fmt::Display for CryptoError {
                 "signature verification failed: {signature:?} + {hash:?} + {group:?}"
             ),
             Self::UnsupportedPublicKeyAlgorithm => write!(f, "unsupported public key algorithm"),
+            Self::UnsupportedRsaKeySize { bits } => write!(f, "unsupported RSA key of {bits} bits"),
             Self::UnsupportedEcCurve => write!(f, "unsupported EC curve"),
             Self::CertificateParseFailed => write!(f, "failed to parse certificate"),
             Self::MissingEcCurveParameter => {

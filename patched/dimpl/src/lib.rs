@@ -15,7 +15,7 @@
 //! - **DTLS 1.0**
 //! - **Async** (the crate is Sans‑IO and event‑loop agnostic)
 //! - **no_std** (at least not without allocation)
-//! - **RSA**
+//! - **RSA** of one's own; a peer's RSA certificate is verified, in DTLS 1.2
 //! - **DHE**
 //!
 //! ## Version selection
@@ -33,6 +33,7 @@
 //!   - `ECDHE_ECDSA_AES256_GCM_SHA384`
 //!   - `ECDHE_ECDSA_AES128_GCM_SHA256`
 //!   - `ECDHE_ECDSA_CHACHA20_POLY1305_SHA256`
+//!   - the same three with `ECDHE_RSA`, as a client
 //! - **PSK cipher suites (TLS 1.2 over DTLS)**
 //!   - `PSK_AES128_CCM_8`
 //! - **Cipher suites (TLS 1.3 over DTLS)**

@@ -281,6 +281,9 @@ impl HashAlgorithm {
     pub const SHA384: Self = Self(5);
     /// SHA-512 hash.
     pub const SHA512: Self = Self(6);
+    /// The signature algorithm implies the hash (RFC 8422 section 5.1.3), as in
+    /// [`SignatureAlgorithm::RSA_PSS_RSAE_SHA256`].
+    pub const Intrinsic: Self = Self(8);
 
     pub(crate) const UNKNOWN_DERIVED: Self = Self(u8::MAX);
 
@@ -296,7 +299,7 @@ impl HashAlgorithm {
 
     /// Returns true if this is not a known DTLS hash algorithm wire value.
     pub const fn is_unknown(&self) -> bool {
-        self.0 > Self::SHA512.0
+        self.0 > Self::SHA512.0 && self.0 != Self::Intrinsic.0
     }
 
     /// Parse a `HashAlgorithm` from wire format.
@@ -330,6 +333,7 @@ impl fmt::Debug for HashAlgorithm {
             HashAlgorithm::SHA256 => f.write_str("SHA256"),
             HashAlgorithm::SHA384 => f.write_str("SHA384"),
             HashAlgorithm::SHA512 => f.write_str("SHA512"),
+            HashAlgorithm::Intrinsic => f.write_str("Intrinsic"),
             _ => f.debug_tuple("Unknown").field(&self.0).finish(),
         }
     }
@@ -357,12 +361,20 @@ impl Default for SignatureAlgorithm {
 impl SignatureAlgorithm {
     /// Anonymous (no certificate).
     pub const Anonymous: Self = Self(0);
-    /// RSA signatures.
+    /// RSA signatures (RSASSA-PKCS1-v1_5).
     pub const RSA: Self = Self(1);
     /// DSA signatures.
     pub const DSA: Self = Self(2);
     /// ECDSA signatures.
     pub const ECDSA: Self = Self(3);
+    /// RSASSA-PSS with SHA-256 and an ordinary RSA key. This and the next two come with
+    /// [`HashAlgorithm::Intrinsic`]: the two bytes are those of the signature scheme
+    /// (RFC 8446 section 4.2.3), which DTLS 1.2 uses, too.
+    pub const RSA_PSS_RSAE_SHA256: Self = Self(4);
+    /// RSASSA-PSS with SHA-384 and an ordinary RSA key.
+    pub const RSA_PSS_RSAE_SHA384: Self = Self(5);
+    /// RSASSA-PSS with SHA-512 and an ordinary RSA key.
+    pub const RSA_PSS_RSAE_SHA512: Self = Self(6);
 
     pub(crate) const UNKNOWN_DERIVED: Self = Self(u8::MAX);
 
@@ -378,7 +390,7 @@ impl SignatureAlgorithm {
 
     /// Returns true if this is not a known DTLS signature algorithm wire value.
     pub const fn is_unknown(&self) -> bool {
-        self.0 > Self::ECDSA.0
+        self.0 > Self::RSA_PSS_RSAE_SHA512.0
     }
 
     /// Parse a `SignatureAlgorithm` from network bytes.
@@ -395,6 +407,9 @@ impl fmt::Debug for SignatureAlgorithm {
             SignatureAlgorithm::RSA => f.write_str("RSA"),
             SignatureAlgorithm::DSA => f.write_str("DSA"),
             SignatureAlgorithm::ECDSA => f.write_str("ECDSA"),
+            SignatureAlgorithm::RSA_PSS_RSAE_SHA256 => f.write_str("RSA_PSS_RSAE_SHA256"),
+            SignatureAlgorithm::RSA_PSS_RSAE_SHA384 => f.write_str("RSA_PSS_RSAE_SHA384"),
+            SignatureAlgorithm::RSA_PSS_RSAE_SHA512 => f.write_str("RSA_PSS_RSAE_SHA512"),
             _ => f.debug_tuple("Unknown").field(&self.0).finish(),
         }
     }
@@ -1005,6 +1020,9 @@ mod tests {
             (1, SignatureAlgorithm::RSA),
             (2, SignatureAlgorithm::DSA),
             (3, SignatureAlgorithm::ECDSA),
+            (4, SignatureAlgorithm::RSA_PSS_RSAE_SHA256),
+            (5, SignatureAlgorithm::RSA_PSS_RSAE_SHA384),
+            (6, SignatureAlgorithm::RSA_PSS_RSAE_SHA512),
         ];
 
         for (wire, algorithm) in known {
@@ -1013,8 +1031,8 @@ mod tests {
             assert!(!algorithm.is_unknown());
         }
 
-        let unknown = SignatureAlgorithm::from_u8(4);
-        assert_eq!(unknown.as_u8(), 4);
+        let unknown = SignatureAlgorithm::from_u8(7);
+        assert_eq!(unknown.as_u8(), 7);
         assert!(unknown.is_unknown());
     }
 
@@ -1023,8 +1041,8 @@ mod tests {
         assert_eq!(format!("{:?}", SignatureAlgorithm::Anonymous), "Anonymous");
         assert_eq!(format!("{:?}", SignatureAlgorithm::ECDSA), "ECDSA");
         assert_eq!(
-            format!("{:?}", SignatureAlgorithm::from_u8(4)),
-            "Unknown(4)"
+            format!("{:?}", SignatureAlgorithm::from_u8(7)),
+            "Unknown(7)"
         );
     }
 

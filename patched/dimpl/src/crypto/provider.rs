@@ -301,6 +301,14 @@ pub trait SignatureVerifier: CryptoSafe {
         hash_alg: HashAlgorithm,
         sig_alg: SignatureAlgorithm,
     ) -> Result<(), CryptoError>;
+
+    /// Whether it verifies signatures of RSA keys, too, in DTLS 1.2: RSASSA-PKCS1-v1_5
+    /// ([`SignatureAlgorithm::RSA`]) with SHA-256, SHA-384 and SHA-512, and RSASSA-PSS with the
+    /// same ([`SignatureAlgorithm::RSA_PSS_RSAE_SHA256`] and so on, with
+    /// [`HashAlgorithm::Intrinsic`]).
+    fn verifies_rsa(&self) -> bool {
+        false
+    }
 }
 
 /// Allow-list of supported (signature, hash, curve) combinations for

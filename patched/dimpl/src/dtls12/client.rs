@@ -212,6 +212,11 @@ impl Client {
         if self.state == State::SendClientHello {
             return Output::Timeout(self.last_now);
         }
+        if let Some(event) = self.local_events.front()
+            && let Some(needed) = event.lacks_room(buf, &self.server_certificates)
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.server_certificates);
         }
@@ -493,11 +498,11 @@ impl State {
             .into());
         }
 
-        // Enforce cipher suite is compatible with our private key and allowed by config
+        // Enforce cipher suite is one we can verify and allowed by config
         let is_compatible = client
             .engine
             .crypto_context()
-            .is_cipher_suite_compatible(cs);
+            .is_cipher_suite_acceptable(cs);
 
         if !is_compatible {
             return Err(Error::SecurityError(
@@ -691,7 +696,9 @@ impl State {
         ))?;
 
         // Ensure the server's (hash, signature) pair was offered by the client
-        let offered = SignatureAndHashAlgorithm::supported().contains(&signature_algorithm);
+        let offered =
+            SignatureAndHashAlgorithm::verified_by(client.engine.config().crypto_provider())
+                .contains(&signature_algorithm);
         if !offered {
             return Err(Error::CryptoError(
                 crate::CryptoError::SignatureAlgorithmNotOfferedByClient,
@@ -701,7 +708,7 @@ impl State {
 
         // Ensure the signature algorithm is compatible with the cipher suite
         if let Some(expected_sig) = cipher_suite.signature_algorithm()
-            && signature_algorithm.signature != expected_sig
+            && signature_algorithm.key_type() != expected_sig
         {
             return Err(
                 Error::CryptoError(crate::CryptoError::SignatureAlgorithmMismatch {
@@ -823,7 +830,13 @@ impl State {
             .private_key_default_hash_algorithm()
             .unwrap();
 
-        if !cr.supports_hash_algorithm(hash_algorithm) {
+        // unwrap: as above
+        let signature_algorithm = client.engine.crypto_context().signature_algorithm().unwrap();
+
+        if !cr.supports(SignatureAndHashAlgorithm::new(
+            hash_algorithm,
+            signature_algorithm,
+        )) {
             return Err(Error::CertificateError(
                 crate::CertificateError::UnsupportedHashAlgorithm(hash_algorithm),
             )
@@ -1245,12 +1258,12 @@ fn handshake_create_client_hello(
 ) -> Result<(), Error> {
     let client_version = ProtocolVersion::DTLS1_2;
 
-    // Get cipher suites from config that are compatible with our key
+    // Get cipher suites from config whose signatures we can verify
     let cipher_suites: CipherSuiteVec = engine
         .config()
         .dtls12_cipher_suites()
         .map(|cs| cs.suite())
-        .filter(|suite| engine.crypto_context().is_cipher_suite_compatible(*suite))
+        .filter(|suite| engine.crypto_context().is_cipher_suite_acceptable(*suite))
         .take(Dtls12CipherSuite::supported().len())
         .collect();
 
@@ -1396,6 +1409,16 @@ fn handshake_create_certificate_verify(body: &mut Buf, engine: &mut Engine) -> R
 }
 
 impl LocalEvent {
+    /// How much room is needed, if there is less. It is the peer who decides how long its
+    /// certificate is.
+    pub fn lacks_room(&self, buf: &[u8], peer_certs: &[Buf]) -> Option<usize> {
+        let needed = match self {
+            LocalEvent::PeerCert => peer_certs.first()?.len(),
+            _ => return None,
+        };
+        (needed > buf.len()).then_some(needed)
+    }
+
     pub fn into_output<'a>(self, buf: &'a mut [u8], peer_certs: &[Buf]) -> Output<'a> {
         match self {
             LocalEvent::PeerCert => {

@@ -73,7 +73,7 @@ pub struct CryptoContext {
 
 /// Authentication mode for a DTLS 1.2 session.
 pub enum AuthMode {
-    /// Certificate-based authentication (ECDHE_ECDSA suites).
+    /// Certificate-based authentication (ECDHE_ECDSA suites, and a server's ECDHE_RSA suites).
     Certificate {
         /// DER-encoded certificate.
         certificate: Vec<u8>,
@@ -579,6 +579,17 @@ impl CryptoContext {
             (AuthMode::Psk, None) => true,
             // Mismatch: cert context + PSK suite, or PSK context + cert suite
             _ => false,
+        }
+    }
+
+    /// Check whether a client can take a suite that the server selected. The server signs for
+    /// itself, so the kind of the client's own key does not matter.
+    pub fn is_cipher_suite_acceptable(&self, cipher_suite: Dtls12CipherSuite) -> bool {
+        match (&self.auth, cipher_suite.signature_algorithm()) {
+            (AuthMode::Certificate { .. }, Some(SignatureAlgorithm::RSA)) => {
+                self.provider().signature_verification.verifies_rsa()
+            }
+            _ => self.is_cipher_suite_compatible(cipher_suite),
         }
     }
 

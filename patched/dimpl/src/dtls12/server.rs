@@ -221,6 +221,11 @@ impl Server {
     }
 
     pub fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> Output<'a> {
+        if let Some(event) = self.local_events.front()
+            && let Some(needed) = event.lacks_room(buf, &self.client_certificates)
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.client_certificates);
         }
@@ -638,9 +643,13 @@ impl State {
 
     fn send_certificate_request(self, server: &mut Server) -> Result<Self, InternalError> {
         debug!("Sending CertificateRequest");
-        // Select CertificateRequest.signature_algorithms as intersection of client's list and our supported
-        let sig_algs =
-            select_certificate_request_sig_algs(server.client_signature_algorithms.as_ref());
+        // Select CertificateRequest.signature_algorithms from client's list and our supported
+        let verified =
+            SignatureAndHashAlgorithm::verified_by(server.engine.config().crypto_provider());
+        let sig_algs = select_certificate_request_sig_algs(
+            server.client_signature_algorithms.as_ref(),
+            &verified,
+        );
         debug!(
             "CertificateRequest will advertise {} signature algorithms",
             sig_algs.len()
@@ -924,6 +933,20 @@ impl State {
                 crate::CertificateError::NoClientCertificateForVerification,
             )
             .into());
+        }
+
+        // Ensure the client's (hash, signature) pair is one that we asked for
+        let asked =
+            SignatureAndHashAlgorithm::verified_by(server.engine.config().crypto_provider())
+                .contains(&signature_algorithm);
+        if !asked {
+            return Err(
+                Error::CryptoError(crate::CryptoError::UnsupportedSignaturePair {
+                    signature: signature_algorithm.signature,
+                    hash: signature_algorithm.hash,
+                })
+                .into(),
+            );
         }
 
         // Create temp DigitallySigned for verification
@@ -1321,27 +1344,19 @@ fn handshake_serialize_certificate_request(
     body: &mut Buf,
     sig_algs: &SignatureAndHashAlgorithmVec,
 ) -> Result<(), Error> {
-    // Only advertise ECDSA_SIGN (the only supported client cert type)
+    // Advertise the certificate types that the signature algorithms are for
     let mut cert_types = CertificateTypeVec::new();
     cert_types.push(ClientCertificateType::ECDSA_SIGN);
-
-    // If intersection is empty (e.g., client didn't advertise), fall back to our supported set
-    // Build the selected list with the capacity expected by CertificateRequest
-    let mut selected = SignatureAndHashAlgorithmVec::new();
-    if sig_algs.is_empty() {
-        let fallback = SignatureAndHashAlgorithm::supported();
-        for alg in fallback.iter() {
-            selected.push(*alg);
-        }
-    } else {
-        for alg in sig_algs.iter() {
-            selected.push(*alg);
-        }
+    if sig_algs
+        .iter()
+        .any(|alg| alg.key_type() == SignatureAlgorithm::RSA)
+    {
+        cert_types.push(ClientCertificateType::RSA_SIGN);
     }
 
     let cert_auths: ArrayVec<DistinguishedName, 32> = ArrayVec::new();
 
-    let cr = CertificateRequest::new(cert_types, selected, cert_auths);
+    let cr = CertificateRequest::new(cert_types, sig_algs.clone(), cert_auths);
     cr.serialize(&[], body);
     Ok(())
 }
@@ -1397,22 +1412,31 @@ fn select_ske_signature_algorithm(
     SignatureAndHashAlgorithm::new(our_hash, our_sig)
 }
 
+/// What the client may sign with: `ours` is what is verified.
+///
+/// What the client says it verifies tells its order of preference, but not what kind of key it
+/// has: one that verifies ECDSA alone may have an RSA key, so RSA is always asked for.
 fn select_certificate_request_sig_algs(
     client_algs: Option<&SignatureAndHashAlgorithmVec>,
+    ours: &SignatureAndHashAlgorithmVec,
 ) -> SignatureAndHashAlgorithmVec {
-    // Only select algorithms supported by dimpl's signature verifiers.
-    let ours = SignatureAndHashAlgorithm::supported();
+    let is_rsa = |alg: &SignatureAndHashAlgorithm| alg.key_type() == SignatureAlgorithm::RSA;
 
-    // Build intersection preserving client preference order
-    let mut out = ArrayVec::new();
-    if let Some(list) = client_algs {
-        for alg in list.iter() {
-            if ours
-                .iter()
-                .any(|a| a.hash == alg.hash && a.signature == alg.signature)
-            {
-                out.push(*alg);
-            }
+    // Build intersection preserving client preference order. Each once, so that all fit.
+    let mut out = SignatureAndHashAlgorithmVec::new();
+    for alg in client_algs.into_iter().flatten() {
+        if ours.contains(alg) && !out.contains(alg) {
+            out.push(*alg);
+        }
+    }
+
+    // If the client did not advertise ECDSA, fall back to our supported set
+    if out.iter().all(is_rsa) {
+        return ours.clone();
+    }
+    for alg in ours.iter().filter(|alg| is_rsa(alg)) {
+        if !out.contains(alg) {
+            out.push(*alg);
         }
     }
     out
@@ -1473,35 +1497,58 @@ mod tests {
         assert_eq!(selected, None);
     }
 
-    #[test]
-    fn certificate_request_does_not_select_rsa_signatures() {
-        let mut client = SignatureAndHashAlgorithmVec::new();
-        client.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
-            SignatureAlgorithm::ECDSA,
-        ));
-        client.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
-            SignatureAlgorithm::RSA,
-        ));
+    fn algorithms(schemes: &[u16]) -> SignatureAndHashAlgorithmVec {
+        schemes
+            .iter()
+            .map(|scheme| SignatureAndHashAlgorithm::from_u16(*scheme))
+            .collect()
+    }
 
-        let selected = select_certificate_request_sig_algs(Some(&client));
-
-        assert_eq!(selected.len(), 1);
-        assert_eq!(selected[0].signature, SignatureAlgorithm::ECDSA);
-        assert_eq!(selected[0].hash, HashAlgorithm::SHA256);
+    fn asked_for(client: Option<&[u16]>, ours: &[u16]) -> Vec<u16> {
+        let client = client.map(algorithms);
+        select_certificate_request_sig_algs(client.as_ref(), &algorithms(ours))
+            .iter()
+            .map(SignatureAndHashAlgorithm::as_u16)
+            .collect()
     }
 
     #[test]
-    fn certificate_request_rejects_rsa_only_signatures() {
-        let mut client = SignatureAndHashAlgorithmVec::new();
-        client.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
-            SignatureAlgorithm::RSA,
-        ));
+    fn certificate_request_keeps_the_clients_order_and_asks_for_rsa_after_it() {
+        let ours = [0x0403, 0x0503, 0x0804, 0x0401];
 
-        let selected = select_certificate_request_sig_algs(Some(&client));
+        assert_eq!(
+            asked_for(Some(&[0x0503, 0x0403]), &ours),
+            [0x0503, 0x0403, 0x0804, 0x0401]
+        );
+        assert_eq!(
+            asked_for(Some(&[0x0403, 0x0401]), &ours),
+            [0x0403, 0x0401, 0x0804]
+        );
+    }
 
-        assert!(selected.is_empty());
+    #[test]
+    fn certificate_request_asks_for_all_when_the_client_names_no_ecdsa() {
+        let ours = [0x0403, 0x0503, 0x0804, 0x0401];
+
+        assert_eq!(asked_for(None, &ours), ours);
+        assert_eq!(asked_for(Some(&[0x0401]), &ours), ours);
+    }
+
+    #[test]
+    fn certificate_request_does_not_ask_for_rsa_that_is_not_verified() {
+        assert_eq!(asked_for(Some(&[0x0403, 0x0401]), &[0x0403]), [0x0403]);
+    }
+
+    #[test]
+    fn certificate_request_names_each_algorithm_once() {
+        let ours: Vec<u16> = SignatureAndHashAlgorithm::supported()
+            .iter()
+            .map(SignatureAndHashAlgorithm::as_u16)
+            .collect();
+
+        let asked = asked_for(Some(&[0x0403; 8]), &ours);
+
+        assert_eq!(asked.iter().filter(|scheme| **scheme == 0x0403).count(), 1);
+        assert_eq!(asked.len(), 7);
     }
 }

@@ -255,6 +255,11 @@ impl Client {
         if self.state == State::SendClientHello {
             return Output::Timeout(self.last_now);
         }
+        if let Some(event) = self.local_events.front()
+            && let Some(needed) = event.lacks_room(buf, &self.server_certificates)
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.server_certificates);
         }
@@ -1438,23 +1443,7 @@ pub(crate) fn signature_scheme_to_components(
         SignatureScheme::ED25519 => Err(Error::SecurityError(
             crate::SecurityError::UnsupportedSignatureScheme(scheme),
         )),
-        SignatureScheme::RSA_PSS_RSAE_SHA256 => {
-            Ok((HashAlgorithm::SHA256, SignatureAlgorithm::RSA))
-        }
-        SignatureScheme::RSA_PSS_RSAE_SHA384 => {
-            Ok((HashAlgorithm::SHA384, SignatureAlgorithm::RSA))
-        }
-        SignatureScheme::RSA_PSS_RSAE_SHA512 => {
-            Ok((HashAlgorithm::SHA512, SignatureAlgorithm::RSA))
-        }
-        SignatureScheme::RSA_PSS_PSS_SHA256 => Ok((HashAlgorithm::SHA256, SignatureAlgorithm::RSA)),
-        SignatureScheme::RSA_PSS_PSS_SHA384 => Ok((HashAlgorithm::SHA384, SignatureAlgorithm::RSA)),
-        SignatureScheme::RSA_PSS_PSS_SHA512 => Ok((HashAlgorithm::SHA512, SignatureAlgorithm::RSA)),
-        SignatureScheme::RSA_PKCS1_SHA256
-        | SignatureScheme::RSA_PKCS1_SHA384
-        | SignatureScheme::RSA_PKCS1_SHA512 => Err(Error::SecurityError(
-            crate::SecurityError::UnsupportedSignatureScheme(scheme),
-        )),
+        // RSA is for DTLS 1.2 alone: never offered here, so never taken.
         _ => Err(Error::SecurityError(
             crate::SecurityError::UnsupportedSignatureScheme(scheme),
         )),
@@ -1486,6 +1475,16 @@ pub(crate) fn verify_scheme_curve(scheme: SignatureScheme, cert_der: &[u8]) -> R
 // =========================================================================
 
 impl LocalEvent {
+    /// How much room is needed, if there is less. It is the peer who decides how long its
+    /// certificate is.
+    pub fn lacks_room(&self, buf: &[u8], peer_certs: &[Buf]) -> Option<usize> {
+        let needed = match self {
+            LocalEvent::PeerCert => peer_certs.first()?.len(),
+            _ => return None,
+        };
+        (needed > buf.len()).then_some(needed)
+    }
+
     pub fn into_output<'a>(self, buf: &'a mut [u8], peer_certs: &[Buf]) -> Output<'a> {
         match self {
             LocalEvent::PeerCert => {

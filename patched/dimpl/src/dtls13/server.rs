@@ -300,6 +300,11 @@ impl Server {
     }
 
     pub fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> Output<'a> {
+        if let Some(event) = self.local_events.front()
+            && let Some(needed) = event.lacks_room(buf, &self.client_certificates)
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.client_certificates);
         }

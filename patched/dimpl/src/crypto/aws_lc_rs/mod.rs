@@ -76,6 +76,9 @@ use super::CryptoProvider;
 /// - `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` (0xC02B)
 /// - `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384` (0xC02C)
 /// - `TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256` (0xCCA9)
+/// - `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` (0xC02F), as a client
+/// - `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384` (0xC030), as a client
+/// - `TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256` (0xCCA8), as a client
 ///
 /// # Supported Key Exchange Groups
 ///
@@ -87,6 +90,7 @@ use super::CryptoProvider;
 ///
 /// - ECDSA with P-256 and SHA-256
 /// - ECDSA with P-384 and SHA-384
+/// - RSASSA-PSS and RSASSA-PKCS1-v1_5 with SHA-256, SHA-384 and SHA-512 (DTLS 1.2, verified only)
 ///
 /// # Supported Hash Algorithms
 ///

@@ -7,8 +7,11 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, UnparsedPublicKey};
 use aws_lc_rs::signature::{ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1};
 use aws_lc_rs::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256};
+use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters};
 use der::{Decode, Encode};
-use spki::ObjectIdentifier;
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoOwned};
 use x509_cert::Certificate as X509Certificate;
 
 use super::super::{KeyProvider, SignatureVerifier, SigningKey, check_verify_scheme};
@@ -191,13 +194,21 @@ impl SignatureVerifier for AwsLcSignatureVerifier {
         hash_alg: HashAlgorithm,
         sig_alg: SignatureAlgorithm,
     ) -> Result<(), CryptoError> {
-        if sig_alg != SignatureAlgorithm::ECDSA {
-            return Err(CryptoError::UnsupportedSignatureAlgorithm(sig_alg));
+        let rsa_algorithm = rsa_verification_algorithm(hash_alg, sig_alg);
+        if sig_alg != SignatureAlgorithm::ECDSA && rsa_algorithm.is_none() {
+            return Err(CryptoError::UnsupportedSignaturePair {
+                signature: sig_alg,
+                hash: hash_alg,
+            });
         }
 
         let cert =
             X509Certificate::from_der(cert_der).map_err(|_| CryptoError::CertificateParseFailed)?;
         let spki = cert.tbs_certificate().subject_public_key_info();
+
+        if let Some(algorithm) = rsa_algorithm {
+            return verify_rsa(algorithm, spki, data, signature);
+        }
 
         const OID_EC_PUBLIC_KEY: ObjectIdentifier =
             ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -245,6 +256,62 @@ impl SignatureVerifier for AwsLcSignatureVerifier {
                 group,
             })
     }
+
+    fn verifies_rsa(&self) -> bool {
+        true
+    }
+}
+
+/// How an RSA key's signature is verified, for the pairs that are. Not with SHA-1.
+fn rsa_verification_algorithm(
+    hash_alg: HashAlgorithm,
+    sig_alg: SignatureAlgorithm,
+) -> Option<&'static RsaParameters> {
+    match (hash_alg, sig_alg) {
+        (HashAlgorithm::SHA256, SignatureAlgorithm::RSA) => Some(&RSA_PKCS1_2048_8192_SHA256),
+        (HashAlgorithm::SHA384, SignatureAlgorithm::RSA) => Some(&RSA_PKCS1_2048_8192_SHA384),
+        (HashAlgorithm::SHA512, SignatureAlgorithm::RSA) => Some(&RSA_PKCS1_2048_8192_SHA512),
+        (HashAlgorithm::Intrinsic, SignatureAlgorithm::RSA_PSS_RSAE_SHA256) => {
+            Some(&RSA_PSS_2048_8192_SHA256)
+        }
+        (HashAlgorithm::Intrinsic, SignatureAlgorithm::RSA_PSS_RSAE_SHA384) => {
+            Some(&RSA_PSS_2048_8192_SHA384)
+        }
+        (HashAlgorithm::Intrinsic, SignatureAlgorithm::RSA_PSS_RSAE_SHA512) => {
+            Some(&RSA_PSS_2048_8192_SHA512)
+        }
+        _ => None,
+    }
+}
+
+fn verify_rsa(
+    algorithm: &'static RsaParameters,
+    spki: &SubjectPublicKeyInfoOwned,
+    data: &[u8],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    const OID_RSA_ENCRYPTION: ObjectIdentifier =
+        ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+    if spki.algorithm.oid != OID_RSA_ENCRYPTION {
+        return Err(CryptoError::UnsupportedPublicKeyAlgorithm);
+    }
+
+    let pubkey_bytes = spki
+        .subject_public_key
+        .as_bytes()
+        .ok_or(CryptoError::InvalidSubjectPublicKey)?;
+
+    // Known before anything is computed with a key that is too long.
+    let bits = RsaParameters::public_modulus_len(pubkey_bytes)
+        .map_err(|_| CryptoError::InvalidSubjectPublicKey)?;
+    if !(algorithm.min_modulus_len()..=algorithm.max_modulus_len()).contains(&bits) {
+        return Err(CryptoError::UnsupportedRsaKeySize { bits });
+    }
+
+    UnparsedPublicKey::new(algorithm, pubkey_bytes)
+        .verify(data, signature)
+        .map_err(|_| CryptoError::OperationFailed(CryptoOperation::VerifySignature))
 }
 
 /// Static instance of the key provider.
@@ -289,6 +356,152 @@ mod tests {
                 hash: HashAlgorithm::SHA256,
                 group: NamedGroup::Secp256r1,
             }
+        );
+    }
+
+    /// A certificate with an RSA key of `size`, and the key.
+    fn rsa_certificate(size: rcgen::RsaKeySize) -> (Vec<u8>, aws_lc_rs::rsa::KeyPair) {
+        let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size)
+            .expect("generate RSA key");
+        let params = rcgen::CertificateParams::new(Vec::<String>::new()).expect("params");
+        let cert = params.self_signed(&key).expect("self-signed");
+        let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&key.serialize_der()).expect("RSA key pair");
+        (cert.der().to_vec(), pair)
+    }
+
+    const PAIRS: [(u16, &dyn aws_lc_rs::signature::RsaEncoding); 6] = [
+        (0x0401, &aws_lc_rs::signature::RSA_PKCS1_SHA256),
+        (0x0501, &aws_lc_rs::signature::RSA_PKCS1_SHA384),
+        (0x0601, &aws_lc_rs::signature::RSA_PKCS1_SHA512),
+        (0x0804, &aws_lc_rs::signature::RSA_PSS_SHA256),
+        (0x0805, &aws_lc_rs::signature::RSA_PSS_SHA384),
+        (0x0806, &aws_lc_rs::signature::RSA_PSS_SHA512),
+    ];
+
+    fn verify(cert: &[u8], scheme: u16, signature: &[u8]) -> Result<(), CryptoError> {
+        let [hash, sig] = scheme.to_be_bytes();
+        SIGNATURE_VERIFIER.verify_signature(
+            cert,
+            b"signed data",
+            signature,
+            HashAlgorithm::from_u8(hash),
+            SignatureAlgorithm::from_u8(sig),
+        )
+    }
+
+    #[test]
+    fn rsa_signatures_are_verified_under_their_own_scheme_alone() {
+        let (cert, key) = rsa_certificate(rcgen::RsaKeySize::_2048);
+        for (made, encoding) in PAIRS {
+            let mut signature = vec![0; key.public_modulus_len()];
+            let rng = aws_lc_rs::rand::SystemRandom::new();
+            key.sign(encoding, &rng, b"signed data", &mut signature)
+                .expect("sign");
+            for (claimed, _) in PAIRS {
+                let verified = verify(&cert, claimed, &signature);
+                assert_eq!(verified.is_ok(), made == claimed, "{made:#x} as {claimed:#x}");
+            }
+            signature[0] ^= 1;
+            assert_eq!(
+                verify(&cert, made, &signature),
+                Err(CryptoError::OperationFailed(
+                    CryptoOperation::VerifySignature
+                ))
+            );
+            signature.truncate(signature.len() - 1);
+            assert!(verify(&cert, made, &signature).is_err());
+            assert!(verify(&cert, made, &[]).is_err());
+        }
+    }
+
+    #[test]
+    fn rsa_with_sha1_md5_and_unknown_schemes_is_refused() {
+        let (cert, _) = rsa_certificate(rcgen::RsaKeySize::_2048);
+        for scheme in [0x0101, 0x0201, 0x0301, 0x0801, 0x0404, 0x0809, 0x0807, 0xffff] {
+            assert!(
+                matches!(
+                    verify(&cert, scheme, &[0; 256]),
+                    Err(CryptoError::UnsupportedSignaturePair { .. })
+                ),
+                "{scheme:#x}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_signature_of_another_kind_of_key_is_refused() {
+        let (rsa, _) = rsa_certificate(rcgen::RsaKeySize::_2048);
+        assert_eq!(
+            verify(&rsa, 0x0403, &[0; 70]),
+            Err(CryptoError::UnsupportedPublicKeyAlgorithm)
+        );
+        let ecdsa = generate_self_signed_certificate().expect("generate cert");
+        assert_eq!(
+            verify(&ecdsa.certificate, 0x0401, &[0; 256]),
+            Err(CryptoError::UnsupportedPublicKeyAlgorithm)
+        );
+    }
+
+    /// The certificate with the modulus in its key cut to `keep` bytes, or grown.
+    fn with_modulus(keep: usize) -> Vec<u8> {
+        use der::asn1::{Any, BitString};
+
+        let (cert, _) = rsa_certificate(rcgen::RsaKeySize::_2048);
+        let cert = X509Certificate::from_der(&cert).expect("parse");
+        let length = |len: usize| (len as u16).to_be_bytes();
+        let mut modulus = vec![0x5a; keep];
+        *modulus.last_mut().expect("some") |= 1;
+        let mut body = vec![0x02, 0x82];
+        body.extend_from_slice(&length(keep));
+        body.extend_from_slice(&modulus);
+        body.extend_from_slice(&[0x02, 0x03, 1, 0, 1]);
+        let mut key = vec![0x30, 0x82];
+        key.extend_from_slice(&length(body.len()));
+        key.extend_from_slice(&body);
+        let mut spki = cert.tbs_certificate().subject_public_key_info().clone();
+        spki.subject_public_key = BitString::from_bytes(&key).expect("bits");
+        // The certificate is taken apart and put together again with the other key.
+        let old = cert
+            .tbs_certificate()
+            .subject_public_key_info()
+            .to_der()
+            .expect("DER");
+        let tbs = cert.tbs_certificate().to_der().expect("DER");
+        let at = tbs
+            .windows(old.len())
+            .position(|window| window == old)
+            .expect("in there");
+        let inner = Any::from_der(&tbs).expect("sequence");
+        let head = tbs.len() - inner.value().len();
+        let mut new = tbs[head..at].to_vec();
+        new.extend_from_slice(&spki.to_der().expect("DER"));
+        new.extend_from_slice(&tbs[at + old.len()..]);
+        let sequence = |content: Vec<u8>| {
+            Any::new(der::Tag::Sequence, content)
+                .expect("short enough")
+                .to_der()
+                .expect("DER")
+        };
+        let mut whole = sequence(new);
+        whole.extend_from_slice(&cert.signature_algorithm().to_der().expect("DER"));
+        whole.extend_from_slice(&cert.signature().to_der().expect("DER"));
+        sequence(whole)
+    }
+
+    #[test]
+    fn rsa_keys_that_are_too_short_or_too_long_are_refused() {
+        for (bytes, bits) in [(128, 1023), (255, 2039), (1025, 8199), (2000, 15999)] {
+            assert_eq!(
+                verify(&with_modulus(bytes), 0x0401, &vec![0; bytes]),
+                Err(CryptoError::UnsupportedRsaKeySize { bits })
+            );
+        }
+        // A key as any, and no signature of it.
+        assert_eq!(
+            verify(&with_modulus(1024), 0x0401, &[0; 1024]),
+            Err(CryptoError::OperationFailed(
+                CryptoOperation::VerifySignature
+            ))
         );
     }
 }

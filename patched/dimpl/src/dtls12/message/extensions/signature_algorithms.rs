@@ -1,5 +1,6 @@
 use super::super::{SignatureAndHashAlgorithm, SignatureAndHashAlgorithmVec};
 use crate::buffer::Buf;
+use crate::crypto::CryptoProvider;
 use nom::Err;
 use nom::IResult;
 use nom::bytes::complete::take;
@@ -12,12 +13,10 @@ pub struct SignatureAlgorithmsExtension {
 }
 
 impl SignatureAlgorithmsExtension {
-    /// Create a default SignatureAlgorithmsExtension with standard algorithms
-    pub fn default() -> Self {
+    /// Create a SignatureAlgorithmsExtension with what `provider` verifies
+    pub fn new(provider: &CryptoProvider) -> Self {
         SignatureAlgorithmsExtension {
-            supported_signature_algorithms: SignatureAndHashAlgorithmVec::from(
-                *SignatureAndHashAlgorithm::supported(),
-            ),
+            supported_signature_algorithms: SignatureAndHashAlgorithm::verified_by(provider),
         }
     }
 
@@ -80,7 +79,7 @@ mod tests {
             SignatureAlgorithm::ECDSA,
         ));
         algorithms.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
+            HashAlgorithm::SHA1,
             SignatureAlgorithm::RSA,
         ));
 
@@ -94,7 +93,7 @@ mod tests {
         let expected = [
             0x00, 0x04, // Length (4 bytes)
             0x04, 0x03, // SHA256/ECDSA
-            0x04, 0x01, // SHA256/RSA
+            0x02, 0x01, // SHA1/RSA
         ];
 
         assert_eq!(&*serialized, expected);
@@ -109,23 +108,38 @@ mod tests {
     }
 
     #[test]
-    fn default_does_not_advertise_rsa() {
-        let extension = SignatureAlgorithmsExtension::default();
+    #[cfg(feature = "aws-lc-rs")]
+    fn rsa_is_advertised_after_ecdsa() {
+        let provider = crate::crypto::aws_lc_rs::default_provider();
+        let extension = SignatureAlgorithmsExtension::new(&provider);
+        let kinds: Vec<_> = extension
+            .supported_signature_algorithms
+            .iter()
+            .map(SignatureAndHashAlgorithm::key_type)
+            .collect();
+
+        assert_eq!(kinds[..2], [SignatureAlgorithm::ECDSA; 2]);
+        assert_eq!(kinds[2..], [SignatureAlgorithm::RSA; 6]);
+    }
+
+    #[test]
+    #[cfg(feature = "rust-crypto")]
+    fn a_provider_without_rsa_does_not_advertise_it() {
+        let provider = crate::crypto::rust_crypto::default_provider();
+        let extension = SignatureAlgorithmsExtension::new(&provider);
 
         assert!(
             extension
                 .supported_signature_algorithms
                 .iter()
-                .all(|algorithm| algorithm.signature != SignatureAlgorithm::RSA)
+                .all(|algorithm| algorithm.key_type() != SignatureAlgorithm::RSA)
         );
     }
 
     #[test]
     fn capacity_matches_supported() {
-        let extension = SignatureAlgorithmsExtension::default();
-
         assert_eq!(
-            extension.supported_signature_algorithms.capacity(),
+            SignatureAndHashAlgorithmVec::new().capacity(),
             SignatureAndHashAlgorithm::supported().len()
         );
     }
