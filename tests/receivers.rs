@@ -240,6 +240,17 @@ fn gstreamer_plays() {
 }
 
 #[test]
+fn gstreamer_plays_when_the_camera_begins_the_handshake() {
+    if installed("GStreamer with webrtcbin", gstreamer().arg("--check")) {
+        both_doors_play(|| {
+            let mut command = gstreamer();
+            command.arg("--passive");
+            command
+        });
+    }
+}
+
+#[test]
 fn aiortc_that_only_says_goodbye_is_gone_at_once() {
     if !installed("aiortc", aiortc().arg("--check")) {
         return;

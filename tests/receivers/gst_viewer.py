@@ -1,12 +1,9 @@
-"""A viewer on GStreamer's webrtcbin. See protocol.py.
+"""A viewer on GStreamer's webrtcbin, as it is: with the RSA certificate it makes. See protocol.py.
 
-Run it with the system's Python, which finds the system's GStreamer.
+Run it with the system's Python, which finds the system's GStreamer. With `--passive`, it leaves it
+to the camera to begin the DTLS handshake.
 """
 
-import hashlib
-import re
-import ssl
-import subprocess
 import sys
 import threading
 
@@ -33,13 +30,11 @@ PARTS = "webrtcbin", "nicesrc", "dtlssrtpdec", "srtpdec", "rtpbin", "rtph264depa
 
 class Viewer:
     def __init__(self):
-        self.certificate = ecdsa_certificate()
         self.pipeline = Gst.Pipeline.new()
         self.webrtc = Gst.ElementFactory.make("webrtcbin")
         self.webrtc.props.bundle_policy = GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE
         # Milliseconds. Long, so that a busy machine loses no picture by it.
         self.webrtc.props.latency = 1000
-        self.webrtc.connect("deep-element-added", self.on_element)
         self.pipeline.add(self.webrtc)
         self.gathered = threading.Event()
         self.webrtc.connect("notify::ice-gathering-state", self.on_gathering)
@@ -66,10 +61,7 @@ class Viewer:
         offer = self.ask("create-offer", None, answer="offer")
         self.ask("set-local-description", offer)
         self.gathered.wait()
-        # GStreamer 1.22 takes the key for a part of the certificate when it computes the
-        # fingerprint of one it was given.
-        sdp = self.webrtc.props.local_description.sdp.as_text()
-        return re.sub(r"(?<=fingerprint:sha-256 )[0-9A-F:]+", fingerprint(self.certificate), sdp)
+        return self.webrtc.props.local_description.sdp.as_text()
 
     def accept(self, answer):
         _, sdp = GstSdp.SDPMessage.new_from_text(answer)
@@ -78,12 +70,6 @@ class Viewer:
 
     def close(self):
         self.pipeline.set_state(Gst.State.NULL)
-
-    def on_element(self, _webrtc, _bin, element):
-        # GStreamer makes itself an RSA certificate; WebRTC asks for ECDSA (RFC 8827 §6.5), and
-        # the camera takes nothing else.
-        if isinstance(element, Gst.Bin) and element.find_property("pem"):
-            element.props.pem = self.certificate
 
     def on_gathering(self, webrtc, _):
         if webrtc.props.ice_gathering_state == GstWebRTC.WebRTCICEGatheringState.COMPLETE:
@@ -128,30 +114,17 @@ def check():
         sys.exit(f"GStreamer lacks {', '.join(missing)}")
 
 
-def ecdsa_certificate():
-    """A certificate and its key, as PEM."""
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    command += " -subj /CN=viewer -days 30 -keyout - -out -"
-    return subprocess.run(
-        command.split(), check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ).stdout
-
-
-def fingerprint(pem):
-    """The fingerprint of the certificate in `pem` as SDP has it (RFC 8122 section 5)."""
-    certificate = pem[pem.index("-----BEGIN CERTIFICATE-----") :]
-    certificate = certificate[: certificate.index("-----END") + len("-----END CERTIFICATE-----")]
-    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest().upper()
-    return ":".join(re.findall("..", digest))
-
-
 def main(arguments):
     Gst.init(None)
     check()
     if arguments == ["--check"]:
         return
+    passive = "--passive" in arguments
+    arguments = [argument for argument in arguments if argument != "--passive"]
     viewer = Viewer()
     offer = viewer.offer()
+    if passive:
+        offer = offer.replace("a=setup:actpass", "a=setup:passive")
     if arguments == ["--print-offer"]:
         sys.stdout.write(offer)
         viewer.close()
