@@ -1,9 +1,16 @@
-//! Getting hold of the SRTP keys.
+//! Getting hold of the SRTP keys, and of the reason where there are none.
 //!
 //! The WebRTC library negotiates them and keeps them to itself, but lets its DTLS be supplied
 //! from outside. [`crypto`] supplies the library's own DTLS with an ear on it: when the handshake
 //! yields keying material, a copy is left where [`take`] finds it. Everything that touches a
 //! session runs on one thread, so "the material that the call just made has left here" is exact.
+//! So it is with what went wrong in the handshake, and [`trouble`].
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -33,11 +40,18 @@ impl Keys {
 
 thread_local! {
     static HEARD: RefCell<Option<Keys>> = const { RefCell::new(None) };
+    static TROUBLE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// The keys that the last call into a session on this thread negotiated, if it did.
 pub(super) fn take() -> Option<Keys> {
     HEARD.take()
+}
+
+/// Why the handshake fails that the last call into a session on this thread went on with, if it
+/// does and somebody could act on it. Said of the viewer: "its certificate cannot be read".
+pub(super) fn trouble() -> Option<String> {
+    TROUBLE.take()
 }
 
 /// The library's default cryptography with [`take`] attached.
@@ -86,6 +100,12 @@ impl DtlsInstance for ListeningInstance {
             let material = bytes.to_vec();
             HEARD.set(Some(Keys { profile: *profile, material, role }));
         }
+        // The library's buffer for it, which it does not make larger.
+        if let DtlsOutput::BufferTooSmall { needed } = &output {
+            TROUBLE.set(Some(format!(
+                "its certificate is {needed} bytes long, more than the 2000 that are accepted"
+            )));
+        }
         output
     }
 
@@ -93,7 +113,7 @@ impl DtlsInstance for ListeningInstance {
         self.0.set_active(active);
     }
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.0.handle_packet(packet)
+        self.0.handle_packet(packet).inspect_err(|error| TROUBLE.set(trouble::in_words(error)))
     }
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
         self.0.handle_timeout(now)

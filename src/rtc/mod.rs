@@ -45,6 +45,9 @@ pub use report::{
     TransportReport,
 };
 
+#[cfg(fuzzing)]
+pub use keys::fuzz::handshake as fuzz_dtls;
+
 use crate::hub::Hub;
 use crate::media::h264::ProfileLevel;
 use crate::media::{DelaySummary, Delays};

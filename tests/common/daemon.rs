@@ -103,13 +103,21 @@ impl Daemon {
 
     /// Waits for a line of the log that contains `text`.
     pub fn wait_for_log(&self, text: &str) -> String {
+        self.log_until(text).pop().expect("at least that line")
+    }
+
+    /// What the log goes on with, up to a line that contains `text`.
+    pub fn log_until(&self, text: &str) -> Vec<String> {
         let until = Instant::now() + patience();
+        let mut lines = Vec::new();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.log.lock().expect("whole").recv_timeout(left) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
+                Ok(line) => lines.push(line),
                 Err(_) => panic!("the daemon never said {text:?}"),
+            }
+            if lines.last().is_some_and(|line| line.contains(text)) {
+                return lines;
             }
         }
     }

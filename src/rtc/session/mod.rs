@@ -18,7 +18,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use str0m::net::Receive;
 use str0m::rtp::RawPacket;
-use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig};
+use str0m::{
+    Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError,
+};
 
 use crate::hub::{Delivery, Published, Viewer};
 use crate::media::MediaTime;
@@ -90,6 +92,8 @@ pub(in crate::rtc) struct Session {
     id: String,
     rtc: Rtc,
     phase: Phase,
+    /// Why the viewer cannot connect has been logged.
+    told: bool,
     ice: IceConnectionState,
     created: Instant,
     consent_until: Instant,
@@ -161,6 +165,7 @@ impl Session {
             id,
             rtc,
             phase: Phase::Connecting,
+            told: false,
             ice: IceConnectionState::New,
             created: now,
             consent_until: now + CONSENT,
@@ -281,7 +286,7 @@ impl Session {
 
     fn feed(&mut self, input: Input<'_>, now: Instant) {
         if let Err(error) = self.rtc.handle_input(input) {
-            log::debug!("session {}: {error}", self.id);
+            self.tell(&error);
             // Anybody can send a datagram that makes no sense in somebody else's name. It must
             // not end the session unless the library itself has given up.
             if !self.rtc.is_alive() {
@@ -290,6 +295,25 @@ impl Session {
         }
         // What it has to say is fetched by `flush`.
         self.wake_library = now;
+    }
+
+    /// Logs what the library says is wrong, and once in plain words why the viewer cannot connect.
+    fn tell(&mut self, error: &RtcError) {
+        log::debug!("session {}: {error}", self.id);
+        let reason = keys::trouble().or_else(|| match error {
+            RtcError::RemoteSdp(why) if why == "remote fingerprint no match" => {
+                Some("its certificate is not the one whose fingerprint is in its offer".into())
+            }
+            RtcError::RemoteSdp(why) => Some(why.clone()),
+            _ => None,
+        });
+        if let Some(reason) = reason
+            && self.phase == Phase::Connecting
+            && !std::mem::replace(&mut self.told, true)
+        {
+            let from = self.remote_address().map(|a| format!(" at {}", a.ip())).unwrap_or_default();
+            log::warn!("the viewer{from} cannot connect: {reason}");
+        }
     }
 
     fn fail(&mut self) {
@@ -378,7 +402,7 @@ impl Session {
                 }
                 Ok(Output::Event(event)) => self.event(event, now),
                 Err(error) => {
-                    log::debug!("session {}: {error}", self.id);
+                    self.tell(&error);
                     self.fail();
                     break;
                 }

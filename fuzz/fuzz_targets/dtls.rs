@@ -1,0 +1,8 @@
+//! What a viewer sends in a DTLS handshake, in both roles.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    picket::rtc::fuzz_dtls(bytes);
+});
