@@ -831,7 +831,11 @@ impl State {
             .unwrap();
 
         // unwrap: as above
-        let signature_algorithm = client.engine.crypto_context().signature_algorithm().unwrap();
+        let signature_algorithm = client
+            .engine
+            .crypto_context()
+            .signature_algorithm()
+            .unwrap();
 
         if !cr.supports(SignatureAndHashAlgorithm::new(
             hash_algorithm,

@@ -399,7 +399,11 @@ mod tests {
                 .expect("sign");
             for (claimed, _) in PAIRS {
                 let verified = verify(&cert, claimed, &signature);
-                assert_eq!(verified.is_ok(), made == claimed, "{made:#x} as {claimed:#x}");
+                assert_eq!(
+                    verified.is_ok(),
+                    made == claimed,
+                    "{made:#x} as {claimed:#x}"
+                );
             }
             signature[0] ^= 1;
             assert_eq!(
@@ -417,7 +421,9 @@ mod tests {
     #[test]
     fn rsa_with_sha1_md5_and_unknown_schemes_is_refused() {
         let (cert, _) = rsa_certificate(rcgen::RsaKeySize::_2048);
-        for scheme in [0x0101, 0x0201, 0x0301, 0x0801, 0x0404, 0x0809, 0x0807, 0xffff] {
+        for scheme in [
+            0x0101, 0x0201, 0x0301, 0x0801, 0x0404, 0x0809, 0x0807, 0xffff,
+        ] {
             assert!(
                 matches!(
                     verify(&cert, scheme, &[0; 256]),
@@ -442,22 +448,23 @@ mod tests {
         );
     }
 
-    /// The certificate with the modulus in its key cut to `keep` bytes, or grown.
-    fn with_modulus(keep: usize) -> Vec<u8> {
+    /// A certificate with a modulus of that many bytes in its key.
+    fn with_modulus(bytes: usize) -> Vec<u8> {
         use der::asn1::{Any, BitString};
 
         let (cert, _) = rsa_certificate(rcgen::RsaKeySize::_2048);
         let cert = X509Certificate::from_der(&cert).expect("parse");
-        let length = |len: usize| (len as u16).to_be_bytes();
-        let mut modulus = vec![0x5a; keep];
+        let element = |tag, content: Vec<u8>| {
+            Any::new(tag, content)
+                .expect("short enough")
+                .to_der()
+                .expect("DER")
+        };
+        let mut modulus = vec![0x5a; bytes];
         *modulus.last_mut().expect("some") |= 1;
-        let mut body = vec![0x02, 0x82];
-        body.extend_from_slice(&length(keep));
-        body.extend_from_slice(&modulus);
-        body.extend_from_slice(&[0x02, 0x03, 1, 0, 1]);
-        let mut key = vec![0x30, 0x82];
-        key.extend_from_slice(&length(body.len()));
-        key.extend_from_slice(&body);
+        let mut numbers = element(der::Tag::Integer, modulus);
+        numbers.extend_from_slice(&element(der::Tag::Integer, vec![1, 0, 1]));
+        let key = element(der::Tag::Sequence, numbers);
         let mut spki = cert.tbs_certificate().subject_public_key_info().clone();
         spki.subject_public_key = BitString::from_bytes(&key).expect("bits");
         // The certificate is taken apart and put together again with the other key.
@@ -476,16 +483,10 @@ mod tests {
         let mut new = tbs[head..at].to_vec();
         new.extend_from_slice(&spki.to_der().expect("DER"));
         new.extend_from_slice(&tbs[at + old.len()..]);
-        let sequence = |content: Vec<u8>| {
-            Any::new(der::Tag::Sequence, content)
-                .expect("short enough")
-                .to_der()
-                .expect("DER")
-        };
-        let mut whole = sequence(new);
+        let mut whole = element(der::Tag::Sequence, new);
         whole.extend_from_slice(&cert.signature_algorithm().to_der().expect("DER"));
         whole.extend_from_slice(&cert.signature().to_der().expect("DER"));
-        sequence(whole)
+        element(der::Tag::Sequence, whole)
     }
 
     #[test]

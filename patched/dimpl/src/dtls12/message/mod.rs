@@ -93,7 +93,10 @@ impl Dtls12CipherSuite {
 
     /// Returns true if this is not a known DTLS 1.2 cipher suite wire value.
     pub const fn is_unknown(&self) -> bool {
-        !matches!(*self, Self(0xC02B..=0xC02C | 0xC02F..=0xC030 | 0xC0A8 | 0xCCA8..=0xCCA9))
+        !matches!(
+            *self,
+            Self(0xC02B..=0xC02C | 0xC02F..=0xC030 | 0xC0A8 | 0xCCA8..=0xCCA9)
+        )
     }
 
     /// Parse a `Dtls12CipherSuite` from network byte order.
@@ -448,7 +451,15 @@ mod tests {
             assert_eq!(rsa.as_u16(), scheme);
             assert_eq!(rsa.key_type(), SignatureAlgorithm::RSA);
         }
-        for scheme in [0x0101, 0x0201, 0x0301, 0x0203, 0x0809, 0x0807, 0x0401 | 0x0800] {
+        for scheme in [
+            0x0101,
+            0x0201,
+            0x0301,
+            0x0203,
+            0x0809,
+            0x0807,
+            0x0401 | 0x0800,
+        ] {
             assert!(!SignatureAndHashAlgorithm::from_u16(scheme).is_supported());
         }
     }
