@@ -304,7 +304,9 @@ impl Session {
             RtcError::RemoteSdp(why) if why == "remote fingerprint no match" => {
                 Some("its certificate is not the one whose fingerprint is in its offer".into())
             }
-            RtcError::RemoteSdp(why) => Some(why.clone()),
+            RtcError::RemoteSdp(why) if why.starts_with("unsupported fingerprint") => {
+                Some("the fingerprint in its offer is of neither sha-256 nor sha-1".into())
+            }
             _ => None,
         });
         if let Some(reason) = reason
