@@ -313,7 +313,7 @@ impl Session {
             && self.phase == Phase::Connecting
             && !std::mem::replace(&mut self.told, true)
         {
-            let from = self.remote_address().map(|a| format!(" at {}", a.ip())).unwrap_or_default();
+            let from = self.remote_ip().map(|ip| format!(" at {ip}")).unwrap_or_default();
             log::warn!("the viewer{from} cannot connect: {reason}");
         }
     }
