@@ -2,7 +2,8 @@
 //!
 //! In come [`AccessUnit`]s from the [`pipeline`](crate::pipeline), once each; out they go to
 //! every [`Viewer`], who may join at any moment, fall behind, or ask for a key picture. What moves
-//! back is the demand: whether anybody is watching at all, and whether a key picture is wanted.
+//! back is the demand: whether anybody is watching at all, whether a key picture is wanted, and whether
+//! the source's own coding will do.
 //!
 //! The rules are in two small machines without clock or lock of their own, so that tests drive
 //! them by hand: [`ring`] keeps the pictures a viewer may still need and says where to begin;
@@ -88,6 +89,17 @@ struct LayerState {
     ring: Ring,
     gate: KeyGate,
     totals: Totals,
+    afresh: Afresh,
+}
+
+/// Whether pictures that come coded are to be encoded afresh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Afresh {
+    #[default]
+    Unasked,
+    /// Somebody watches who cannot decode them as they come.
+    Asked,
+    Impossible,
 }
 
 /// What went through a layer since the start, for the metrics.
@@ -224,6 +236,34 @@ impl Hub {
     #[must_use]
     pub fn makes_key_pictures(&self) -> bool {
         self.layer(Layer::Main).gate.key_pictures() == KeyPictures::OnDemand
+    }
+
+    /// Asks for pictures that any viewer decodes, where those of `layer` are passed on as their source
+    /// coded them. Answers whether there is hope.
+    pub fn ask_to_encode_afresh(&self, layer: Layer) -> bool {
+        let mut state = self.layer(layer);
+        let hope = state.afresh != Afresh::Impossible
+            && state.gate.key_pictures() == KeyPictures::AsTheyCome;
+        if hope {
+            state.afresh = Afresh::Asked;
+        }
+        hope
+    }
+
+    /// Whether somebody has asked for that.
+    #[must_use]
+    pub fn is_to_encode_afresh(&self, layer: Layer) -> bool {
+        self.layer(layer).afresh == Afresh::Asked
+    }
+
+    /// Says that it cannot be done.
+    pub fn cannot_encode_afresh(&self, layer: Layer) {
+        self.layer(layer).afresh = Afresh::Impossible;
+    }
+
+    /// Takes back what was asked and said of it: the source begins anew, and so do its viewers.
+    pub fn forget_to_encode_afresh(&self, layer: Layer) {
+        self.layer(layer).afresh = Afresh::Unasked;
     }
 
     /// Forgets the pictures of `layer`: the next one belongs to another stream and must be a key

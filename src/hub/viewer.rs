@@ -232,6 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn another_coding_is_asked_for_only_where_there_is_hope() {
+        let hub = Hub::new();
+        assert!(!hub.ask_to_encode_afresh(Layer::Main), "an encoder is at hand already");
+        hub.restart_layer(Layer::Main, KeyPictures::AsTheyCome);
+        assert!(!hub.is_to_encode_afresh(Layer::Main));
+        assert!(hub.ask_to_encode_afresh(Layer::Main));
+        assert!(hub.is_to_encode_afresh(Layer::Main));
+        hub.cannot_encode_afresh(Layer::Main);
+        assert!(!hub.ask_to_encode_afresh(Layer::Main), "it was tried");
+        assert!(!hub.is_to_encode_afresh(Layer::Main));
+        hub.forget_to_encode_afresh(Layer::Main);
+        assert!(hub.ask_to_encode_afresh(Layer::Main));
+    }
+
+    #[test]
     fn leaving_is_noticed() {
         let hub = Hub::new();
         let viewer = hub.join(Layer::Main);

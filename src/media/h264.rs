@@ -165,16 +165,35 @@ impl ProfileLevel {
         Some(Self { profile_idc, constraints, level_idc })
     }
 
-    /// Whether a decoder for `self`'s profile decodes every stream of `stream`'s profile
-    /// (H.264 Annex A.2, RFC 6184 table 5). Levels are not compared.
+    /// Whether a decoder for `self`'s profile decodes a stream of `stream`'s profile. Levels are not
+    /// compared.
     #[must_use]
     pub fn decodes(self, stream: Self) -> bool {
-        use Profile::{Baseline, ConstrainedBaseline, ConstrainedHigh, High, Main};
-        match (self.profile(), stream.profile()) {
-            (Some(mine), Some(theirs)) if mine == theirs => true,
-            (Some(Baseline | Main | ConstrainedHigh | High), Some(ConstrainedBaseline)) => true,
-            (Some(High), Some(Main | ConstrainedHigh)) => true,
-            _ => false,
+        self.suits(stream) < Suits::No
+    }
+
+    /// How well a decoder for `self`'s profile suits a stream of `stream`'s profile (H.264 Annex
+    /// A.2, RFC 6184 table 5). Levels are not compared.
+    #[must_use]
+    pub fn suits(self, stream: Self) -> Suits {
+        use Profile::{Baseline, ConstrainedBaseline, ConstrainedHigh, High, High444, Main};
+        let (Some(mine), Some(theirs)) = (self.profile(), stream.profile()) else {
+            return Suits::No;
+        };
+        match (mine, theirs) {
+            _ if mine == theirs => Suits::Exactly,
+            (Baseline | Main | ConstrainedHigh | High, ConstrainedBaseline)
+            | (High, Main | ConstrainedHigh)
+            // §A.2.11: it includes all that have no SVC, MVC or field order tricks of Baseline.
+            | (High444, ConstrainedBaseline | Main | ConstrainedHigh | High) => Suits::Included,
+            // What is sent is progressive and in the order of showing, which is all that
+            // Constrained High asks beyond High; and no encoder makes those slices for which
+            // Baseline is not constrained.
+            (ConstrainedHigh, High | Main)
+            | (ConstrainedBaseline | Main | ConstrainedHigh | High | High444, Baseline) => {
+                Suits::InPractice
+            }
+            _ => Suits::No,
         }
     }
 
@@ -187,6 +206,7 @@ impl ProfileLevel {
             77 => Some(Profile::Main),
             100 if set(4) && set(5) => Some(Profile::ConstrainedHigh),
             100 => Some(Profile::High),
+            244 => Some(Profile::High444),
             _ => None,
         }
     }
@@ -200,6 +220,7 @@ impl ProfileLevel {
             Some(Profile::Main) => "main".into(),
             Some(Profile::ConstrainedHigh) => "constrained high".into(),
             Some(Profile::High) => "high".into(),
+            Some(Profile::High444) => "high 4:4:4 predictive".into(),
             None => format!("profile {}", self.profile_idc),
         }
     }
@@ -212,6 +233,20 @@ enum Profile {
     Main,
     ConstrainedHigh,
     High,
+    High444,
+}
+
+/// How well a decoder suits a stream, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Suits {
+    /// It is for that profile.
+    Exactly,
+    /// Its profile includes the stream's.
+    Included,
+    /// Its profile includes what streams of that profile are made of here.
+    InPractice,
+    /// It may fail.
+    No,
 }
 
 impl fmt::Display for ProfileLevel {
@@ -242,6 +277,11 @@ pub struct SpsInfo {
     pub interlaced: bool,
     /// Chroma 4:2:0 with 8 bits a sample, the only kind browsers decode.
     pub is_420_8bit: bool,
+    /// `video_full_range_flag`: whether black is 0 and white 255, rather than 16 and 235; where the
+    /// stream says (§E.2.1).
+    pub full_range: Option<bool>,
+    /// Width and height of a pixel, as a ratio, where the stream says (§E.2.1).
+    pub pixel_aspect: Option<(u32, u32)>,
 }
 
 impl SpsInfo {
@@ -266,6 +306,8 @@ impl SpsInfo {
         let profile_level =
             ProfileLevel { profile_idc: nal[1], constraints: nal[2], level_idc: nal[3] };
         let chroma = &sps.chroma_info;
+        let vui = sps.vui_parameters.as_ref();
+        let aspect = vui.and_then(|v| v.aspect_ratio_info.as_ref()).and_then(|a| a.get());
         Ok(Self {
             profile_level,
             width,
@@ -283,6 +325,12 @@ impl SpsInfo {
             is_420_8bit: chroma.chroma_format == h264_reader::nal::sps::ChromaFormat::YUV420
                 && chroma.bit_depth_luma_minus8 == 0
                 && chroma.bit_depth_chroma_minus8 == 0,
+            full_range: vui
+                .and_then(|v| v.video_signal_type.as_ref())
+                .map(|signal| signal.video_full_range_flag),
+            pixel_aspect: aspect
+                .map(|(w, h)| (u32::from(w), u32::from(h)))
+                .filter(|(w, h)| *w > 0 && *h > 0),
         })
     }
 }
@@ -452,14 +500,22 @@ pub(crate) mod tests {
 
     #[test]
     fn every_common_decoder_takes_constrained_baseline_but_not_the_reverse() {
-        let p = |s| ProfileLevel::parse(s).unwrap();
-        for decoder in ["42e01f", "42001f", "4d001f", "64001f", "640c1f", "4de01f"] {
-            assert!(p(decoder).decodes(p("42c028")), "{decoder}");
+        let suits = |decoder, stream| {
+            let [decoder, stream] = [decoder, stream].map(|s| ProfileLevel::parse(s).unwrap());
+            decoder.suits(stream)
+        };
+        for decoder in ["42e01f", "42001f", "4d001f", "64001f", "640c1f", "4de01f", "f4001f"] {
+            assert!(suits(decoder, "42c028") <= Suits::Included, "{decoder}");
+            assert!(suits(decoder, "420028") <= Suits::InPractice, "{decoder}");
         }
-        assert!(!p("42e01f").decodes(p("64001f")));
-        assert!(!p("42001f").decodes(p("4d001f")));
-        assert!(p("64001f").decodes(p("4d001f")));
-        assert!(!p("f4001f").decodes(p("42e01f")));
+        assert_eq!(suits("42e01f", "64001f"), Suits::No);
+        assert_eq!(suits("42001f", "4d001f"), Suits::No);
+        assert_eq!(suits("4d001f", "640028"), Suits::No);
+        assert_eq!(suits("64001f", "4d001f"), Suits::Included);
+        assert_eq!(suits("f4001f", "640028"), Suits::Included);
+        assert_eq!(suits("640c1f", "640028"), Suits::InPractice);
+        assert_eq!(suits("640028", "f4001f"), Suits::No);
+        assert_eq!(suits("64001f", "64001f"), Suits::Exactly);
     }
 
     #[test]

@@ -8,8 +8,10 @@
 //! also given to who asks for a raw one ([`tap`]). Neither thread ever waits for a viewer, and both
 //! rest while nobody watches.
 
+mod afresh;
 mod capture;
 mod produce;
+mod submissions;
 mod sustain;
 mod tap;
 

@@ -1,17 +1,18 @@
 //! Taking what the camera delivers and making of it what viewers watch.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::afresh::{Afresh, Undone};
 use super::capture::{CameraThread, News};
+use super::submissions::{self, Submissions};
 use super::sustain::{Change, Sustain};
 use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts, Tap};
 use crate::camera::{Constraints, Mode};
-use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink};
+use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
 use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
 use crate::media::{AccessUnit, Frame, FramePool, MediaTime};
 use crate::transform::{Card, Chain, Transform};
@@ -94,6 +95,8 @@ struct Watch {
     encoder_failures: u32,
     /// Coded pictures flow, and the last one published was one of them.
     passing_through: bool,
+    /// Set from when a viewer came who cannot decode them.
+    afresh: Option<Afresh>,
     live: LiveSettings,
 }
 
@@ -102,29 +105,6 @@ struct Running {
     encoder: Box<dyn Encoder>,
     settings: EncoderSettings,
     submissions: Arc<Submissions>,
-}
-
-/// Pictures an encoder has at hand: their time, and when it got them. It may skip some.
-#[derive(Default)]
-struct Submissions(Mutex<VecDeque<(MediaTime, MediaTime)>>);
-
-impl Submissions {
-    /// More than any encoder keeps.
-    const MAX: usize = 32;
-
-    fn begin(&self, picture: MediaTime, now: MediaTime) {
-        let mut pictures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pictures.len() == Self::MAX {
-            pictures.pop_front();
-        }
-        pictures.push_back((picture, now));
-    }
-
-    fn finish(&self, picture: MediaTime) -> Option<MediaTime> {
-        let mut pictures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = pictures.iter().position(|(time, _)| *time == picture)?;
-        pictures.drain(..=at).next_back().map(|(_, begun)| begun)
-    }
 }
 
 impl Producer {
@@ -197,6 +177,7 @@ impl Producer {
             unwatched_since: None,
             encoder_failures: 0,
             passing_through: false,
+            afresh: None,
             live,
         };
         self.open(&mut watch);
@@ -220,7 +201,7 @@ impl Producer {
                 }
                 News::Settling => settling(&mut watch),
                 News::Frame(frame) => self.frame(&mut watch, frame),
-                News::AccessUnit(unit) => self.pass_through(&mut watch, unit),
+                News::AccessUnit(unit) => self.coded(&mut watch, unit),
                 News::Ended => self.ended(&mut watch),
                 News::Failed(error) => {
                     watch.opening = None;
@@ -235,6 +216,7 @@ impl Producer {
         }
         self.camera.rest();
         self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
+        self.hub.forget_to_encode_afresh(Layer::Main);
         self.tell(SourceState::Idle);
         log::info!("camera off: nobody is watching");
     }
@@ -291,9 +273,16 @@ impl Producer {
         // Before the picture is brought into shape, because the encoder says what shape it takes.
         if watch.running.is_none() || watch.passing_through {
             let size = self.chain.output_size((frame.width(), frame.height()));
-            if let Err(error) = self.ensure_encoder(watch, size, fps) {
-                self.encoder_failed(watch, &error);
-                return;
+            match self.ensure_encoder(watch, size, fps) {
+                Ok(()) => {}
+                Err(EncoderError::Unsupported(why)) if watch.afresh.is_some() => {
+                    self.give_up_afresh(watch, &why);
+                    return self.open(watch);
+                }
+                Err(error) => {
+                    self.encoder_failed(watch, &error);
+                    return;
+                }
             }
         }
         if !self.has_time_for(watch, &frame, fps) {
@@ -429,7 +418,7 @@ impl Producer {
             self.hub.restart_layer(Layer::Main, KeyPictures::OnDemand);
             watch.passing_through = false;
             let submissions = Arc::new(Submissions::default());
-            let sink = self.sink(submissions.clone());
+            let sink = submissions::sink(&submissions, &self.hub, &self.counters);
             // The old one is over before the new one begins: a device may have room for one.
             watch.running = None;
             let encoder = (self.encoder)(settings, sink)?;
@@ -439,16 +428,43 @@ impl Producer {
         Ok(())
     }
 
-    /// Where an encoder puts what it makes, on whatever thread.
-    fn sink(&self, submissions: Arc<Submissions>) -> Sink {
-        let (hub, counters) = (self.hub.clone(), self.counters.clone());
-        Box::new(move |unit| {
-            if let Some(begun) = submissions.finish(unit.time()) {
-                counters.encode.note(unit.ready().since(begun));
+    /// Takes a picture that came coded: passes it on, or has it encoded afresh where a viewer has
+    /// asked for that.
+    fn coded(&mut self, watch: &mut Watch, unit: AccessUnit) {
+        if let Some(afresh) = &mut watch.afresh {
+            match afresh.undo(&unit) {
+                Undone::Frame(frame) => return self.frame(watch, frame),
+                Undone::Nothing => {
+                    watch.last_picture = watch.now;
+                    return;
+                }
+                Undone::Impossible(why) => self.give_up_afresh(watch, &why),
             }
-            Counters::add(&counters.encoded, 1);
-            hub.publish(Layer::Main, unit);
-        })
+        }
+        if watch.passing_through && self.hub.is_to_encode_afresh(Layer::Main) {
+            self.begin_afresh(watch);
+        }
+        self.pass_through(watch, unit);
+    }
+
+    /// From now on pictures are decoded and encoded afresh. The source begins anew for that, because
+    /// its next key picture may be far; those who watch go on seeing what there is meanwhile.
+    fn begin_afresh(&mut self, watch: &mut Watch) {
+        let key = self.hub.newest_key_picture(Layer::Main);
+        match Afresh::begin(key.as_ref().map(|key| &key.unit)) {
+            Ok(afresh) => watch.afresh = Some(afresh),
+            Err(error) => return self.give_up_afresh(watch, &error.to_string()),
+        }
+        self.open(watch);
+    }
+
+    fn give_up_afresh(&mut self, watch: &mut Watch, why: &str) {
+        log::warn!(
+            "the source's own coding cannot be undone ({why}): it is passed on as it is, and not \
+             every viewer may see it"
+        );
+        watch.afresh = None;
+        self.hub.cannot_encode_afresh(Layer::Main);
     }
 
     /// Publishes a picture that came coded.

@@ -5,6 +5,7 @@
 //! decided in [`demux`](super::demux).
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use super::egress::StreamParameters;
 use super::outside::Outside;
 use super::packetize::Cut;
 use super::report::SessionReport;
-use super::sdp::{Credentials, Fragment, Offer, answer};
+use super::sdp::{Credentials, Fragment, Offer, Payload, Refusal, answer};
 use super::session::{Cutter, End, Session, Setting};
 use super::tcp::Tcp;
 use super::waiting::Waiting;
@@ -36,6 +37,9 @@ const MAX_CONNECTING: usize = 256;
 
 /// Cut pictures kept for sessions that come for them a little later.
 const MAX_CUTS: usize = 64;
+
+/// How often the owner is told of viewers who were refused.
+const TELL_REFUSALS: Duration = Duration::from_secs(60);
 
 /// Datagrams handled before sessions are served again.
 const MAX_READS: usize = 64;
@@ -60,24 +64,35 @@ pub(super) struct Engine {
     delays: Arc<Delays>,
     /// The newest picture in `delays`.
     timed: Option<u64>,
+    /// The stream that sessions were last found to suit.
+    suited: Option<ProfileLevel>,
+    /// When a refusal was last told to the owner.
+    told_refusal: Option<Instant>,
     stopping: bool,
 }
 
 /// Pictures cut for sending, by their number in the stream.
 #[derive(Default)]
-struct Cuts(std::collections::VecDeque<Arc<Cut>>);
+struct Cuts {
+    kept: std::collections::VecDeque<Arc<Cut>>,
+    /// What the newest key picture among them says of the stream.
+    profile: Option<ProfileLevel>,
+}
 
 impl Cutter for Cuts {
     fn cut(&mut self, picture: &Arc<Published>) -> Arc<Cut> {
-        let found = self.0.iter().rev().find(|c| Arc::ptr_eq(&c.picture, picture));
+        let found = self.kept.iter().rev().find(|c| Arc::ptr_eq(&c.picture, picture));
         if let Some(cut) = found {
             return cut.clone();
         }
         let cut = Arc::new(Cut::new(picture.clone()));
-        if self.0.len() == MAX_CUTS {
-            self.0.pop_front();
+        if picture.unit.is_key() {
+            self.profile = profile_of(picture);
         }
-        self.0.push_back(cut.clone());
+        if self.kept.len() == MAX_CUTS {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(cut.clone());
         cut
     }
 }
@@ -120,6 +135,8 @@ impl Engine {
             totals,
             delays: Arc::default(),
             timed: None,
+            suited: None,
+            told_refusal: None,
             stopping: false,
         })
     }
@@ -155,6 +172,7 @@ impl Engine {
                 Event::Published => {
                     self.answer_waiting(now);
                     self.serve_all(now);
+                    self.mind_profile();
                     self.time_newest();
                 }
                 Event::Alarm => self.ring_alarms(now),
@@ -192,7 +210,7 @@ impl Engine {
 
     /// Takes note of how long the newest picture took to be sent to everybody.
     fn time_newest(&mut self) {
-        let Some(Cut { picture, .. }) = self.cuts.0.back().map(Arc::as_ref) else {
+        let Some(Cut { picture, .. }) = self.cuts.kept.back().map(Arc::as_ref) else {
             return;
         };
         if self.timed.replace(picture.sequence) != Some(picture.sequence) {
@@ -398,33 +416,63 @@ impl Engine {
     /// must quote.
     fn answer_waiting(&mut self, now: Instant) {
         let known = self.stream_profile();
-        while let Some((waited, profile)) = self.waiting.pop(known, self.outside.gathering(), now) {
+        loop {
+            let next = self.waiting.pop(known, self.outside.gathering(), now);
+            let Some((mut waited, profile)) = next else { return };
             let profile = profile.unwrap_or(self.settings.expected_profile);
-            let answer = self.accept(waited.offer, waited.from, waited.viewer, profile, now);
+            let mut payload = waited.offer.settle(profile);
+            if matches!(payload, Err(Refusal::Profile { .. })) && !self.hub.makes_key_pictures() {
+                if !waited.wanted_another() && self.hub.ask_to_encode_afresh(Layer::Main) {
+                    self.waiting.wait_for_another(waited, profile, now);
+                    continue;
+                }
+                // There is no other stream, and decoders mostly do more than they promise.
+                payload = waited.offer.settle_nearest(profile);
+            }
+            let (offer, from) = (waited.offer, waited.from);
+            let answer = payload.map_err(OfferError::Codec);
+            let answer = answer.and_then(|p| self.accept(offer, from, waited.viewer, p, now));
+            if let Err(OfferError::Codec(refusal)) = &answer {
+                self.tell_of_refusal(refusal, from.viewer, now);
+            }
             waited.reply.send(answer);
         }
     }
 
-    fn stream_profile(&self) -> Option<ProfileLevel> {
-        let picture = self.hub.newest_key_picture(Layer::Main)?;
-        let sps = picture.unit.nals().find(|nal| NalType::of(nal) == NalType::Sps)?;
-        match *sps {
-            [_, profile_idc, constraints, level_idc, ..] => {
-                Some(ProfileLevel { profile_idc, constraints, level_idc })
-            }
-            _ => None,
+    /// Tells the owner, but no more than once in a while: a page tries again and again.
+    fn tell_of_refusal(&mut self, refusal: &Refusal, from: IpAddr, now: Instant) {
+        if self.told_refusal.is_none_or(|told| now - told >= TELL_REFUSALS) {
+            self.told_refusal = Some(now);
+            log::warn!("a viewer at {from} was turned away: {refusal}");
         }
+    }
+
+    /// When the stream has become another, asks for one that suits all who watch: they may have come
+    /// while a card was shown, which any of them decodes.
+    fn mind_profile(&mut self) {
+        if self.suited == self.cuts.profile {
+            return;
+        }
+        self.suited = self.cuts.profile;
+        if let Some(profile) = self.suited
+            && self.sessions.values().any(|session| !session.suits(profile))
+        {
+            self.hub.ask_to_encode_afresh(Layer::Main);
+        }
+    }
+
+    fn stream_profile(&self) -> Option<ProfileLevel> {
+        self.hub.newest_key_picture(Layer::Main).as_deref().and_then(profile_of)
     }
 
     fn accept(
         &mut self,
-        mut offer: Offer,
+        offer: Offer,
         from: SignallingPath,
         viewer: Viewer,
-        profile: ProfileLevel,
+        payload: Payload,
         now: Instant,
     ) -> Result<Answer, OfferError> {
-        let payload = offer.settle(profile).map_err(OfferError::Codec)?;
         let random = |n: usize| random_hex(n).map_err(OfferError::Internal);
         let number = |hex: String| u32::from_str_radix(&hex, 16).unwrap_or_default();
         let id = random(16)?;
@@ -525,6 +573,17 @@ impl Engine {
                 Ok(Patched::Restarted { etag: session.etag(), fragment: sdp })
             }
         }
+    }
+}
+
+/// What the SPS in a key picture says of the stream.
+fn profile_of(picture: &Published) -> Option<ProfileLevel> {
+    let sps = picture.unit.nals().find(|nal| NalType::of(nal) == NalType::Sps)?;
+    match *sps {
+        [_, profile_idc, constraints, level_idc, ..] => {
+            Some(ProfileLevel { profile_idc, constraints, level_idc })
+        }
+        _ => None,
     }
 }
 

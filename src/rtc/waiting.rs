@@ -1,8 +1,8 @@
-//! Offers that came before the stream's first key picture.
+//! Offers that came before the stream's first key picture, or before one that suits them.
 //!
 //! An answer quotes the stream's own SPS, and the camera starts only when somebody comes; so the
-//! first viewer's answer waits for the first picture. It could show nothing earlier anyway. For
-//! a moment it also waits for STUN and TURN servers that have just been asked for our address.
+//! first viewer's answer waits for the first picture. It could show nothing earlier anyway. One
+//! that cannot decode the source's own H.264 waits until that is encoded afresh. For a moment it also waits for STUN and TURN servers that have just been asked for our address.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -29,6 +29,15 @@ pub(super) struct Waited {
     pub(super) viewer: Viewer,
     pub(super) reply: OfferReply,
     since: Instant,
+    /// The stream that the viewer cannot be sent; another has been asked for.
+    unsuited: Option<ProfileLevel>,
+}
+
+impl Waited {
+    /// Whether it has waited for another stream already.
+    pub(super) fn wanted_another(&self) -> bool {
+        self.unsuited.is_some()
+    }
 }
 
 impl Waiting {
@@ -40,7 +49,12 @@ impl Waiting {
         reply: OfferReply,
         now: Instant,
     ) {
-        self.0.push_back(Waited { offer, from, viewer, reply, since: now });
+        self.0.push_back(Waited { offer, from, viewer, reply, since: now, unsuited: None });
+    }
+
+    /// Has an offer wait, once more as long, for another stream than this one.
+    pub(super) fn wait_for_another(&mut self, waited: Waited, than: ProfileLevel, now: Instant) {
+        self.0.push_front(Waited { since: now, unsuited: Some(than), ..waited });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,7 +71,8 @@ impl Waiting {
     ) -> Option<(Waited, Option<ProfileLevel>)> {
         loop {
             let first = self.0.front()?;
-            let no_picture = known.is_none() && now < first.since + PATIENCE;
+            let unknown = known.is_none_or(|known| first.unsuited == Some(known));
+            let no_picture = unknown && now < first.since + PATIENCE;
             let no_address = gathering && now < first.since + GATHERING;
             if no_picture || no_address {
                 return None;

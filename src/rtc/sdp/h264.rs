@@ -1,6 +1,6 @@
 //! Agreeing on a payload type for H.264 (RFC 6184 §8.2.2, RFC 7742 §6.2).
 
-use crate::media::h264::ProfileLevel;
+use crate::media::h264::{ProfileLevel, Suits};
 
 /// A payload type of the offer and what was said about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -145,8 +145,13 @@ impl Payload {
     }
 
     /// Picks the payload type that says most exactly what the stream is: the stream's own
-    /// profile before one that merely includes it, the viewer's order among equals.
-    pub(super) fn choose(codecs: &[RemoteCodec], stream: ProfileLevel) -> Result<Self, Refusal> {
+    /// profile before one that merely includes it, the viewer's order among equals. One that suits
+    /// the stream less than `at_worst` is not taken.
+    pub(super) fn choose(
+        codecs: &[RemoteCodec],
+        stream: ProfileLevel,
+        at_worst: Suits,
+    ) -> Result<Self, Refusal> {
         let h264 = || codecs.iter().filter(|c| c.is_h264);
         if h264().next().is_none() {
             return Err(Refusal::NoH264);
@@ -156,13 +161,9 @@ impl Payload {
             return Err(Refusal::NoMode1);
         }
         let rank = |c: &&RemoteCodec| {
-            let offered = c.offered()?;
             let said = matches!(c.profile_level, OfferedProfile::Said(_));
-            offered.decodes(stream).then(|| match (stream.decodes(offered), said) {
-                (true, _) => 0,
-                (false, true) => 1,
-                (false, false) => 2,
-            })
+            let suits = c.offered()?.suits(stream);
+            (suits <= at_worst).then_some((suits, !said))
         };
         let best = mode_1().filter_map(|c| rank(&c).map(|r| (r, c))).min_by_key(|(r, _)| *r);
         let Some((_, codec)) = best else {
@@ -188,7 +189,8 @@ impl Payload {
         Ok(Self {
             pt: codec.pt,
             rtx,
-            // The profile must be the offered one to the bit; ours is that or part of it.
+            // The profile must be the offered one to the bit (RFC 6184 §8.2.2), or browsers find no
+            // codec in the answer; the stream's own SPS says what it is.
             profile_level: ProfileLevel { level_idc, ..offered },
             level_asymmetry: codec.level_asymmetry,
             feedback: codec.feedback,
@@ -211,7 +213,7 @@ mod tests {
             RemoteCodec::attribute(&mut codecs, "rtpmap", &format!("{pt} H264/90000"));
             RemoteCodec::attribute(&mut codecs, "fmtp", &format!("{pt} {parameters}"));
         }
-        Payload::choose(&codecs, ProfileLevel::parse(stream).unwrap())
+        Payload::choose(&codecs, ProfileLevel::parse(stream).unwrap(), Suits::InPractice)
     }
 
     fn answered(parameters: &str) -> String {
@@ -244,6 +246,48 @@ mod tests {
         ];
         assert_eq!(choose(&parameters, CONSTRAINED_BASELINE).unwrap().pt, 103);
         assert_eq!(choose(&parameters, "640028").unwrap().pt, 100);
+    }
+
+    /// The offers of Debian's Chromium 156, of Safari and of Firefox, as far as they matter here.
+    const CHROMIUM: [&str; 4] = [
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=f4001f",
+    ];
+    const SAFARI: [&str; 2] = [
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f",
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+    ];
+    const FIREFOX: [&str; 1] =
+        ["profile-level-id=42e01f;level-asymmetry-allowed=1;packetization-mode=1"];
+
+    #[test]
+    fn a_stream_goes_under_the_profile_that_includes_it() {
+        let sent = |offer: &[&str], stream| {
+            let payload = choose(offer, stream).ok()?;
+            Some((payload.pt, payload.profile_level.to_string()))
+        };
+        let (high, main, baseline) = ("640028", "4d0028", "420028");
+        assert_eq!(sent(&CHROMIUM, high), Some((103, "f40028".into())));
+        assert_eq!(sent(&CHROMIUM, main), Some((102, "4d0028".into())));
+        assert_eq!(sent(&CHROMIUM, baseline), Some((100, "420028".into())));
+        assert_eq!(sent(&CHROMIUM, CONSTRAINED_BASELINE), Some((101, "42e01f".into())));
+        assert_eq!(sent(&SAFARI, high), Some((100, "640c28".into())));
+        assert_eq!(sent(&SAFARI, main), Some((100, "640c28".into())));
+        assert_eq!(sent(&SAFARI, baseline), Some((100, "640c28".into())));
+        assert_eq!(sent(&FIREFOX, high), None);
+        assert_eq!(sent(&FIREFOX, baseline), Some((100, "42e028".into())));
+    }
+
+    #[test]
+    fn where_there_is_no_other_stream_one_that_may_not_suit_is_sent() {
+        let mut codecs = RemoteCodec::list("100");
+        RemoteCodec::attribute(&mut codecs, "rtpmap", "100 H264/90000");
+        RemoteCodec::attribute(&mut codecs, "fmtp", &format!("100 {}", FIREFOX[0]));
+        let stream = ProfileLevel::parse("640028").unwrap();
+        let payload = Payload::choose(&codecs, stream, Suits::No).unwrap();
+        assert_eq!((payload.pt, payload.profile_level.to_string()), (100, "42e028".into()));
     }
 
     #[test]
@@ -286,7 +330,8 @@ mod tests {
         ] {
             RemoteCodec::attribute(&mut codecs, name, value);
         }
-        let payload = Payload::choose(&codecs, ProfileLevel::constrained_baseline(31)).unwrap();
+        let stream = ProfileLevel::constrained_baseline(31);
+        let payload = Payload::choose(&codecs, stream, Suits::InPractice).unwrap();
         assert_eq!((payload.pt, payload.rtx), (98, Some(99)));
         let feedback = Feedback { nack: true, pli: true, fir: false, remb: false };
         assert_eq!(payload.feedback, feedback);

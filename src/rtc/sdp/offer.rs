@@ -51,14 +51,30 @@ impl Offer {
     /// # Errors
     /// When none does; the reason is that of the first.
     pub fn settle(&mut self, stream: ProfileLevel) -> Result<Payload, Refusal> {
+        self.settle_by(|section| section.payload(stream))
+    }
+
+    /// The same for a stream that is to be sent whether the viewer's H.264 covers it or not.
+    ///
+    /// # Errors
+    /// When no section has H.264.
+    pub fn settle_nearest(&mut self, stream: ProfileLevel) -> Result<Payload, Refusal> {
+        self.settle_by(|section| section.nearest_payload(stream))
+    }
+
+    fn settle_by(
+        &mut self,
+        payload: impl Fn(&MediaSection) -> Result<Payload, Refusal>,
+    ) -> Result<Payload, Refusal> {
         let mut refusal = None;
         for at in (0..self.sections.len()).filter(|at| self.is_usable(*at)) {
-            match self.sections[at].payload(stream) {
+            match payload(&self.sections[at]) {
                 Ok(payload) => {
                     self.video = at;
                     return Ok(payload);
                 }
-                Err(why) => refusal = refusal.or(Some(why)),
+                // Another stream would do for a section that has H.264.
+                Err(why) => refusal = refusal.filter(|r| *r != Refusal::NoH264).or(Some(why)),
             }
         }
         Err(refusal.unwrap_or(Refusal::NoH264))

@@ -3,7 +3,7 @@
 use super::h264::{Payload, Refusal, RemoteCodec};
 use super::transport::TransportLines;
 use super::{SdpError, token};
-use crate::media::h264::ProfileLevel;
+use crate::media::h264::{ProfileLevel, Suits};
 
 /// Direction of media, seen from whoever says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -211,7 +211,15 @@ impl MediaSection {
     /// # Errors
     /// When the viewer offers no H.264 that covers the stream.
     pub fn payload(&self, stream: ProfileLevel) -> Result<Payload, Refusal> {
-        Payload::choose(&self.codecs, stream)
+        Payload::choose(&self.codecs, stream, Suits::InPractice)
+    }
+
+    /// The same for a stream that is to be sent whether the viewer's H.264 covers it or not.
+    ///
+    /// # Errors
+    /// When the viewer offers no H.264.
+    pub fn nearest_payload(&self, stream: ProfileLevel) -> Result<Payload, Refusal> {
+        Payload::choose(&self.codecs, stream, Suits::No)
     }
 
     /// The formats of an answer that takes the section up without using it, and the lines that

@@ -24,6 +24,7 @@ use str0m::{
 
 use crate::hub::{Delivery, Published, Viewer};
 use crate::media::MediaTime;
+use crate::media::h264::ProfileLevel;
 use crate::rtc::batch::Batch;
 use crate::rtc::demux::{Stun, TransactionId};
 use crate::rtc::egress::{Egress, StreamParameters};
@@ -198,6 +199,11 @@ impl Session {
         session.describe(offer.ice_lite)?;
         session.viewer.request_key_picture();
         Ok(session)
+    }
+
+    /// Whether a stream of this profile may go under the payload type that was agreed on.
+    pub(in crate::rtc) fn suits(&self, stream: ProfileLevel) -> bool {
+        self.parameters.payload.profile_level.decodes(stream)
     }
 
     pub(in crate::rtc) fn id(&self) -> &str {
