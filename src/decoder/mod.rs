@@ -1,7 +1,9 @@
 //! Coded pictures back to raw ones: H.264 here, Motion JPEG in `jpeg`.
 //!
 //! In come [`AccessUnit`]s in coding order, damaged ones among them; out come I420 [`Frame`]s in
-//! the order they are to be shown, each with the time its access unit came with. Used for still
+//! the order they are to be shown, each with the time its access unit came with. Their brightness is
+//! in the limited range (16 to 235) whatever it was in the stream, as everywhere in this house, so
+//! that what is drawn on them fits and encoders need not be told. Used for still
 //! pictures (`/snapshot.jpg`) and for clips that cannot be passed on as they are (see
 //! [`camera::file`](crate::camera::file)).
 //!
@@ -60,7 +62,12 @@ pub struct Decoder {
     pool: FramePool,
     /// The NAL units of the picture in hand that the library is to see.
     input: Vec<u8>,
+    /// The SPS of the last key unit.
+    sps: Vec<u8>,
     sequence: u64,
+    /// Whether brightness goes from 0 to 255 in the stream, and where the stream does not say.
+    full_range: bool,
+    unsaid_full_range: bool,
 }
 
 impl Decoder {
@@ -77,8 +84,18 @@ impl Decoder {
             ready: VecDeque::new(),
             pool: FramePool::new(),
             input: Vec::new(),
+            sps: Vec::new(),
             sequence: 0,
+            full_range: false,
+            unsaid_full_range: false,
         })
+    }
+
+    /// The same decoder for a stream of full range, unless the stream itself says otherwise.
+    #[must_use]
+    pub fn assuming_full_range(mut self, full_range: bool) -> Self {
+        self.unsaid_full_range = full_range;
+        self
     }
 
     /// Takes the next unit in coding order; gives the next picture in the order of showing, if
@@ -91,6 +108,7 @@ impl Decoder {
     /// passed over, because they refer to what is missing.
     pub fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Frame>, DecoderError> {
         if unit.is_key() {
+            self.mind_change(unit)?;
             self.began = true;
             self.key_units += 1;
         }
@@ -108,6 +126,21 @@ impl Decoder {
         self.ready.drain(..).collect()
     }
 
+    /// Where the stream becomes another, gets the last pictures of the old one out: the library would
+    /// lose them.
+    fn mind_change(&mut self, key: &AccessUnit) -> Result<(), DecoderError> {
+        let sps = key.nals().find(|nal| NalType::of(nal) == NalType::Sps).unwrap_or_default();
+        if self.sps == sps {
+            return Ok(());
+        }
+        if self.began {
+            self.restart()?;
+        }
+        self.sps.clear();
+        self.sps.extend_from_slice(sps);
+        Ok(())
+    }
+
     fn decode_input(&mut self, time: MediaTime) -> Result<(), DecoderError> {
         match self.inner.decode(&self.input) {
             Ok(picture) => {
@@ -115,7 +148,8 @@ impl Decoder {
                 if let Some(picture) = picture
                     && let Some(Reverse((_, time))) = self.times.pop()
                 {
-                    let frame = copy(&picture, &self.pool, time, self.sequence)?;
+                    let range = self.full_range;
+                    let frame = copy(&picture, range, &self.pool, time, self.sequence)?;
                     self.sequence += 1;
                     self.ready.push_back(frame);
                 }
@@ -140,7 +174,8 @@ impl Decoder {
             let Some(Reverse((_, time))) = self.times.pop() else {
                 break;
             };
-            if let Ok(frame) = copy(&picture, &self.pool, time, self.sequence) {
+            let range = self.full_range;
+            if let Ok(frame) = copy(&picture, range, &self.pool, time, self.sequence) {
                 self.sequence += 1;
                 self.ready.push_back(frame);
             }
@@ -158,7 +193,10 @@ impl Decoder {
         self.input.clear();
         for nal in unit.nals() {
             match NalType::of(nal) {
-                NalType::Sps => check(nal)?,
+                NalType::Sps => {
+                    let said = check(nal)?.full_range;
+                    self.full_range = said.unwrap_or(self.unsaid_full_range);
+                }
                 NalType::Pps | NalType::Slice | NalType::Idr => {}
                 _ => continue,
             }
@@ -177,7 +215,7 @@ fn new_library() -> Result<lib::Decoder, DecoderError> {
 }
 
 /// Refuses streams the library would fail at, with a reason.
-fn check(sps: &[u8]) -> Result<(), DecoderError> {
+fn check(sps: &[u8]) -> Result<SpsInfo, DecoderError> {
     let info = SpsInfo::parse(sps).map_err(|e| DecoderError::Damaged(e.to_string()))?;
     let SpsInfo { width, height, .. } = info;
     if info.interlaced {
@@ -194,11 +232,12 @@ fn check(sps: &[u8]) -> Result<(), DecoderError> {
             "{width}×{height} is too large to decode: 4096×2304 is the limit"
         )));
     }
-    Ok(())
+    Ok(info)
 }
 
 fn copy(
     picture: &lib::DecodedYUV<'_>,
+    full_range: bool,
     pool: &FramePool,
     time: MediaTime,
     sequence: u64,
@@ -221,10 +260,53 @@ fn copy(
         for r in 0..rows {
             let from = source.get(r * stride..r * stride + row);
             let (to, after) = rest.split_at_mut(row);
-            to.copy_from_slice(from.ok_or_else(impossible)?);
+            let from = from.ok_or_else(impossible)?;
+            match (full_range, i) {
+                (false, _) => to.copy_from_slice(from),
+                (true, 0) => narrow(from, to, &LIMITED_LUMA),
+                (true, _) => narrow(from, to, &LIMITED_CHROMA),
+            }
             rest = after;
         }
     }
     Frame::packed(PixelFormat::I420, size, Arc::new(buffer), time, sequence)
         .map_err(|e| DecoderError::Failed(e.to_string()))
+}
+
+/// Full range to limited (H.264 §E.2.1, `video_full_range_flag`): for each value the one that
+/// means the same.
+static LIMITED_LUMA: [u8; 256] = limited(0, 16, 219);
+static LIMITED_CHROMA: [u8; 256] = limited(128, 128, 224);
+
+const fn limited(zero: i32, becomes: i32, range: i32) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut value = 0;
+    while value < 256 {
+        let scaled = (value - zero) * range;
+        let half = if scaled < 0 { -127 } else { 127 };
+        table[value as usize] = (becomes + (scaled + half) / 255) as u8;
+        value += 1;
+    }
+    table
+}
+
+fn narrow(from: &[u8], to: &mut [u8], table: &[u8; 256]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = table[usize::from(*from)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_range_becomes_limited_with_its_ends_in_place() {
+        assert_eq!([0, 56, 128, 205, 255].map(|v: usize| LIMITED_LUMA[v]), [16, 64, 126, 192, 235]);
+        assert_eq!(
+            [0, 1, 128, 254, 255].map(|v: usize| LIMITED_CHROMA[v]),
+            [16, 16, 128, 239, 240]
+        );
+        assert!(LIMITED_LUMA.is_sorted() && LIMITED_CHROMA.is_sorted());
+    }
 }

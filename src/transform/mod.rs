@@ -15,6 +15,7 @@ mod draw;
 mod orient;
 mod overlay;
 mod picture;
+mod reshape;
 mod resize;
 #[cfg(test)]
 mod testing;
@@ -32,6 +33,7 @@ pub use resize::{Resizer, fit_within};
 pub(crate) use draw::{Colour, Mask, Pen};
 #[allow(unused_imports, reason = "the test pattern draws with these")]
 pub(crate) use picture::Picture;
+pub(crate) use {orient::Symmetry, reshape::Reshape};
 
 use crate::media::{Frame, FrameError};
 

@@ -35,10 +35,12 @@ impl Rotation {
 /// A rotation followed by mirroring, composed: first rows and columns change places where
 /// `transpose` says, then the outcome is mirrored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Symmetry {
-    transpose: bool,
-    mirror_x: bool,
-    mirror_y: bool,
+pub(crate) struct Symmetry {
+    pub(crate) transpose: bool,
+    /// Left and right change places.
+    pub(crate) mirror_x: bool,
+    /// Top and bottom change places.
+    pub(crate) mirror_y: bool,
 }
 
 impl Symmetry {
@@ -55,7 +57,7 @@ impl Symmetry {
     }
 
     /// The size of a `size` picture afterwards.
-    pub(super) fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
+    pub(crate) fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.transpose { (height, width) } else { (width, height) }
     }
 

@@ -6,7 +6,9 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::error::ClipError;
-use super::index::{Framing, Index, MAX_PICTURES, MAX_UNIT_BYTES, Sample, Timing};
+use super::index::{
+    Description, Framing, Index, MAX_PICTURES, MAX_UNIT_BYTES, Sample, Showing, Timing,
+};
 use super::parameter_sets::Sets;
 use super::picture::{Picture, Pictures, Role};
 
@@ -37,13 +39,15 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
     let fps = units.pictures.stated_fps();
     let (samples, sets) = units.finish(len)?;
     let mut index = Index {
-        framing: Framing::StartCodes,
+        descriptions: vec![Description {
+            framing: Framing::StartCodes,
+            parameter_sets: sets.into_vec(),
+        }],
         samples,
         last_duration: 0,
         timing: Timing::Even(fps),
-        parameter_sets: sets.into_vec(),
         missing: 0,
-        turned: 0,
+        showing: Showing::default(),
     };
     index.check(len)?;
     Ok(index)
@@ -100,6 +104,8 @@ impl Units {
             offset: self.begin,
             size,
             sync: picture.idr,
+            shown: true,
+            description: 0,
             // Not a time yet, only an order; see `Timing::Even`.
             pts: picture.rank,
         });

@@ -2,15 +2,16 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::error::ClipError;
-use super::index::{Index, Sample, Timeline};
+use super::index::{Description, Framing, Index, Sample, Showing, Timeline};
 use super::kind::{Kind, kind_of};
 use super::parameter_sets::{Contents, Sets};
 use super::picture::{Pictures, Role};
-use super::{annexb, mp4};
+use super::{annexb, edits, mp4};
 use crate::media::h264::{SpsInfo, nal_ranges};
 
 /// So many pictures that may be key pictures are looked at to find the first that is one.
@@ -25,7 +26,13 @@ pub(super) struct Plan {
     index: Index,
     pub line: Timeline,
     pub sps: SpsInfo,
+    /// Whether its edit list was of no use.
+    pub edits_ignored: bool,
 }
+
+/// A picture that stays longer is shown again meanwhile, which takes an encoder: the pipeline and
+/// viewers would take the silence for a lost camera.
+pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 
 impl Plan {
     /// The pictures that are played, in coding order; the first is a key picture.
@@ -33,19 +40,59 @@ impl Plan {
         &self.index.samples
     }
 
-    /// Whether some picture is shown before one that is coded earlier.
-    pub fn reorders(&self) -> bool {
-        self.index.reorders()
-    }
-
     /// Pictures that are listed in the index, but which the file ends before.
     pub fn missing(&self) -> usize {
         self.index.missing
     }
 
-    /// By how many degrees clockwise players are asked to turn the picture.
-    pub fn turned(&self) -> u16 {
-        self.index.turned
+    /// What the container asks of whoever shows the pictures.
+    pub fn showing(&self) -> &Showing {
+        &self.index.showing
+    }
+
+    /// Whether black is 0 and white 255. What the stream itself says comes first, as in other
+    /// players: its encoder knew.
+    pub fn full_range(&self) -> bool {
+        self.sps.full_range.or(self.index.showing.full_range).unwrap_or(false)
+    }
+
+    /// The size at which the picture has square pixels: as high as it is coded, unless that would
+    /// make it wider than anybody needs.
+    pub fn square_size(&self) -> (u32, u32) {
+        let SpsInfo { width, height, pixel_aspect, .. } = self.sps;
+        // What the container says comes first here (ISO/IEC 14496-12 §12.1.4.1).
+        let Some((w, h)) = self.index.showing.pixel_aspect.or(pixel_aspect) else {
+            return (width, height);
+        };
+        let stretch = f64::from(w) / f64::from(h);
+        // Nobody sees so little, and nobody means so much.
+        if (0.98..1.02).contains(&stretch) || !(0.1..10.0).contains(&stretch) {
+            return (width, height);
+        }
+        let even = |side: f64| ((side / 2.0).round() as u32 * 2).max(2);
+        let stretched = even(f64::from(width) * stretch);
+        if stretched > width.max(1920) {
+            return (width & !1, even(f64::from(height) / stretch));
+        }
+        (stretched, height & !1)
+    }
+
+    /// Why the coded pictures cannot be sent as they are, if they cannot.
+    pub fn hindrance(&self) -> Option<&'static str> {
+        let shown = self.samples().iter().all(|s| s.shown);
+        let told = self.sps.full_range.unwrap_or(false) == self.full_range();
+        let square = self.square_size() == (self.sps.width, self.sps.height);
+        let (reorders, turned) = (self.index.reorders(), self.showing().symmetry != <_>::default());
+        let silent = self.line.longest_stay > LONGEST_SILENCE.as_nanos() as u64;
+        let all = [
+            (!shown, "is cut between key pictures, so that others are needed than are shown"),
+            (reorders, "has B-frames, which WebRTC cannot carry"),
+            (turned, "asks to be shown turned or mirrored"),
+            (!square, "has pixels that are not square"),
+            (!told, "has another range of brightness than its video says"),
+            (silent, "shows a picture for longer than a second"),
+        ];
+        all.into_iter().find(|(is, _)| *is).map(|(_, why)| why)
     }
 }
 
@@ -54,6 +101,8 @@ pub(super) struct Clip<R> {
     file: R,
     plan: Arc<Plan>,
     parameter_sets: Sets,
+    /// The description those are of.
+    description: u8,
 }
 
 impl<R: Read + Seek> Clip<R> {
@@ -65,6 +114,7 @@ impl<R: Read + Seek> Clip<R> {
             Kind::Mp4 => mp4::read_index(&mut buffered)?,
             Kind::ByteStream => annexb::read_index(&mut buffered)?,
             Kind::Empty => return Err(ClipError::Empty),
+            Kind::Video(name) => return Err(ClipError::OtherVideo(name)),
             Kind::Other(name) => return Err(ClipError::NotAClip(name)),
         };
         Self::look_through(file, index, fallback_fps)
@@ -72,8 +122,9 @@ impl<R: Read + Seek> Clip<R> {
 
     /// The same clip again.
     pub fn reopen(file: R, plan: Arc<Plan>) -> Self {
-        let parameter_sets = Sets::of(&plan.index.parameter_sets);
-        Self { file, plan, parameter_sets }
+        let mut clip = Self { file, plan, parameter_sets: Sets::default(), description: 0 };
+        clip.describe(0);
+        clip
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -86,27 +137,42 @@ impl<R: Read + Seek> Clip<R> {
         let sample = self.plan.samples().get(place);
         let sample = *sample.ok_or(ClipError::NoPictures)?;
         let bytes = read_sample(&mut self.file, &sample)?;
-        if place == 0 {
-            // Those from the end of the clip are no longer in force.
-            self.parameter_sets = Sets::of(&self.plan.index.parameter_sets);
+        // Those from the end of the clip are no longer in force at its beginning.
+        if place == 0 || sample.description != self.description {
+            self.describe(sample.description);
         }
-        Ok(self.parameter_sets.complete(&bytes, self.plan.index.framing))
+        let framing = self.plan.index.framing(sample.description);
+        Ok(self.parameter_sets.complete(&bytes, framing))
+    }
+
+    fn describe(&mut self, description: u8) {
+        self.parameter_sets = self.plan.index.sets(description);
+        self.description = description;
     }
 
     fn look_through(mut file: R, mut index: Index, fallback_fps: f64) -> Result<Self, ClipError> {
-        let mut sets = Sets::of(&index.parameter_sets);
-        let start = find_key_picture(&mut file, &index, &mut sets)?;
+        let (start, sets) = find_key_picture(&mut file, &index)?;
         let sps = sets.sps()?;
-        if sps.interlaced {
-            return Err(ClipError::Interlaced);
+        let description = index.samples.get(start).map_or(0, |s| s.description);
+        if let Some(described) = index.descriptions.get_mut(usize::from(description)) {
+            described.parameter_sets = sets.into_vec();
         }
-        if !sps.is_420_8bit {
-            return Err(ClipError::Colour);
+        index.samples.drain(..start);
+        for used in index.used_descriptions() {
+            // Those that come with the pictures are looked at when they come.
+            if let Ok(sps) = index.sets(used).sps() {
+                acceptable(&sps)?;
+            }
         }
-        index.parameter_sets = sets.into_vec();
-        let line = index.timeline(start, fallback_fps);
-        let mut clip = Self::reopen(file, Arc::new(Plan { index, line, sps }));
-        if sps.may_reorder && !clip.plan.reorders() && clip.codes_out_of_order()? {
+        let edited = !index.showing.edits.is_empty();
+        let descriptions = index.descriptions.clone();
+        let edits_ignored = edited
+            && !edits::apply(&mut index, |samples, place| {
+                key_before(&mut file, &descriptions, samples, place)
+            })?;
+        let line = index.timeline(fallback_fps);
+        let mut clip = Self::reopen(file, Arc::new(Plan { index, line, sps, edits_ignored }));
+        if sps.may_reorder && !clip.plan.index.reorders() && clip.codes_out_of_order()? {
             return Err(ClipError::NoShowingOrder);
         }
         let Self { file, plan, .. } = clip;
@@ -132,25 +198,64 @@ impl<R: Read + Seek> Clip<R> {
     }
 }
 
-/// The place of the first IDR picture. Meanwhile `sets` learns the parameter sets up to there.
+/// Refuses what browsers do not decode.
+fn acceptable(sps: &SpsInfo) -> Result<(), ClipError> {
+    if sps.interlaced {
+        return Err(ClipError::Interlaced);
+    }
+    if !sps.is_420_8bit {
+        return Err(ClipError::Colour);
+    }
+    Ok(())
+}
+
+/// The place of the first IDR picture, and the parameter sets in force there.
 ///
 /// The container marks pictures at which decoding can begin, but among them are recovery points,
 /// at which only a patient decoder can (H.264 §D.2.8), and the mark itself may be wrong.
 fn find_key_picture<R: Read + Seek>(
     file: &mut R,
     index: &Index,
-    sets: &mut Sets,
-) -> Result<usize, ClipError> {
+) -> Result<(usize, Sets), ClipError> {
     let trust_marks = index.samples.iter().any(|s| s.sync);
     let places = index.samples.iter().enumerate();
     let candidates = places.filter(|(_, s)| s.sync || !trust_marks);
+    let mut sets: Option<(u8, Sets)> = None;
     for (place, sample) in candidates.take(KEY_SEARCH) {
+        let description = sample.description;
+        let (_, in_force) = match sets.take() {
+            Some(same) if same.0 == description => sets.insert(same),
+            _ => sets.insert((description, index.sets(description))),
+        };
         let bytes = read_sample(file, sample)?;
-        if sets.learn(&bytes, index.framing) == Contents::KeyPicture {
-            return Ok(place);
+        if in_force.learn(&bytes, index.framing(description)) == Contents::KeyPicture {
+            let sets = sets.map(|(_, sets)| sets).unwrap_or_default();
+            return Ok((place, sets));
         }
     }
     Err(ClipError::NoKeyPicture)
+}
+
+/// The place of the nearest IDR picture at or before `place`; without one that is marked, the
+/// first picture, which is one.
+fn key_before<R: Read + Seek>(
+    file: &mut R,
+    descriptions: &[Description],
+    samples: &[Sample],
+    place: usize,
+) -> Result<Option<usize>, ClipError> {
+    let candidates = (1..=place.min(samples.len().saturating_sub(1))).rev();
+    let candidates = candidates.filter(|&i| samples[i].sync);
+    for i in candidates.take(KEY_SEARCH) {
+        let sample = &samples[i];
+        let framing = descriptions.get(usize::from(sample.description)).map(|d| d.framing);
+        let bytes = read_sample(file, sample)?;
+        let framing = framing.unwrap_or(Framing::StartCodes);
+        if Sets::default().learn(&bytes, framing) == Contents::KeyPicture {
+            return Ok(Some(i));
+        }
+    }
+    Ok((!samples.is_empty()).then_some(0))
 }
 
 fn read_sample<R: Read + Seek>(file: &mut R, sample: &Sample) -> std::io::Result<Vec<u8>> {

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
+use super::edits::Edit;
 use super::error::ClipError;
+use super::parameter_sets::Sets;
+use crate::transform::Symmetry;
 
 /// Half a day at 25 pictures a second. The index of a clip as long as that takes 24 MiB.
 pub(super) const MAX_PICTURES: usize = 1 << 20;
@@ -13,6 +16,10 @@ pub(super) const MAX_UNIT_BYTES: u32 = 16 << 20;
 /// timestamps.
 const PLAUSIBLE_FPS: std::ops::RangeInclusive<f64> = 1.0 / 60.0..=250.0;
 
+/// No picture stays longer, in nanoseconds. A damaged timestamp must not show one for years; a
+/// slide show is hurried a little.
+const LONGEST_STAY: i64 = 60_000_000_000;
+
 /// The NAL units of a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -20,6 +27,31 @@ pub(super) enum Framing {
     StartCodes,
     /// After their length in this many bytes (ISO/IEC 14496-15 §5.3.3).
     Lengths(usize),
+}
+
+/// How some of a clip's pictures are coded: a clip spliced of several recordings has several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Description {
+    pub framing: Framing,
+    /// SPS and PPS kept outside the pictures.
+    pub parameter_sets: Vec<Bytes>,
+}
+
+/// What the container asks of whoever shows the pictures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Showing {
+    /// Turned and mirrored like this.
+    pub symmetry: Symmetry,
+    /// Turned by an angle that is none of the four.
+    pub slanted: bool,
+    /// Width and height of a pixel, as a ratio.
+    pub pixel_aspect: Option<(u32, u32)>,
+    /// Whether black is 0 and white 255, rather than 16 and 235.
+    pub full_range: Option<bool>,
+    /// Which parts are shown, in their order; none means all.
+    pub edits: Vec<Edit>,
+    /// The unit in which the edits' durations were written, in nanoseconds.
+    pub tick: u64,
 }
 
 /// One coded picture in the file.
@@ -31,6 +63,10 @@ pub(super) struct Sample {
     pub size: u32,
     /// Whether the container says decoding can begin here. It may be wrong.
     pub sync: bool,
+    /// Whether it is shown, or only needed by others that are.
+    pub shown: bool,
+    /// Which [`Description`] it is coded by.
+    pub description: u8,
     /// When it is to be shown, in nanoseconds from an arbitrary zero.
     pub pts: i64,
 }
@@ -47,18 +83,15 @@ pub(super) enum Timing {
 /// What was found in a file.
 #[derive(Debug)]
 pub(super) struct Index {
-    pub framing: Framing,
+    pub descriptions: Vec<Description>,
     /// In coding order.
     pub samples: Vec<Sample>,
     /// How long the last picture stays, in nanoseconds.
     pub last_duration: u64,
     pub timing: Timing,
-    /// SPS and PPS kept outside the pictures.
-    pub parameter_sets: Vec<Bytes>,
     /// Pictures the index lists but the file ends before.
     pub missing: usize,
-    /// By how many degrees clockwise players are asked to turn the picture.
-    pub turned: u16,
+    pub showing: Showing,
 }
 
 impl Index {
@@ -92,10 +125,28 @@ impl Index {
         self.samples.windows(2).any(|w| w[1].pts < w[0].pts)
     }
 
-    /// Lays the pictures from `start` on a line of time that begins at zero. `fallback_fps` is
-    /// the rate where the file names none that can be.
-    pub fn timeline(&mut self, start: usize, fallback_fps: f64) -> Timeline {
-        self.samples.drain(..start.min(self.samples.len()));
+    /// How the NAL units of pictures of this description are told apart.
+    pub fn framing(&self, description: u8) -> Framing {
+        let described = self.descriptions.get(usize::from(description));
+        described.map_or(Framing::StartCodes, |d| d.framing)
+    }
+
+    /// The parameter sets that are kept outside the pictures of this description.
+    pub fn sets(&self, description: u8) -> Sets {
+        let described = self.descriptions.get(usize::from(description));
+        Sets::of(described.map_or(&[], |d| &d.parameter_sets))
+    }
+
+    /// The descriptions that pictures are coded by.
+    pub fn used_descriptions(&self) -> Vec<u8> {
+        let mut used = [false; 256];
+        self.samples.iter().for_each(|s| used[usize::from(s.description)] = true);
+        (0..=u8::MAX).filter(|&d| used[usize::from(d)]).collect()
+    }
+
+    /// Lays the pictures on a line of time that begins at zero. `fallback_fps` is the rate where
+    /// the file names none that can be.
+    pub fn timeline(&mut self, fallback_fps: f64) -> Timeline {
         if let Timing::Even(fps) = self.timing {
             self.space_evenly(fps.filter(|f| plausible(*f)).unwrap_or(fallback_fps));
         }
@@ -108,19 +159,43 @@ impl Index {
     }
 
     fn measure(&mut self) -> Timeline {
+        let longest_stay = self.shorten_stays();
         let first = self.samples.iter().map(|s| s.pts).min().unwrap_or(0);
-        let mut last = 0;
+        let (mut last, mut count) = (0, 0_u64);
         for sample in &mut self.samples {
             sample.pts = sample.pts.saturating_sub(first);
-            last = last.max(sample.pts);
+            if sample.shown {
+                last = last.max(sample.pts);
+                count += 1;
+            }
         }
-        let count = self.samples.len();
         let mut period = last.unsigned_abs().saturating_add(self.last_duration);
         if self.last_duration == 0 && count > 1 {
             // Nobody said how long the last picture stays: as long as the others on average.
-            period = period.saturating_add(period / (count as u64 - 1));
+            period = period.saturating_add(period / (count - 1));
         }
-        Timeline { period, fps: count as f64 * 1e9 / period as f64 }
+        let longest_stay = longest_stay.max(period - last.unsigned_abs());
+        Timeline { period, fps: count as f64 * 1e9 / period as f64, longest_stay }
+    }
+
+    /// Lets no picture stay longer than [`LONGEST_STAY`]. Answers how long the longest does.
+    fn shorten_stays(&mut self) -> u64 {
+        self.last_duration = self.last_duration.min(LONGEST_STAY.unsigned_abs());
+        let in_order = self.samples.windows(2).all(|w| w[0].pts <= w[1].pts);
+        let mut shown: Vec<u32> = (0..).take(self.samples.len()).collect();
+        if !in_order {
+            shown.sort_by_key(|&i| self.samples[i as usize].pts);
+        }
+        let (mut before, mut taken_off, mut longest) = (None, 0_i64, 0);
+        for i in shown {
+            let pts = &mut self.samples[i as usize].pts;
+            let stay = before.map_or(0, |before| pts.saturating_sub(before));
+            before = Some(*pts);
+            taken_off = taken_off.saturating_add((stay - LONGEST_STAY).max(0));
+            longest = longest.max(stay.min(LONGEST_STAY));
+            *pts = pts.saturating_sub(taken_off);
+        }
+        longest.unsigned_abs()
     }
 
     fn space_evenly(&mut self, fps: f64) {
@@ -146,6 +221,8 @@ pub(super) struct Timeline {
     pub period: u64,
     /// Pictures a second on average.
     pub fps: f64,
+    /// How long the picture that stays longest does, in nanoseconds.
+    pub longest_stay: u64,
 }
 
 #[cfg(test)]
@@ -157,16 +234,17 @@ mod tests {
             offset: i as u64 * 10,
             size: 10,
             sync: i == 0,
+            shown: true,
+            description: 0,
             pts,
         };
         Index {
-            framing: Framing::StartCodes,
+            descriptions: Vec::new(),
             samples: pts.iter().enumerate().map(sample).collect(),
             last_duration: 0,
             timing,
-            parameter_sets: Vec::new(),
             missing: 0,
-            turned: 0,
+            showing: Showing::default(),
         }
     }
 
@@ -177,7 +255,8 @@ mod tests {
     #[test]
     fn the_line_of_time_begins_at_the_first_picture_that_is_played() {
         let mut clip = index(Timing::Stamped, &[0, 100_000_000, 140_000_000, 180_000_000]);
-        let line = clip.timeline(1, 30.0);
+        clip.samples.remove(0);
+        let line = clip.timeline(30.0);
         assert_eq!(times(&clip), [0, 40_000_000, 80_000_000]);
         assert_eq!(line.period, 120_000_000);
         assert!((line.fps - 25.0).abs() < 1e-9);
@@ -187,7 +266,7 @@ mod tests {
     fn even_pictures_keep_their_order_of_showing() {
         let mut clip = index(Timing::Even(Some(50.0)), &[0, 6, 2, 4]);
         assert!(clip.reorders());
-        let line = clip.timeline(0, 30.0);
+        let line = clip.timeline(30.0);
         assert_eq!(times(&clip), [0, 60_000_000, 20_000_000, 40_000_000]);
         assert_eq!(line.period, 80_000_000);
     }
@@ -196,11 +275,21 @@ mod tests {
     fn timestamps_that_cannot_be_give_way_to_the_wished_rate() {
         for pts in [&[0, 0, 0][..], &[0, 1, 2], &[0]] {
             let mut clip = index(Timing::Stamped, pts);
-            let line = clip.timeline(0, 10.0);
+            let line = clip.timeline(10.0);
             assert!((line.fps - 10.0).abs() < 1e-6, "{pts:?}: {line:?}");
         }
         let mut clip = index(Timing::Even(Some(1e9)), &[0, 1]);
-        assert_eq!(clip.timeline(0, 10.0).period, 200_000_000);
+        assert_eq!(clip.timeline(10.0).period, 200_000_000);
+    }
+
+    #[test]
+    fn a_gap_of_hours_is_cut_to_a_minute() {
+        const SECOND: i64 = 1_000_000_000;
+        // In coding order, as with a B-frame.
+        let mut clip = index(Timing::Stamped, &[0, 9000 * SECOND, SECOND, 9001 * SECOND]);
+        let line = clip.timeline(30.0);
+        assert_eq!(times(&clip), [0, 61 * SECOND, SECOND, 62 * SECOND]);
+        assert_eq!(line.longest_stay, LONGEST_STAY as u64);
     }
 
     #[test]
@@ -219,7 +308,7 @@ mod tests {
             sample.offset = 0;
         }
         assert!(matches!(clip.check(50), Err(ClipError::Damaged(_))));
-        clip.samples = vec![Sample { offset: 0, size: u32::MAX, sync: true, pts: 0 }];
+        clip.samples = vec![Sample { size: u32::MAX, ..clip.samples[0] }];
         let huge = u64::from(u32::MAX);
         assert!(matches!(clip.check(huge), Err(ClipError::UnitTooLarge(0))));
     }

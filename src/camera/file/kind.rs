@@ -13,7 +13,9 @@ pub(super) enum Kind {
     ByteStream,
     /// No bytes at all.
     Empty,
-    /// Something that cannot be played, by name.
+    /// Video of another kind, by name.
+    Video(&'static str),
+    /// Something else, by name.
     Other(&'static str),
 }
 
@@ -26,9 +28,9 @@ pub(super) fn kind_of(head: &[u8]) -> Kind {
         return Kind::Mp4;
     }
     if annexb::is_byte_stream(head) {
-        return other_stream(head).map_or(Kind::ByteStream, Kind::Other);
+        return other_stream(head).map_or(Kind::ByteStream, Kind::Video);
     }
-    Kind::Other(name_of(head))
+    name_of(head)
 }
 
 /// Start codes are no proof of H.264: MPEG-1 and -2 (ISO/IEC 13818-1 table 2-22, 13818-2 table
@@ -43,22 +45,28 @@ fn other_stream(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn name_of(head: &[u8]) -> &'static str {
+fn name_of(head: &[u8]) -> Kind {
     let is_text =
         !head.is_empty() && head.iter().all(|b| !b.is_ascii_control() || b.is_ascii_whitespace());
     match head {
-        [0x1a, 0x45, 0xdf, 0xa3, ..] => "a Matroska or WebM file",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => "an AVI file",
-        [b'F', b'L', b'V', ..] => "a Flash video",
-        [b'O', b'g', b'g', b'S', ..] => "an Ogg file",
-        [0x30, 0x26, 0xb2, 0x75, ..] => "a Windows Media file",
-        [0xff, 0xd8, 0xff, ..] => "a JPEG picture",
-        [0x89, b'P', b'N', b'G', ..] => "a PNG picture",
-        [b'G', b'I', b'F', b'8', ..] => "a GIF picture",
-        [b'P', b'K', 3, 4, ..] => "a ZIP archive",
-        [0x47, ..] if head.get(188).is_none_or(|&b| b == 0x47) => "an MPEG transport stream",
-        _ if is_text => "text",
-        _ => "no kind of video that is known here",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => Kind::Video("a Matroska or WebM file"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => Kind::Video("an AVI file"),
+        [b'F', b'L', b'V', ..] => Kind::Video("a Flash video"),
+        [b'O', b'g', b'g', b'S', ..] => Kind::Video("an Ogg file"),
+        [0x30, 0x26, 0xb2, 0x75, ..] => Kind::Video("a Windows Media file"),
+        [b'G', b'I', b'F', b'8', ..] => Kind::Video("a GIF picture"),
+        [0xff, 0xd8, 0xff, ..] => Kind::Other("a JPEG picture"),
+        [0x89, b'P', b'N', b'G', ..] => Kind::Other("a PNG picture"),
+        [b'P', b'K', 3, 4, ..] => Kind::Other("a ZIP archive"),
+        [0x47, ..] if head.get(188).is_none_or(|&b| b == 0x47) => {
+            Kind::Video("an MPEG transport stream")
+        }
+        // Of a Blu-ray or an AVCHD camera: each packet with four bytes of time before it.
+        [_, _, _, _, 0x47, ..] if head.get(196) == Some(&0x47) => {
+            Kind::Video("an MPEG transport stream")
+        }
+        _ if is_text => Kind::Other("text"),
+        _ => Kind::Other("no kind of video that is known here"),
     }
 }
 
@@ -73,10 +81,10 @@ mod tests {
             (b"\0\0\0\x01\x67\x42", Kind::ByteStream),
             (b"\0\0\x01\x09\x10", Kind::ByteStream),
             (b"", Kind::Empty),
-            (b"\0\0\x01\xba\x44", Kind::Other("an MPEG program stream")),
-            (b"\0\0\0\x01\x40\x01\x0c", Kind::Other("a raw H.265 stream")),
-            (b"\x1aE\xdf\xa3", Kind::Other("a Matroska or WebM file")),
-            (b"RIFF\0\0\0\0AVI LIST", Kind::Other("an AVI file")),
+            (b"\0\0\x01\xba\x44", Kind::Video("an MPEG program stream")),
+            (b"\0\0\0\x01\x40\x01\x0c", Kind::Video("a raw H.265 stream")),
+            (b"\x1aE\xdf\xa3", Kind::Video("a Matroska or WebM file")),
+            (b"RIFF\0\0\0\0AVI LIST", Kind::Video("an AVI file")),
             (b"[camera]\nsource", Kind::Other("text")),
             (b"\x7fELF\x02", Kind::Other("no kind of video that is known here")),
         ] {

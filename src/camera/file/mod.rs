@@ -4,10 +4,12 @@
 //! pictures as they are, each when its own timestamps say it is due, without a break where the
 //! clip begins anew. Sound and other tracks are left out.
 //!
-//! Two kinds of clip are decoded and come out as raw frames, to be encoded afresh: those with
-//! B-frames, because WebRTC sends pictures in the order they are shown, and, where the
-//! configuration asks for changes to the picture, all. What cannot be played is refused with what
-//! was found and what to do about it.
+//! What is shown is what a player shows: the parts that the edit list names, upright, in the shape
+//! that its pixels have. Where the coded pictures cannot be sent as they are
+//! ([`Plan::hindrance`](clip::Plan::hindrance) lists why: B-frames, a cut between key pictures, a
+//! turn, …), and where the configuration asks for changes, they are decoded and come out as raw
+//! frames, to be encoded afresh. What cannot be played is refused with what was found and what to do
+//! about it.
 //!
 //! One picture is in memory at a time, and an index of 24 bytes for each; a clip may be larger
 //! than the memory. A file is untrusted: whatever is in it, reading it is bounded and never
@@ -15,6 +17,7 @@
 
 mod annexb;
 mod clip;
+mod edits;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
@@ -36,7 +39,7 @@ pub use pace::{Clock, SystemClock};
 
 use super::{Camera, CameraError, Capture, Constraints, Mode};
 use clip::{Clip, Plan};
-use error::{CONVERT, ClipError};
+use error::{ClipError, conversion};
 use pace::Pacer;
 use player::{Delivery, Player};
 
@@ -134,17 +137,19 @@ impl FileCamera {
                 plan.samples().len()
             );
         }
-        if plan.turned() > 0 {
-            log::warn!(
-                "{path} asks to be shown turned clockwise by {0} degrees: set rotation = {0} under \
-                 [camera] to see it upright",
-                plan.turned()
-            );
+        if plan.edits_ignored {
+            log::warn!("{path} has an edit list that leaves nothing of it; all of it is played");
         }
-        if self.mode == FileMode::PassThrough && plan.reorders() {
+        if plan.showing().slanted {
+            log::warn!("{path} asks to be turned by an angle that is none of the four: it is not");
+        }
+        if self.mode == FileMode::PassThrough
+            && let Some(why) = plan.hindrance()
+        {
             log::info!(
-                "{path} has B-frames, which WebRTC cannot carry: it is decoded and encoded \
-                 afresh, which costs CPU; to do that once and for all: {CONVERT}"
+                "{path} {why}: it is decoded and encoded afresh, which costs CPU; to do that once \
+                 and for all: {}",
+                conversion(&self.path)
             );
         }
     }
@@ -157,8 +162,17 @@ impl FileCamera {
     fn refusal(&self, error: ClipError) -> CameraError {
         match error {
             ClipError::Io(source) => self.cannot_read(source),
-            error => CameraError::Unsupported(format!("{}: {error}", self.path.display())),
+            error => CameraError::Unsupported(self.explained(&error)),
         }
+    }
+
+    /// What is wrong with the clip, and what to do about it.
+    fn explained(&self, error: &ClipError) -> String {
+        let path = self.path.display();
+        if error.can_be_converted() {
+            return format!("{path}: {error}; to convert it: {}", conversion(&self.path));
+        }
+        format!("{path}: {error}")
     }
 
     /// Why the clip cannot be played any longer.
@@ -168,7 +182,7 @@ impl FileCamera {
             ClipError::Io(e) if e.kind() == ErrorKind::UnexpectedEof => {
                 format!("{path} became shorter while it was played")
             }
-            error => format!("{path}: {error}"),
+            error => self.explained(&error),
         })
     }
 }
@@ -178,14 +192,15 @@ impl Camera for FileCamera {
         self.player = None;
         let clip = self.open_clip(wanted)?;
         let plan = Arc::clone(clip.plan());
-        let delivery = match self.mode {
-            FileMode::PassThrough if !plan.reorders() => Delivery::AsItIs,
-            FileMode::PassThrough | FileMode::Decode => Delivery::Decoded,
+        let delivery = match (self.mode, plan.hindrance()) {
+            (FileMode::PassThrough, None) => Delivery::AsItIs,
+            _ => Delivery::Decoded,
         };
         let player = Player::new(clip, delivery).map_err(|e| self.refusal(e))?;
+        let (width, height) = player.size();
         self.player = Some(player);
         self.pacer.restart(plan.line.fps);
-        Ok(Mode { width: plan.sps.width, height: plan.sps.height, fps: plan.line.fps })
+        Ok(Mode { width, height, fps: plan.line.fps })
     }
 
     fn capture(&mut self) -> Result<Capture, CameraError> {

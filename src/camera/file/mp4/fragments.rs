@@ -1,7 +1,7 @@
 //! Samples of a fragmented file: `moof` (ISO/IEC 14496-12 §8.8).
 
 use super::boxes::{Fields, boxes, find};
-use super::tables::nanos;
+use super::tables::{description, nanos};
 use super::track::{FragmentDefaults, Track};
 use crate::camera::file::error::ClipError;
 use crate::camera::file::index::{MAX_PICTURES, Sample};
@@ -76,6 +76,8 @@ impl Fragments {
             offset,
             size: entry.size,
             sync: entry.flags & NON_SYNC == 0,
+            shown: true,
+            description: entry.description,
             pts: nanos(shown, timescale),
         });
         self.decode_time = self.decode_time.saturating_add(entry.duration.into());
@@ -90,7 +92,7 @@ fn header(traf: &[u8], mut defaults: FragmentDefaults) -> Option<Header> {
     let track_id = tfhd.u32()?;
     let base = if flags & 0x1 != 0 { Some(tfhd.u64()?) } else { None };
     if flags & 0x2 != 0 {
-        let _description = tfhd.u32()?;
+        defaults.description = description(tfhd.u32()?);
     }
     for (bit, value) in
         [(0x8, &mut defaults.duration), (0x10, &mut defaults.size), (0x20, &mut defaults.flags)]
@@ -122,6 +124,7 @@ struct Run<'a> {
 }
 
 struct Entry {
+    description: u8,
     duration: u32,
     size: u32,
     flags: u32,
@@ -153,6 +156,7 @@ impl<'a> Run<'a> {
             if flags & bit == 0 { Some(default) } else { self.entries.u32() }
         };
         let mut entry = Entry {
+            description: self.defaults.description,
             duration: field(0x100, self.defaults.duration)?,
             size: field(0x200, self.defaults.size)?,
             flags: field(0x400, self.defaults.flags)?,

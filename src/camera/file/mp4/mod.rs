@@ -1,6 +1,7 @@
 //! The index of an MP4 or MOV file (ISO/IEC 14496-12, QuickTime File Format).
 //!
-//! In comes the file; out goes an [`Index`] of its first H.264 track. Only the index is read,
+//! In comes the file; out goes an [`Index`] of its H.264 track: of several, the first that is
+//! enabled and has pictures. Only the index is read,
 //! never the pictures: `moov`, and in a fragmented file every `moof`.
 //!
 //! Written here and not left to a crate, because the file is whatever a user copied onto a card.
@@ -11,6 +12,7 @@
 
 mod boxes;
 mod fragments;
+mod showing;
 mod tables;
 mod track;
 
@@ -20,8 +22,9 @@ use boxes::FourCc;
 use fragments::Fragments;
 use track::Track;
 
+use super::edits::Edit;
 use super::error::ClipError;
-use super::index::{Index, MAX_PICTURES, Timing};
+use super::index::{Index, MAX_PICTURES, Showing, Timing};
 
 /// A `moov` of this size describes days of video.
 const MAX_MOOV: u64 = 64 << 20;
@@ -67,21 +70,35 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
     let track = track.ok_or(ClipError::NoIndex)?;
     let mut samples = track.samples;
     let mut last_duration = track.last_duration;
+    let mut showing = track.showing;
     if !fragments.samples.is_empty() {
+        let own_end = samples.iter().map(|s| s.pts).max().unwrap_or(0);
+        open_last_edit(&mut showing, own_end.saturating_add_unsigned(last_duration));
         samples.append(&mut fragments.samples);
         last_duration = fragments.last_duration;
     }
     let mut index = Index {
-        framing: track.framing,
+        descriptions: track.descriptions,
         samples,
         last_duration,
         timing: Timing::Stamped,
-        parameter_sets: track.parameter_sets,
         missing: 0,
-        turned: track.turned,
+        showing,
     };
     index.check(len)?;
     Ok(index)
+}
+
+/// Lets the last edit last to the end of the fragments where it lasts to that of `moov`'s own
+/// samples: its recorder did not know of more when it wrote it.
+fn open_last_edit(showing: &mut Showing, own_end: i64) {
+    if let Some(Edit { from: Some(from), lasts, .. }) = showing.edits.last_mut()
+        && let Some(length) = *lasts
+    {
+        let until = from.saturating_add_unsigned(length);
+        let past = until.saturating_sub_unsigned(showing.tick) > own_end;
+        *lasts = lasts.filter(|_| past);
+    }
 }
 
 /// A box at the top of the file.

@@ -15,7 +15,7 @@ pub(super) fn read(stbl: &[u8], timescale: u32) -> Result<(Vec<Sample>, u64), Cl
     let mut durations = Runs::read(stbl, b"stts");
     let mut delays = Runs::read(stbl, b"ctts");
     let mut sync = SyncSamples::read(stbl);
-    let mut places = Places::read(stbl)?;
+    let mut places = Places::read(stbl);
     let (mut decode_time, mut duration) = (0_i64, 0);
     for i in 0..sizes.count {
         let Some(size) = sizes.get(i) else { break };
@@ -28,6 +28,8 @@ pub(super) fn read(stbl: &[u8], timescale: u32) -> Result<(Vec<Sample>, u64), Cl
             offset,
             size,
             sync: sync.contains(i),
+            shown: true,
+            description: places.description,
             pts: nanos(decode_time.saturating_add(delay), timescale),
         });
         duration = durations.next().unwrap_or(duration);
@@ -42,6 +44,11 @@ pub(super) fn nanos(ticks: i64, timescale: u32) -> i64 {
     let nanos = i128::from(ticks) * 1_000_000_000 / i128::from(timescale.max(1));
     // Bounded to ±146 years, so that differences never overflow.
     nanos.clamp(i128::from(i64::MIN / 2), i128::from(i64::MAX / 2)) as i64
+}
+
+/// The place among the descriptions of the one with this number, which is from 1 on.
+pub(super) fn description(number: u32) -> u8 {
+    u8::try_from(number.saturating_sub(1)).unwrap_or(u8::MAX)
 }
 
 /// What follows version, flags and count in a table.
@@ -156,21 +163,19 @@ struct Places<'a> {
     left: u32,
     runs: Fields<'a>,
     per_chunk: u32,
+    /// Of the samples of the chunk in hand.
+    description: u8,
 }
 
 impl<'a> Places<'a> {
-    fn read(stbl: &'a [u8]) -> Result<Self, ClipError> {
+    fn read(stbl: &'a [u8]) -> Self {
         let (table, wide) = match entries(stbl, b"co64") {
             Some(table) => (table, true),
             None => (entries(stbl, b"stco").unwrap_or_default(), false),
         };
+        // Each run: first chunk, samples per chunk, sample description.
         let runs = entries(stbl, b"stsc").unwrap_or_default();
-        // Each run: first chunk, samples per chunk, sample description. A clip spliced of several
-        // recordings may have more than one description, each with parameter sets of its own.
-        if runs.chunks_exact(12).any(|run| run[8..12] != [0, 0, 0, 1]) {
-            return Err(ClipError::Damaged("it is spliced of parts that were coded differently"));
-        }
-        Ok(Self {
+        Self {
             offsets: Fields(table),
             wide,
             chunk: 0,
@@ -178,7 +183,8 @@ impl<'a> Places<'a> {
             left: 0,
             runs: Fields(runs),
             per_chunk: 0,
-        })
+            description: 0,
+        }
     }
 
     /// Where the next sample, of `size` bytes, begins.
@@ -189,7 +195,7 @@ impl<'a> Places<'a> {
             let mut ahead = self.runs;
             while ahead.u32().is_some_and(|first| first <= self.chunk) {
                 self.per_chunk = ahead.u32()?;
-                ahead.bytes(4)?;
+                self.description = description(ahead.u32()?);
                 self.runs = ahead;
             }
             self.left = self.per_chunk;
