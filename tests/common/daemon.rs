@@ -122,6 +122,11 @@ impl Daemon {
         }
     }
 
+    /// The lines of the log that nobody has waited for.
+    pub fn logged_so_far(&self) -> Vec<String> {
+        self.log.lock().expect("whole").try_iter().collect()
+    }
+
     pub fn get_json(&self, path: &str) -> Value {
         let mut response = ureq::get(&self.url(path)).call().expect("an answer");
         response.body_mut().read_json().expect("JSON")

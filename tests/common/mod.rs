@@ -6,6 +6,7 @@
 pub mod axe;
 pub mod browser;
 pub mod client;
+pub mod clip;
 pub mod coturn;
 pub mod daemon;
 pub mod device;
