@@ -56,8 +56,9 @@ fn camera() -> Vec<Key> {
             camera.source,
             SourceName,
             "Where pictures come from. `auto` is the first camera there is, without one the test \
-             pattern. `file:NAME` plays a clip in a loop; `page:URL` needs the program `yt-dlp`; \
-             URLs and `gst:` need a Picket with GStreamer."
+             pattern. `file:NAME` plays a clip in a loop, MP4, MOV or raw H.264, as it is where that \
+             can be and else encoded afresh, which the log says; `page:URL` needs the program \
+             `yt-dlp`; URLs and `gst:` need a Picket with GStreamer."
         ),
         key!(
             "camera.width",
