@@ -61,4 +61,7 @@ pub mod transform;
 mod v4l2;
 mod web;
 
-pub use app::{Builder, ConfigSource, Picket, PicketError, Probe, Stopper, probe, start_logging};
+pub use app::{
+    Builder, ConfigSource, Picket, PicketError, Probe, Stopper, Welcome, check, probe,
+    start_logging,
+};

@@ -1,12 +1,12 @@
 //! The command line.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use picket::config::{self, Config, PasswordHash};
+use picket::config::{self, Config, Loaded, Problem};
 use picket::{ConfigSource, Picket, start_logging};
 
 /// Camera firmware: one H.264 encode, every browser, over WebRTC.
@@ -23,8 +23,8 @@ struct Cli {
 enum Command {
     /// Serve the camera (what happens without a command, too).
     Run(Run),
-    /// Check a configuration file: print each problem as FILE:LINE:COL: message, and exit with 1
-    /// if a value was refused.
+    /// Check a configuration file, and whether what it asks for can be had on this machine: print
+    /// each problem as FILE:LINE:COL: message, and exit with 1 if something is not done as asked.
     Check {
         /// The file; without it, the one `run` would use.
         file: Option<PathBuf>,
@@ -37,7 +37,7 @@ enum Command {
     },
     /// Print every HTTP route as METHOD PATH ACCESS.
     Routes,
-    /// Read a password and print its hash, for auth.password_hash.
+    /// Read a password, without showing it, and print its hash, for auth.password_hash.
     Password,
     /// Bring the device up and mind it: the image's part that runs as root.
     #[command(hide = true)]
@@ -55,7 +55,8 @@ struct Run {
     /// Configuration file [default: $PICKET_CONFIG, /boot/config.toml, ./config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set one key, over the file: --set camera.source=file:clip.mp4
+    /// Set one key, or several of a section, over the file: --set camera.source=file:clip.mp4,
+    /// --set 'camera.overlay={text="Garden"}'
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Set what holds for one key where the file does not set it.
@@ -71,30 +72,43 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None => run(cli.run),
         Some(Command::Run(options)) => run(options),
-        Some(Command::Check { file }) => return check(file.as_deref()),
+        Some(Command::Check { file }) => check(file.as_deref()),
         Some(Command::Probe { json }) => {
             let probe = picket::probe();
             match json {
-                true => println!("{}", probe.json()),
-                false => print!("{probe}"),
+                true => say(&format!("{}\n", probe.json())),
+                false => say(&probe.to_string()),
             }
-            Ok(())
         }
-        Some(Command::Routes) => {
-            print!("{}", picket::http::listing());
-            Ok(())
-        }
-        Some(Command::Password) => password(),
+        Some(Command::Routes) => say(&picket::http::listing()),
+        Some(Command::Password) => password::ask(),
         Some(Command::Steward) => picket::steward::run().context("this is no Picket device"),
         Some(Command::Lease { event }) => picket::steward::lease(&event).map_err(Into::into),
         Some(Command::Slot { question }) => slot(&question),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Told>() => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("picket: {error:#}");
+            let _ = writeln!(std::io::stderr(), "picket: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What went wrong has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("see above")]
+struct Told;
+
+/// Writes to standard output. Who reads it may have seen enough (`picket routes | head`).
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -110,36 +124,31 @@ fn run(options: Run) -> anyhow::Result<()> {
     start_logging(config.log.level);
     problems.iter().for_each(|problem| log::warn!("{problem}"));
     let picket = Picket::builder(config).follow(source).build()?;
-    // The one line on standard output: for people to click, and for scripts to wait for.
-    println!("picket: watch at http://{}/", picket.address());
-    std::io::stdout().flush().context("standard output")?;
+    // What is on standard output: for people to click, and for scripts to wait for. A camera whose
+    // output nobody takes runs all the same.
+    let _ = say(&format!("{}\n", picket.welcome()));
     picket.run();
     Ok(())
 }
 
-fn check(file: Option<&Path>) -> ExitCode {
+fn check(file: Option<&Path>) -> anyhow::Result<()> {
     let Some(file) = find(file) else {
-        println!("there is no configuration file: Picket would run with its defaults");
-        return ExitCode::SUCCESS;
+        return say("there is no configuration file: Picket would run with its defaults\n");
     };
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            eprintln!("picket: cannot read {}: {error}", file.display());
-            return ExitCode::FAILURE;
-        }
-    };
-    let loaded = Config::load(&bytes, &file.display().to_string());
-    for problem in &loaded.problems {
-        println!("{problem}");
+    let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let Loaded { config, mut problems, places, .. } =
+        Config::load(&bytes, &file.display().to_string());
+    problems.extend(picket::check(config, &places));
+    problems.sort_by_key(|problem| problem.place.line());
+    for problem in &problems {
+        say(&format!("{problem}\n"))?;
     }
-    match loaded.any_refused() {
-        true => ExitCode::FAILURE,
-        false if loaded.problems.is_empty() => {
-            println!("{}: everything in it can be used", file.display());
-            ExitCode::SUCCESS
-        }
-        false => ExitCode::SUCCESS,
+    if problems.iter().any(Problem::is_refusal) {
+        return Err(Told.into());
+    }
+    match problems.is_empty() {
+        true => say(&format!("{}: everything in it can be used\n", file.display())),
+        false => Ok(()),
     }
 }
 
@@ -149,20 +158,72 @@ fn find(named: Option<&Path>) -> Option<PathBuf> {
 }
 
 fn slot(question: &[String]) -> anyhow::Result<()> {
-    if let Some(answer) = picket::steward::slot(question)? {
-        println!("{answer}");
+    match picket::steward::slot(question)? {
+        Some(answer) => say(&format!("{answer}\n")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn password() -> anyhow::Result<()> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        eprint!("Password (it will be shown): ");
+/// `picket password`.
+mod password {
+    use std::io::{BufRead, IsTerminal, Stdin, Write};
+
+    use anyhow::{Context, bail};
+    use picket::config::PasswordHash;
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+    /// Reads a password and prints its hash. On a terminal it is asked for twice, and not shown.
+    pub(super) fn ask() -> anyhow::Result<()> {
+        let stdin = std::io::stdin();
+        let password = if stdin.is_terminal() {
+            let hidden = Hidden::begin(&stdin)?;
+            let password = prompt(&stdin, "Password: ")?;
+            // Before it is typed a second time.
+            PasswordHash::check(&password)?;
+            if prompt(&stdin, "The same again: ")? != password {
+                bail!("the two are not the same; start again");
+            }
+            drop(hidden);
+            password
+        } else {
+            line(&stdin)?
+        };
+        super::say(&format!("{}\n", PasswordHash::of(&password)?.expose()))
     }
-    let mut line = String::new();
-    stdin.lock().read_line(&mut line).context("cannot read the password")?;
-    let hash = PasswordHash::of(line.trim_end_matches(['\r', '\n']))?;
-    println!("{}", hash.expose());
-    Ok(())
+
+    fn prompt(stdin: &Stdin, words: &str) -> anyhow::Result<String> {
+        let mut out = std::io::stderr();
+        let _ = write!(out, "{words}").and_then(|()| out.flush());
+        let line = line(stdin);
+        // The line end that was typed is not shown either.
+        let _ = writeln!(out);
+        line
+    }
+
+    fn line(stdin: &Stdin) -> anyhow::Result<String> {
+        let mut line = String::new();
+        stdin.lock().read_line(&mut line).context("cannot read the password")?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// A terminal that does not show what is typed; it does again when this is dropped.
+    struct Hidden<'a>(&'a Stdin, Termios);
+
+    impl<'a> Hidden<'a> {
+        fn begin(stdin: &'a Stdin) -> anyhow::Result<Self> {
+            let before = tcgetattr(stdin).context("cannot ask the terminal")?;
+            let mut hidden = before.clone();
+            hidden.local_modes.remove(LocalModes::ECHO);
+            // What was typed ahead, and shown, is no password.
+            tcsetattr(stdin, OptionalActions::Flush, &hidden)
+                .context("cannot keep the terminal from showing what is typed")?;
+            Ok(Self(stdin, before))
+        }
+    }
+
+    impl Drop for Hidden<'_> {
+        fn drop(&mut self) {
+            let _ = tcsetattr(self.0, OptionalActions::Now, &self.1);
+        }
+    }
 }

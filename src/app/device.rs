@@ -49,9 +49,13 @@ pub(super) fn look_after(steward: Steward, config: &Config, hub: Hub, runtime: &
 
 /// Answers for the device's name, as long as the result lives. `other` is told of the name it goes by
 /// where another device has its own.
-pub(super) fn announce(config: &Config, other: watch::Sender<OtherName>) -> Option<Announcement> {
+pub(super) fn announce(
+    config: &Config,
+    port: u16,
+    other: watch::Sender<OtherName>,
+) -> Option<Announcement> {
     let name = config.device.hostname.as_str();
-    Announcement::start(name, config.http.listen.port(), other)
+    Announcement::start(name, port, other)
         .map_err(|error| log::warn!("the device is not found as {name}.local: {error}"))
         .ok()
 }

@@ -8,7 +8,9 @@
 mod controls;
 mod device;
 mod encoders;
+mod examine;
 mod first_camera;
+mod listen;
 mod logging;
 mod meters;
 mod panel;
@@ -20,6 +22,7 @@ mod service;
 mod sign_ins;
 mod tuning;
 mod unavailable;
+mod welcome;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,19 +33,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use examine::check;
 pub use logging::start as start_logging;
 pub use probe::{Probe, probe};
 pub use reload::ConfigSource;
+pub use welcome::Welcome;
 
 use crate::appliance::{Announcement, Steward};
 use crate::camera::{Camera, ControlPanel};
-use crate::config::Config;
-use crate::http::{ExtraRoutes, HttpState, IceServers, Server, Wrap};
+use crate::config::{Config, Problem};
+use crate::http::{ExtraRoutes, HttpState, IceServers, Wrap};
 use crate::hub::Hub;
 use crate::pipeline::{LiveSettings, Parts, Pipeline};
 use crate::rtc::Rtc;
 use crate::stills::Stills;
 use crate::transform::{Chain, Transform};
+use listen::Listening;
 use meters::House;
 use panel::FrontPanel;
 use reload::Reload;
@@ -59,9 +65,6 @@ const GOODBYE_WITHIN: Duration = Duration::from_millis(1200);
 /// Why Picket could not be built or did not run to a good end. Says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PicketError {
-    /// The data-files cannot be used.
-    #[error(transparent)]
-    Site(#[from] crate::site::SiteError),
     /// A transform's settings make no sense.
     #[error(transparent)]
     Transform(#[from] crate::transform::TransformError),
@@ -71,17 +74,18 @@ pub enum PicketError {
     /// The HTTP address cannot be had.
     #[error(transparent)]
     Serve(#[from] crate::http::ServeError),
-    /// Sign-in must not cross the network in the clear where its owner wanted it encrypted.
-    #[error(
-        "http.tls is set, but this build cannot serve HTTPS: remove it and listen on loopback behind a proxy that can"
-    )]
-    NoTls,
     /// The routing table makes no sense.
     #[error(transparent)]
     Route(#[from] crate::http::RouteError),
     /// The system gives no threads or signals.
     #[error("the system refused what Picket needs to run: {0}")]
-    System(#[from] std::io::Error),
+    System(std::io::Error),
+}
+
+impl From<std::io::Error> for PicketError {
+    fn from(error: std::io::Error) -> Self {
+        Self::System(error)
+    }
 }
 
 /// Collects what a Picket is made of.
@@ -101,7 +105,7 @@ pub struct Picket {
     pipeline: Pipeline,
     rtc: Arc<Rtc>,
     stills: Stills,
-    server: Server,
+    server: Listening,
     signals: Signals,
     reload: Reload,
     panel: FrontPanel,
@@ -109,7 +113,7 @@ pub struct Picket {
     steward: Option<Steward>,
     stop: watch::Sender<bool>,
     /// Answers for the device's name, on the image.
-    _announcement: Option<Announcement>,
+    announcement: Option<Announcement>,
 }
 
 /// The signals that are answered. Listened to before anything is served: what comes while the house
@@ -162,6 +166,17 @@ impl Picket {
         self.server.address()
     }
 
+    /// What to tell the owner at the start: where to watch, and whether a password guards it.
+    #[must_use]
+    pub fn welcome(&self) -> Welcome {
+        let config = self.reload.config();
+        let name = match &self.announcement {
+            Some(_) => Some(config.device.hostname.to_string()),
+            None => welcome::name_of_the_system(),
+        };
+        Welcome::new(self.server.address(), name, &config.auth)
+    }
+
     /// The UDP port viewers use.
     #[must_use]
     pub fn udp_port(&self) -> u16 {
@@ -179,7 +194,7 @@ impl Picket {
     /// system. SIGHUP has the configuration read again.
     pub fn run(self) {
         let Self { runtime, mut pipeline, rtc, server, mut signals, mut reload, .. } = self;
-        let Self { mut panel, steward, stop, stills, _announcement, .. } = self;
+        let Self { mut panel, steward, stop, stills, announcement: _announcement, .. } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut service = Service::ready();
@@ -266,16 +281,18 @@ impl Builder {
     /// [`Picket::run`]. With `camera.tuning_file` it should come before the program has threads of
     /// its own, or libcamera cannot be told of it.
     ///
+    /// What the configuration asks for and cannot be had here is told in the log and left out, or
+    /// replaced by what can; see [`check`].
+    ///
     /// # Errors
-    /// When something the configuration asks for cannot be had; the message says what to do.
+    /// When the program's own routes make no sense, or the system lacks what Picket cannot do
+    /// without; the message says what to do.
     pub fn build(self) -> Result<Picket, PicketError> {
-        let Self { config, source: from, camera, transforms, routes, layers } = self;
-        if config.http.tls.is_some() {
-            return Err(PicketError::NoTls);
-        }
+        let Self { mut config, source: from, camera, transforms, routes, layers } = self;
+        let places = &from.places;
         // While there is one thread.
-        tuning::apply(&config);
-        parts::warn_of_what_is_not_done(&config);
+        tell(tuning::apply(&config, places));
+        tell(examine::examine(&mut config, places));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http")
@@ -289,8 +306,12 @@ impl Builder {
         let steward = Steward::from_environment();
         let panel = FrontPanel::start(&config, hub.clone(), steward.as_ref(), runtime.handle());
         let (live, live_receiver) = watch::channel(parts::live(&config));
-        let rtc = Arc::new(Rtc::start(parts::rtc(&config), hub.clone())?);
-        let site = Arc::new(parts::site(&config)?);
+        let (rtc, problem) = listen::start_rtc(parts::rtc(&config), &hub, places)?;
+        let rtc = Arc::new(rtc);
+        tell(problem);
+        let (site, problems) = parts::site(&config, places);
+        let site = Arc::new(site);
+        tell(problems);
         let auth = Arc::new(parts::auth(&config, from.file.as_deref(), steward.as_ref()));
         let controls = ControlPanel::new(controls::controls(&config));
         let source = Source { camera, controls: controls.clone(), transforms };
@@ -323,13 +344,16 @@ impl Builder {
         let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;
         let limits = parts::limits(&config);
-        let server = runtime.block_on(Server::start(config.http.listen, service, limits))?;
+        let wanted = config.http.listen;
+        let listening = Listening::start(wanted, service, limits, places);
+        let (server, problem) = runtime.block_on(listening)?;
+        tell(problem);
         let announcement = steward.as_ref().and_then(|steward| {
             let wanted = config.camera.source.clone();
             runtime.spawn(device::report(steward.clone(), wanted, hub));
             runtime.spawn(device::report_name(steward.clone(), other_name));
             let _inside = runtime.enter();
-            device::announce(&config, names)
+            device::announce(&config, server.address().port(), names)
         });
         let reload = Reload::new(
             config,
@@ -348,9 +372,14 @@ impl Builder {
             panel,
             steward,
             stop,
-            _announcement: announcement,
+            announcement,
         })
     }
+}
+
+/// Tells what could not be done as the configuration says.
+fn tell(problems: impl IntoIterator<Item = Problem>) {
+    problems.into_iter().for_each(|problem| log::warn!("{problem}"));
 }
 
 /// What is before the encoder.

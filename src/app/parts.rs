@@ -18,14 +18,14 @@ use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::libcamera::{self, Flip, LibCamera, Selector};
 use crate::camera::pattern::Pattern;
 use crate::camera::{Camera, Constraints, ControlPanel};
-use crate::config::{self, Config, Source};
-use crate::http::{self, Auth, PasswordStore};
+use crate::config::{self, Config, Places, Problem, ProblemKind, Source};
+use crate::http::{self, Auth, PasswordStore, Paths};
 use crate::hub::Hub;
 use crate::media::h264::{ProfileLevel, level_for};
 use crate::pipeline::{FixedSettings, LiveSettings};
 use crate::rtc::servers::IceServer;
 use crate::rtc::{Rtc, RtcSettings};
-use crate::site::{Mount, Site, SiteError, SiteSettings};
+use crate::site::{Mount, Report, Site, SiteError, SiteSettings, TemplateFault};
 use crate::stills::Stills;
 use crate::transform::{Colours, Corner, OverlaySettings, Rotation, TransformSettings};
 
@@ -58,9 +58,7 @@ pub(super) fn camera(
         #[cfg(not(feature = "libcamera"))]
         Source::Libcamera(_) => Box::new(Unavailable::feature("libcamera", "Pi cameras")),
         Source::V4l2(which) => v4l2_camera(Some(which), touched),
-        Source::Url(_) | Source::Page(_) | Source::Gst(_) => {
-            Box::new(Unavailable::feature("gstreamer", "network streams and pipelines"))
-        }
+        Source::Url(_) | Source::Page(_) | Source::Gst(_) => Box::new(Unavailable::streams()),
     };
     (name, camera)
 }
@@ -133,15 +131,6 @@ impl Touched {
         };
         let untouched = transform(config) == nothing && steps_of_the_program == 0;
         if untouched { Self::No } else { Self::Yes }
-    }
-}
-
-/// Tells of settings this build does nothing about, so that nobody waits for them to work.
-pub(super) fn warn_of_what_is_not_done(config: &Config) {
-    let camera = &config.camera;
-    let not_done = [("camera.stabilize", camera.stabilize)];
-    for (key, _) in not_done.iter().filter(|(_, set)| *set) {
-        log::warn!("{key} is set, but this build does not do it yet; it has no effect");
     }
 }
 
@@ -225,23 +214,97 @@ pub(super) fn rtc(config: &Config) -> RtcSettings {
     }
 }
 
-pub(super) fn site(config: &Config) -> Result<Site, SiteError> {
+pub(super) fn site_settings(config: &Config) -> SiteSettings {
     let settings = &config.site;
     let (url, sha256) = settings.download().unzip();
-    let (mut site, report) = Site::open(&SiteSettings {
+    SiteSettings {
         data_location: settings.data_location.clone(),
         overwrite_default_files: settings.overwrite_default_files,
         download_url: url.map(|u| u.expose().to_owned()),
         download_sha256: sha256.map(ToString::to_string),
-    })?;
-    report.log();
+    }
+}
+
+/// The site, and what cannot be had of it. What has to be downloaded is, beside everything else:
+/// a server that does not answer keeps nobody waiting.
+pub(super) fn site(config: &Config, places: &Places) -> (Site, Vec<Problem>) {
+    let (opened, download) = match Site::open_at_once(&site_settings(config)) {
+        Ok((site, report, download)) => (Ok((site, report)), download),
+        Err(error) => (Err(error), None),
+    };
+    let awaited = download.is_some();
+    if let Some(download) = download {
+        let fetch = move || match download.run() {
+            Ok(report) => report.log(),
+            Err(error) => log::warn!("the data-files were not downloaded: {error}"),
+        };
+        if let Err(error) = std::thread::Builder::new().name("download".into()).spawn(fetch) {
+            log::warn!("the data-files are not downloaded: {error}");
+        }
+    }
+    furnish(opened, config, places, awaited)
+}
+
+/// Adds the owner's folders and pages to a site. What cannot be had is left out: without its data
+/// location, the site is the one inside the program. Where files are `awaited`, a page's template
+/// may be among them.
+pub(super) fn furnish(
+    opened: Result<(Site, Report), SiteError>,
+    config: &Config,
+    places: &Places,
+    awaited: bool,
+) -> (Site, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut say = |key, entry: &str, kind, message: &str| {
+        problems.push(places.entry_problem(key, entry, kind, message));
+    };
+    let mut site = match opened {
+        Ok((site, report)) => {
+            for warning in &report.warnings {
+                let message = format!("has a fault: {warning}");
+                say("site.data_location", "", ProblemKind::Warning, &message);
+            }
+            Report { warnings: Vec::new(), ..report }.log();
+            site
+        }
+        Err(error) => {
+            let message = format!("cannot be used: {error}; the built-in pages are shown");
+            say("site.data_location", "", ProblemKind::Refused, &message);
+            Site::embedded()
+        }
+    };
+    let mut paths = Paths::built_in();
     for (prefix, folder) in &config.http.mounts {
-        site.add_mount(Mount::new(prefix.as_str(), folder)?)?;
+        let added = Mount::new(prefix.as_str(), folder)
+            .map_err(|error| error.to_string())
+            .and_then(|mount| {
+                paths.add_below(prefix.as_str()).map_err(|error| error.to_string())?;
+                site.add_mount(mount).map_err(|error| error.to_string())
+            });
+        if let Err(why) = added {
+            let message = format!("has a folder that is not served: {why}");
+            say("http.mounts", prefix.as_str(), ProblemKind::Refused, &message);
+        }
     }
     for (path, template) in &config.http.pages {
-        site.add_page(path.as_str(), template.as_str())?;
+        let (path, template) = (path.as_str(), template.as_str());
+        let added = paths.add(path).map_err(|error| error.to_string()).and_then(|()| {
+            let added = match site.add_page(path, template) {
+                Err(SiteError::BadPage { fault, .. })
+                    if awaited && fault.fault == TemplateFault::Missing =>
+                {
+                    site.add_page_unseen(path, template)
+                }
+                added => added,
+            };
+            added.map_err(|error| error.to_string())
+        });
+        if let Err(why) = added {
+            let message = format!("has a page that is not served: {why}");
+            say("http.pages", path, ProblemKind::Refused, &message);
+        }
     }
-    Ok(site)
+    (site, problems)
 }
 
 pub(super) fn auth(config: &Config, file: Option<&Path>, steward: Option<&Steward>) -> Auth {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::controls::controls;
-use super::parts;
+use super::examine::examine;
+use super::{parts, tell};
 use crate::camera::ControlPanel;
-use crate::config::{Config, Loaded, Problem, Sight, Stamp, Watch};
+use crate::config::{Config, Loaded, Places, Problem, Sight, Stamp, Watch};
 use crate::http::{Auth, IceServers};
 use crate::pipeline::LiveSettings;
 use crate::rtc::Rtc;
@@ -44,6 +45,11 @@ impl Reload {
         Self { config, source, changes, reached }
     }
 
+    /// What is in force.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Waits until the file has changed.
     pub(super) async fn file_changed(&mut self) {
         let change = match &mut self.changes {
@@ -62,8 +68,9 @@ impl Reload {
             return;
         };
         log::info!("reading {} again: {why}", file.display());
-        let (loaded, problems) = self.source.load(Some(self.config.clone()));
-        problems.iter().for_each(|problem| log::warn!("{problem}"));
+        let (mut loaded, problems) = self.source.load(Some(self.config.clone()));
+        tell(problems);
+        tell(examine(&mut loaded, &self.source.places));
         self.apply(loaded).await;
     }
 
@@ -110,6 +117,8 @@ pub struct ConfigSource {
     pub sets: Vec<String>,
     /// The file as [`ConfigSource::load`] has read it: whatever differs from it is a change.
     pub read: Option<Stamp>,
+    /// Where what was read stands.
+    pub places: Places,
 }
 
 impl ConfigSource {
@@ -121,7 +130,7 @@ impl ConfigSource {
         // Before it is read: what is written meanwhile is read once more, rather than never.
         self.read = self.file.as_deref().and_then(stamp);
         let mut defaults = Config::default();
-        let mut problems = apply(&mut defaults, &self.defaults);
+        let mut problems = defaults.apply_sets(&self.defaults, &mut Places::default());
         let loaded = match &self.file {
             None => Config::load_over(defaults, b"", ""),
             Some(file) => {
@@ -132,15 +141,12 @@ impl ConfigSource {
                 }
             }
         };
-        let Loaded { mut config, problems: told, .. } = loaded.or_last_good(last_good);
+        let Loaded { mut config, problems: told, mut places, .. } = loaded.or_last_good(last_good);
         problems.extend(told);
-        problems.extend(apply(&mut config, &self.sets));
+        problems.extend(config.apply_sets(&self.sets, &mut places));
+        self.places = places;
         (config, problems)
     }
-}
-
-fn apply(config: &mut Config, sets: &[String]) -> Vec<Problem> {
-    sets.iter().filter_map(|set| config.apply_set(set).err()).flatten().collect()
 }
 
 /// Looks at a file now and then, and says when it differs from what was `read`. On a thread of its

@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::appliance::{Board, board};
-use crate::config::{Config, Source};
+use crate::config::{Config, Places, Problem, ProblemKind, Source};
 
 /// Where libcamera's pipelines for the Pi look.
 const VARIABLE: &str = "LIBCAMERA_RPI_TUNING_FILE";
@@ -36,6 +36,10 @@ enum TuningError {
          same name for this board, from /usr/share/libcamera/ipa/rpi"
     )]
     OtherBoard { file: PathBuf, target: String, has: &'static str },
+    #[error("it has no effect with camera.source = \"{0}\"")]
+    OtherSource(String),
+    #[error("this build of Picket has no libcamera: it was made without the feature \"libcamera\"")]
+    NotBuilt,
     #[error(
         "libcamera can be told of it only before the program has other threads: build Picket \
          first, or start the program with {VARIABLE}={0} in its environment"
@@ -43,30 +47,42 @@ enum TuningError {
     TooLate(PathBuf),
 }
 
-/// Has libcamera use the configured tuning file. One that cannot be used is told and left out.
-pub(super) fn apply(config: &Config) {
-    let Some(file) = &config.camera.tuning_file else {
-        return;
-    };
-    match check(file, &board()).and_then(|file| follow(config, &file)) {
-        Ok(()) => {}
-        Err(why) => log::warn!("camera.tuning_file: {why}; it is not used"),
-    }
+/// Has libcamera use the configured tuning file, if there is one. One that cannot be used is told.
+pub(super) fn apply(config: &Config, places: &Places) -> Option<Problem> {
+    let told = usable(config).and_then(|file| {
+        if let Some(file) = file {
+            tell_libcamera(&file)?;
+            log::info!("the Pi's cameras are tuned by {}", file.display());
+        }
+        Ok(())
+    });
+    Some(problem(told.err()?, places))
 }
 
-fn follow(config: &Config, file: &Path) -> Result<(), TuningError> {
+/// Whether it can be used, without using it.
+pub(super) fn examine(config: &Config, places: &Places) -> Option<Problem> {
+    Some(problem(usable(config).err()?, places))
+}
+
+fn problem(why: TuningError, places: &Places) -> Problem {
+    let message = format!("is not used: {why}");
+    places.problem("camera.tuning_file", ProblemKind::Refused, &message)
+}
+
+/// The file's full name, if there is one that can be used.
+fn usable(config: &Config) -> Result<Option<PathBuf>, TuningError> {
+    let Some(file) = &config.camera.tuning_file else {
+        return Ok(None);
+    };
+    let full = check(file, &board())?;
     let source = &config.camera.source;
     if !matches!(source, Source::Auto | Source::Libcamera(_)) {
-        log::warn!("camera.tuning_file has no effect with camera.source = \"{source}\"");
-        return Ok(());
+        return Err(TuningError::OtherSource(source.to_string()));
     }
     if cfg!(not(feature = "libcamera")) {
-        log::warn!("camera.tuning_file has no effect: this build has no libcamera");
-        return Ok(());
+        return Err(TuningError::NotBuilt);
     }
-    tell_libcamera(file)?;
-    log::info!("the Pi's cameras are tuned by {}", file.display());
-    Ok(())
+    Ok(Some(full))
 }
 
 /// The file's full name, if libcamera will be able to use it: one that it cannot use would cost

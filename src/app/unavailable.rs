@@ -6,6 +6,11 @@ use crate::camera::{Camera, CameraError, Capture, Constraints, Mode};
 pub(super) struct Unavailable(String);
 
 impl Unavailable {
+    /// For streams of other programs and devices.
+    pub(super) fn streams() -> Self {
+        Self("this version of Picket cannot play streams of other programs and devices".into())
+    }
+
     /// For sources whose driver was left out of this build.
     pub(super) fn feature(feature: &str, what: &str) -> Self {
         Self(format!(

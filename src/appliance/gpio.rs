@@ -139,6 +139,12 @@ fn assemble(
     Ok(Header { chip: format!("{} ({})", chip.name, chip.label), pins: pins.collect(), unusable })
 }
 
+/// Why no pin can be used by this build, on this machine. `None` where they can.
+#[must_use]
+pub fn pin_trouble() -> Option<GpioError> {
+    pins::trouble()
+}
+
 /// Takes a pin to drive it, at `first` to begin with.
 pub(super) fn output(pin: u8, first: Level) -> Result<Box<dyn Output>, GpioError> {
     pins::output(pin, first)
@@ -197,6 +203,10 @@ mod pins {
         }))
     }
 
+    pub(super) fn trouble() -> Option<GpioError> {
+        Gpio::new().err().map(GpioError::from)
+    }
+
     /// What each pin of the header is set to be: `in`, `out`, or `alt0` and so on where another
     /// part of the chip has it.
     pub(super) fn modes() -> Result<Vec<(u8, String)>, GpioError> {
@@ -229,6 +239,10 @@ mod pins {
 
     pub(super) fn input(_: u8, _: Level) -> Result<Box<dyn Input>, GpioError> {
         Err(GpioError::NotBuilt)
+    }
+
+    pub(super) fn trouble() -> Option<GpioError> {
+        Some(GpioError::NotBuilt)
     }
 
     pub(super) fn modes() -> Result<Vec<(u8, String)>, GpioError> {

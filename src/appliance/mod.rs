@@ -21,7 +21,7 @@ pub use chips::{Chip, ChipLine, chips};
 pub use device::{
     Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer, LengthError, Step, Turn,
 };
-pub use gpio::{Board, GpioError, Header, Pin, board, header};
+pub use gpio::{Board, GpioError, Header, Pin, board, header, pin_trouble};
 pub use led::{House, Stage};
 pub use mdns::{Announcement, OtherName};
 pub use network::{OWN_NETWORK, has_network};

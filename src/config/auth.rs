@@ -46,7 +46,7 @@ pub enum Password {
 
 impl Auth {
     /// Locks, for the first reason given: the others often only follow from it.
-    pub(super) fn lock(&mut self, why: impl Into<String>) {
+    pub(crate) fn lock(&mut self, why: impl Into<String>) {
         if !matches!(self, Self::Locked { .. }) {
             *self = Self::Locked { why: why.into() };
         }
@@ -103,13 +103,22 @@ impl PasswordHash {
     /// # Errors
     /// When the password is shorter than 8 or longer than 256 characters.
     pub fn of(password: &str) -> Result<Self, PasswordError> {
-        if !(MIN_PASSWORD..=MAX_PASSWORD).contains(&password.chars().count()) {
-            return Err(PasswordError::Length);
-        }
+        Self::check(password)?;
         Argon2::default()
             .hash_password(password.as_bytes())
             .map(|hash| Self(Secret::new(hash.to_string())))
             .map_err(|e| PasswordError::Hashing(e.to_string()))
+    }
+
+    /// Whether `password` is long enough, and not too long, to be hashed.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(password: &str) -> Result<(), PasswordError> {
+        if (MIN_PASSWORD..=MAX_PASSWORD).contains(&password.chars().count()) {
+            return Ok(());
+        }
+        Err(PasswordError::Length)
     }
 
     /// Whether `password` is the one that was hashed. Costs what the hash says, usually 19 MiB

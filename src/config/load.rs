@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::hint::{Hint, hint, hint_for_path, speaks_of_access};
+use super::hint::{Hint, hint, speaks_of_access};
 use super::keys::{Key, Taken, find_key, guards, is_section};
 use super::problem::{Place, Problem, ProblemKind};
 use super::shape::{Refusal, Value, quoted};
 use super::text::Text;
-use super::{Auth, Config};
+use super::together::{self, Clash};
+use super::{Config, Places};
 
 /// Most problems that are told. A file with more is no configuration at all.
 const MOST_PROBLEMS: usize = 100;
@@ -24,7 +25,10 @@ const MOST_PROBLEMS: usize = 100;
 const ATTEMPTS: usize = 4;
 
 /// Said after whatever locks sign-in.
-const LOCKED: &str = "sign-in is locked until this is mended";
+pub(super) const LOCKED: &str = "sign-in is locked until this is mended";
+
+/// Said of what the command line sets and cannot be used.
+pub(super) const UNCHANGED: &str = "nothing was changed";
 
 /// What became of a configuration file.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// How far the file could be read.
     pub extent: Extent,
+    /// Where what it sets stands.
+    pub places: Places,
 }
 
 /// How far a file could be read.
@@ -52,7 +58,7 @@ impl Loaded {
     #[must_use]
     pub fn unreadable(defaults: Config, name: &str, why: &std::io::Error) -> Self {
         let text = Text::decode(&[]);
-        let mut reader = Reader::new(defaults, name, &text);
+        let mut reader = Reader::new(defaults, Origin::File { name: name.into(), text: &text });
         reader.unreadable(0, 1, &format!("the file cannot be read ({why})"));
         reader.finish()
     }
@@ -86,62 +92,16 @@ impl Config {
     #[must_use]
     pub fn load_over(defaults: Self, bytes: &[u8], name: &str) -> Loaded {
         let text = Text::decode(bytes);
-        let mut reader = Reader::new(defaults, name, &text);
-        let table = reader.parse();
+        let mut reader = Reader::new(defaults, Origin::File { name: name.into(), text: &text });
+        let table = reader.parse(&text);
         reader.table("", &table);
         reader.check_together();
         reader.finish()
     }
-
-    /// Sets one key from the command line: `camera.source=file:clip.mp4`. What stands behind the
-    /// `=` is a TOML value or, where it is none that the key can use, a plain string.
-    ///
-    /// # Errors
-    /// When there is no such key or the value cannot be used. The configuration is then as before,
-    /// except that a mistake in a key that guards access locks sign-in, as in the file.
-    pub fn apply_set(&mut self, assignment: &str) -> Result<(), Vec<Problem>> {
-        let (name, written) = assignment.split_once('=').unwrap_or((assignment, ""));
-        let (name, written) = (name.trim(), written.trim());
-        let problem = |kind, message| Problem {
-            place: Place::Set { key: name.escape_debug().take(80).collect() },
-            kind,
-            message,
-        };
-        let fail = |config: &mut Self, guard, problems: Vec<Problem>| {
-            if guard && let Some(problem) = problems.first() {
-                config.auth.lock(problem.to_string());
-            }
-            Err(problems)
-        };
-        let Some(key) = find_key(name) else {
-            let Hint { words, guard } = hint_for_path(name);
-            let message = unknown("there is no such key", &words, guard);
-            let kind = if guard { ProblemKind::Refused } else { ProblemKind::Unknown };
-            return fail(self, guard, vec![problem(kind, message)]);
-        };
-        let string = Value::new(0..0, DeValue::String(written.into()));
-        let value = DeValue::parse(written).ok();
-        let candidates = value.iter().chain([&string]);
-        let mut first = None;
-        for candidate in candidates {
-            let mut trial = self.clone();
-            let (_, refusals) = key.read(candidate, &mut trial);
-            if refusals.is_empty() {
-                *self = trial;
-                return Ok(());
-            }
-            first.get_or_insert(refusals);
-        }
-        let problems = first.into_iter().flatten().map(|refusal| {
-            let end = if key.guard { LOCKED } else { "nothing was changed" };
-            problem(ProblemKind::Refused, format!("{}; {end}", refusal.message))
-        });
-        fail(self, key.guard, problems.collect())
-    }
 }
 
 /// `unknown key …: did you mean …?`
-fn unknown(what: &str, hint: &str, guard: bool) -> String {
+pub(super) fn unknown(what: &str, hint: &str, guard: bool) -> String {
     let separator = if hint.is_empty() { "" } else { ": " };
     match guard {
         true => format!("{what}{separator}{hint}; it may have been meant to protect, so {LOCKED}"),
@@ -149,30 +109,60 @@ fn unknown(what: &str, hint: &str, guard: bool) -> String {
     }
 }
 
-/// Walks through a file and gathers what it finds.
-struct Reader<'t> {
-    name: Arc<str>,
-    text: &'t Text,
+/// Where what is read comes from.
+pub(super) enum Origin<'t> {
+    /// A file.
+    File {
+        /// What problems call it.
+        name: Arc<str>,
+        /// What is in it.
+        text: &'t Text,
+    },
+    /// The command line.
+    Set {
+        /// The key, as it was given.
+        key: String,
+    },
+}
+
+impl Origin<'_> {
+    /// The place of a byte of it.
+    fn place(&self, at: usize) -> Place {
+        match self {
+            Self::File { name, text } => {
+                let (line, column) = text.position(at);
+                Place::File { name: name.clone(), line, column }
+            }
+            Self::Set { key } => Place::Set { key: key.clone() },
+        }
+    }
+}
+
+/// Walks through what is set and gathers what it finds.
+pub(super) struct Reader<'t> {
+    origin: Origin<'t>,
+    /// What holds for a key that cannot be used.
     defaults: Config,
     config: Config,
     /// Problems with the byte they stand at, by which they are sorted in the end.
     problems: Vec<(usize, Problem)>,
-    /// Where each key that was met stands.
+    /// Where each key that was met stands: its name, not its value.
     met: BTreeMap<&'static str, usize>,
+    places: Places,
     /// Why sign-in is to be locked. Done in the end, so that nothing is set after it.
     lock: Option<String>,
     extent: Extent,
 }
 
 impl<'t> Reader<'t> {
-    fn new(defaults: Config, name: &str, text: &'t Text) -> Self {
+    pub(super) fn new(defaults: Config, origin: Origin<'t>) -> Self {
         Self {
-            name: name.into(),
-            text,
+            origin,
             config: defaults.clone(),
             defaults,
             problems: Vec::new(),
             met: BTreeMap::new(),
+            places: Places::default(),
             lock: None,
             extent: Extent::Whole,
         }
@@ -181,8 +171,7 @@ impl<'t> Reader<'t> {
     /// Parses the text, or as many whole lines from its beginning as are TOML by themselves. What
     /// they say is then what they say in the whole file too: TOML forbids that a later line
     /// changes what an earlier one set.
-    fn parse(&mut self) -> DeTable<'t> {
-        let text = self.text;
+    fn parse(&mut self, text: &'t Text) -> DeTable<'t> {
         let mut fault = text.fault.map(|why| (text.text.len(), why.to_owned()));
         let mut end = match fault {
             Some((at, _)) => text.line_start(at),
@@ -216,7 +205,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads one table of the file, the section `path` or, when empty, the file itself.
-    fn table(&mut self, path: &str, table: &DeTable<'_>) {
+    pub(super) fn table(&mut self, path: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let at = name.span().start;
             let name = name.get_ref().as_ref();
@@ -243,19 +232,56 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn key(&mut self, key: &Key, value: &Value<'_>) {
+    pub(super) fn key(&mut self, key: &'static Key, value: &Value<'_>) {
+        let on_the_command_line = matches!(self.origin, Origin::Set { .. });
+        // Of a list, too, all or nothing: there is nothing that a part would be left out of.
+        let before = on_the_command_line.then(|| self.config.clone());
         let (taken, refusals) = key.read(value, &mut self.config);
+        if !refusals.is_empty()
+            && let Some(before) = before
+        {
+            self.config = before;
+        }
+        self.note_places(key, value);
         for Refusal { at, message } in refusals {
             let end = match taken {
                 _ if key.guard => LOCKED.to_owned(),
+                _ if on_the_command_line => UNCHANGED.to_owned(),
                 Taken::Yes => "it is left out".to_owned(),
                 Taken::No => format!("the default is used, {}", key.in_words(&self.defaults)),
             };
-            let message = format!("`{}` {message}; {end}", key.name);
+            let message = match &self.origin {
+                // The place names it.
+                Origin::Set { key: given } if given == key.name => format!("{message}; {end}"),
+                _ => format!("`{}` {message}; {end}", key.name),
+            };
             match key.guard {
                 true => self.guarded(at.start, ProblemKind::Refused, message),
                 false => self.report(at.start, ProblemKind::Refused, message),
             }
+        }
+    }
+
+    /// Takes note of where a key's value stands and, if none of them was left out, its entries.
+    fn note_places(&mut self, key: &'static Key, value: &Value<'_>) {
+        self.places.set(key.name, self.origin.place(value.span().start));
+        let taken = key.value(&self.config);
+        match (value.get_ref(), taken) {
+            (DeValue::Array(entries), Some(toml::Value::Array(taken)))
+                if entries.len() == taken.len() =>
+            {
+                for (number, entry) in entries.iter().enumerate() {
+                    let place = self.origin.place(entry.span().start);
+                    self.places.set_entry(key.name, &number.to_string(), place);
+                }
+            }
+            (DeValue::Table(entries), _) => {
+                for (name, _) in entries {
+                    let place = self.origin.place(name.span().start);
+                    self.places.set_entry(key.name, name.get_ref(), place);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -292,17 +318,8 @@ impl<'t> Reader<'t> {
                 format!("`password` and `password_hash` are both given; remove one; {LOCKED}");
             self.guarded(at, ProblemKind::Refused, message);
         }
-        if self.config.site.download_url.is_some() && self.config.site.download().is_none() {
-            let message = "`site.download_url` needs `site.download_sha256`; nothing is downloaded";
-            self.report(
-                self.place_of("site.download_url"),
-                ProblemKind::Refused,
-                message.to_owned(),
-            );
-        }
-        if self.config.wifi.password.is_some() && self.config.wifi.ssid.is_none() {
-            let message = "`wifi.password` has no effect without `wifi.ssid`";
-            self.report(self.place_of("wifi.password"), ProblemKind::Warning, message.to_owned());
+        for Clash { key, kind, message } in together::check(&mut self.config) {
+            self.report(self.place_of(key), kind, format!("`{key}` {message}"));
         }
     }
 
@@ -323,11 +340,10 @@ impl<'t> Reader<'t> {
     }
 
     fn problem(&self, at: usize, kind: ProblemKind, message: String) -> Problem {
-        let (line, column) = self.text.position(at);
-        Problem { place: Place::File { name: self.name.clone(), line, column }, kind, message }
+        Problem { place: self.origin.place(at), kind, message }
     }
 
-    fn finish(mut self) -> Loaded {
+    pub(super) fn finish(mut self) -> Loaded {
         if self.problems.len() > MOST_PROBLEMS {
             self.problems.truncate(MOST_PROBLEMS);
             let message = format!(
@@ -337,12 +353,13 @@ impl<'t> Reader<'t> {
         }
         self.problems.sort_by_key(|(at, _)| *at);
         if let Some(why) = self.lock {
-            self.config.auth = Auth::Locked { why };
+            self.config.auth.lock(why);
         }
         Loaded {
             config: self.config,
             problems: self.problems.into_iter().map(|(_, problem)| problem).collect(),
             extent: self.extent,
+            places: self.places,
         }
     }
 }

@@ -7,7 +7,9 @@
 //! [`Auth::Locked`]. The rules stand in [`load`](Config::load)'s file, the keys in [`keys()`], and
 //! the owner's reference, tested against them, is `docs/configuration.md`.
 //!
-//! Nothing here reads a file or a clock: [`find`] and [`Watch`] decide, the caller looks.
+//! Nothing here reads a file or a clock, but for the time zones that the system knows: [`find`] and
+//! [`Watch`] decide, the caller looks. Whether what is asked for can be had on this machine is
+//! found out elsewhere, and told by the [`Places`] where it was asked for.
 
 mod auth;
 mod changes;
@@ -18,18 +20,22 @@ mod hint;
 mod keys;
 mod load;
 mod model;
+mod places;
 mod problem;
 #[cfg(test)]
 mod reference;
 mod search;
 mod secret;
+mod set;
 mod shape;
 mod subnet;
 #[cfg(test)]
 mod tests;
 mod text;
+mod together;
 mod values;
 mod watch;
+mod zone;
 
 pub use auth::{Auth, Credentials, Password, PasswordError, PasswordHash};
 pub use changes::Changes;
@@ -38,6 +44,7 @@ pub use edit::EditError;
 pub use keys::{Effect, Key, Scope, Section, find_key, keys, sections};
 pub use load::{Extent, Loaded};
 pub use model::*;
+pub use places::Places;
 pub use problem::{Place, Problem, ProblemKind};
 pub use search::find;
 pub use secret::Secret;

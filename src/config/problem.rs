@@ -33,6 +33,11 @@ pub enum Place {
         /// The key, as it was given.
         key: String,
     },
+    /// Nowhere that could be shown: it is the default, or a program set it.
+    Nowhere {
+        /// The key.
+        key: &'static str,
+    },
 }
 
 /// The kinds of mistake.
@@ -46,6 +51,17 @@ pub enum ProblemKind {
     Unknown,
     /// Everything is used as it stands, but it is hardly what was meant.
     Warning,
+}
+
+impl Place {
+    /// Line and column in the file, by which places are put in order; `None` elsewhere.
+    #[must_use]
+    pub const fn line(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::File { line, column, .. } => Some((*line, *column)),
+            Self::Set { .. } | Self::Nowhere { .. } => None,
+        }
+    }
 }
 
 impl Problem {
@@ -67,6 +83,7 @@ impl fmt::Display for Place {
         match self {
             Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
             Self::Set { key } => write!(f, "--set {key}"),
+            Self::Nowhere { key } => f.write_str(key),
         }
     }
 }

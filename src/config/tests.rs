@@ -75,6 +75,7 @@ mounts = { "/clips" = "/data/clips" }
 pages = { "/garden" = "garden.html" }
 
 [site]
+data_location = "/data/site"
 download_url = "https://files.example/site.tgz?key=zQ7-download"
 download_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -530,6 +531,115 @@ fn set_takes_toml_or_a_plain_string() {
     assert_eq!(config.device.hostname.as_str(), "1234");
     assert_eq!(config.camera.overlay.text.as_deref(), Some("a = b"));
     assert!(matches!(config.auth, Auth::Set(_)));
+}
+
+/// What `--set`s make of the defaults, and what is told of them.
+fn set(sets: &[&str]) -> (Config, Vec<String>) {
+    let mut config = Config::default();
+    let problems = config.apply_sets(sets, &mut Places::default());
+    (config, problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn set_takes_whatever_stands_in_a_line_of_the_file() {
+    let lines = r#"
+camera.source = "file:clip.mp4"
+camera.width = 1_280
+camera.fps = 2.5e1
+camera.hflip = true
+camera.overlay = { text = "Garden = 1", time = true }
+camera.controls.roi = [0.25, 0.25, 0.5, 0.5]
+camera.controls.gain = 'auto'
+http.cors = ["https://a.example", "https://b.example"]
+http.mounts = { "/a" = "/b", "/c" = "/d" }
+http.pages."/garden" = "garden.html"
+webrtc.ice_servers = [{ urls = ["stun:a.example"] }, { urls = "stun:b.example" }]
+wifi.networks = [{ ssid = "shed", password = "correct horse" }]
+stream = { max_viewers = 3, keep_warm = true }
+led.pin = 0x11
+"#;
+    let lines: Vec<&str> = lines.trim().lines().collect();
+    for line in &lines {
+        let loaded = load(line);
+        assert_eq!(loaded.problems, [], "{line}");
+        assert_ne!(loaded.config, Config::default(), "{line}");
+        assert_eq!(set(&[line]), (loaded.config, vec![]), "{line}");
+    }
+    assert_eq!(set(&lines), (load(&lines.join("\n")).config, vec![]));
+}
+
+#[test]
+fn every_key_is_set_alike_by_a_line_by_its_section_and_by_set() {
+    for key in keys().iter().filter(|key| key.split().0 != "auth") {
+        let (section, name) = key.split();
+        let default = key.value(&Config::default()).map(|value| value.to_string());
+        let value = key.example.map(str::to_owned).or(default).unwrap();
+        let by_line = load(&format!("[{section}]\n{name} = {value}")).config;
+        for by_set in [format!("{}={value}", key.name), format!("{section}={{{name}={value}}}")] {
+            assert_eq!(set(&[&by_set]), (by_line.clone(), vec![]), "{by_set}");
+        }
+    }
+}
+
+#[test]
+fn entries_that_are_set_one_by_one_make_one_table() {
+    let (config, told) = set(&[
+        "http.mounts.\"/a\"=/srv/a",
+        "camera.fps=25",
+        // As the shell leaves it.
+        "http.mounts./b=/srv/b",
+        "http.tls.cert=cert.pem",
+        "http.tls.key=key.pem",
+    ]);
+    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(config.http.mounts.len(), 2);
+    assert_eq!(config.http.tls.map(|tls| tls.key), Some("key.pem".into()));
+    // The whole of it ends what was before.
+    let (config, _) = set(&["http.mounts./a=/x", "http.mounts={}", "http.mounts./b=/y"]);
+    assert_eq!(config.http.mounts.keys().map(ToString::to_string).collect::<Vec<_>>(), ["/b"]);
+    // Half of a table that guards access locks, as in the file.
+    assert!(is_locked(&set(&["http.tls.cert=cert.pem"]).0));
+}
+
+#[test]
+fn what_is_wrong_in_a_table_that_is_set_is_told_and_the_rest_is_used() {
+    let (config, told) = set(&["camera={width=640,heigth=480,fps=\"fast\"}"]);
+    assert_eq!((config.camera.width, config.camera.fps), (Some(640), None));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().any(|told| told.contains("did you mean `height`?")), "{told:?}");
+    assert!(told.iter().any(|told| told.contains("`camera.fps` expects a number")), "{told:?}");
+    for (wrong, words) in [
+        ("camera.overlay=Garden", "is a section and expects a table"),
+        ("camera.overlay={text=}", "is a section and expects a table: "),
+        ("http.cors=[https://a.example]", "each entry an exact origin"),
+    ] {
+        let (config, told) = set(&[wrong]);
+        assert_eq!(config, Config::default());
+        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+        assert!(told[0].ends_with("; nothing was changed"), "{told:?}");
+    }
+    for guarded in ["auth=x", "auth={pasword=\"hunter2hunter2\"}", "auth.password.x=hunter2hunter2"]
+    {
+        let (config, told) = set(&[guarded]);
+        assert!(is_locked(&config), "{guarded}");
+        assert!(!told[0].contains("hunter2"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_value_is_found_again_where_it_stands() {
+    let loaded = load(
+        "[http]\nmounts = { \"/a\" = \"/b\" }\n[webrtc]\nice_servers = [\n\
+                       { urls = \"stun:a\" },\n { urls = \"stun:b\" },\n]",
+    );
+    let place = |key, entry| loaded.places.of_entry(key, entry).to_string();
+    assert_eq!(place("http.mounts", "/a"), "config.toml:2:12");
+    assert_eq!(place("http.mounts", "/b"), "config.toml:2:10");
+    assert_eq!(place("webrtc.ice_servers", "1"), "config.toml:6:2");
+    assert_eq!(place("webrtc.udp_port", ""), "webrtc.udp_port");
+    let mut places = loaded.places;
+    Config::default().apply_sets(&["http.mounts={\"/c\"=\"/d\"}"], &mut places);
+    assert_eq!(places.of_entry("http.mounts", "/a").to_string(), "--set http.mounts");
 }
 
 #[test]

@@ -48,14 +48,14 @@ ruled_text! {
     Hostname, is_label
 }
 ruled_text! {
-    /// A time zone of the IANA database, such as `Europe/Berlin`. Only its form is checked: which
-    /// zones there are depends on the system.
+    /// A time zone of the IANA database that there is, such as `Europe/Berlin`.
     Timezone, |text| {
         (1..=64).contains(&text.len())
             && text.split('/').all(|part| {
                 !part.is_empty()
                     && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b))
             })
+            && super::zone::exists(text)
     }
 }
 ruled_text! {
@@ -276,6 +276,26 @@ impl PrivateUrl {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+
+    /// Whether it leads to a web server: `http` or `https`, and a host.
+    pub(super) fn is_of_the_web(&self) -> bool {
+        let url = self.expose();
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        let host = authority.map(|text| text.rsplit_once('@').map_or(text, |(_, host)| host));
+        host.is_some_and(|host| {
+            let (name, port) = match host.rsplit_once(':') {
+                Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+                _ => (host, None),
+            };
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+            let named = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+                Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+                None => !name.is_empty() && name.bytes().all(plain),
+            };
+            named && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0))
+        })
     }
 }
 
@@ -558,6 +578,24 @@ mod tests {
     }
 
     #[test]
+    fn a_url_of_the_web_has_a_host_that_can_be_asked() {
+        let of_the_web = |url: &str| url.parse::<PrivateUrl>().unwrap().is_of_the_web();
+        for good in ["https://a.example", "http://u:p@my_nas:8080/x?y=z", "http://[fd00::2]:81/"] {
+            assert!(of_the_web(good), "{good}");
+        }
+        for bad in [
+            "ftp://a.example/x",
+            "file:///x",
+            "https:///x",
+            "http://:80",
+            "http://a:0",
+            "http://a:x",
+        ] {
+            assert!(!of_the_web(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_url_does_not_print_its_password() {
         let url = "rtsp://admin:hunter2@10.0.0.9:554/live?key=hunter2";
         let source: Source = url.parse().unwrap();
@@ -572,7 +610,10 @@ mod tests {
             &["", "192.168.1.20", "192.168.1.20/33", "192.168.1.20/0", "0.0.0.0/8", "DHCP"],
         );
         accepts::<Sha256>(&[&"aF".repeat(32)], &["", &"a".repeat(63), &"g".repeat(64)]);
-        accepts::<Timezone>(&["UTC", "America/Port-au-Prince", "Etc/GMT+5"], &["", "../x", "/UTC"]);
+        accepts::<Timezone>(
+            &["UTC", "America/Port-au-Prince", "Etc/GMT+5"],
+            &["", "../x", "/UTC", "UTC+2", "Berlin"],
+        );
         accepts::<IceUrl>(&["stun:s.example:3478"], &["s.example", "stun:", "http://s.example"]);
         accepts::<CountryCode>(&["DE"], &["de", "GER", "D1"]);
         let key = format!("ssh-ed25519 {} me@home", "A".repeat(68));

@@ -43,7 +43,7 @@ pub use metrics::{Meters, Sample, Value};
 pub use mjpeg::MjpegSettings;
 pub use names::LocalDomains;
 pub use pages::{PageError, Pages};
-pub use routes::{Access, ExtraRoutes, RouteError, Wrap, listing, service};
+pub use routes::{Access, ExtraRoutes, Paths, RouteError, Wrap, listing, service};
 pub use serve::{Limits, Peer, Scheme, ServeError, Server};
 pub use snapshot::Snapshotter;
 pub use state::{HttpState, IceServer, IceServers, Parts, Settings, Sharing};

@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::routes::{Access, Name, Route, Verb};
+use super::routes::{Access, Name, Route, Verb, below};
 use super::{HttpState, auth};
 use crate::site::{ErrorPage, Site, StaticFile, root_path};
 
@@ -87,7 +87,7 @@ pub(super) fn routes(pages: &dyn Pages) -> Vec<Route> {
         routes.push(Route::new(Verb::Get, &path, Access::Viewer, handler));
     }
     for prefix in pages.mounts() {
-        let path = format!("{prefix}/{{*path}}");
+        let path = below(&prefix);
         let handler = move |State(state): State<HttpState>,
                             Name(name): Name,
                             headers: HeaderMap| async move {

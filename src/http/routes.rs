@@ -255,26 +255,62 @@ pub enum RouteError {
 }
 
 /// All paths, built-in ones first, so that none is given twice.
-#[derive(Default)]
-struct Paths {
+#[derive(Debug, Default)]
+pub struct Paths {
     built_in: Vec<String>,
-    added: BTreeSet<String>,
+    added: Vec<String>,
 }
 
 impl Paths {
-    fn add(&mut self, path: &str) -> Result<(), RouteError> {
+    /// Those of the table.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self { built_in: table().into_iter().map(|route| route.path).collect(), added: Vec::new() }
+    }
+
+    /// Adds a path, in the notation of [`ExtraRoutes::route`].
+    ///
+    /// # Errors
+    /// When it is no path, or cannot be told from one that is there.
+    pub fn add(&mut self, path: &str) -> Result<(), RouteError> {
         if !is_path(path) {
             return Err(RouteError::Malformed(path.to_owned()));
         }
-        if let Some(built_in) = self.built_in.iter().find(|b| covers(b, path)) {
+        if let Some(built_in) = self.built_in.iter().find(|b| covers(b, path) || clash(b, path)) {
             return Err(RouteError::Shadows { added: path.to_owned(), built_in: built_in.clone() });
         }
-        // Two paths that differ only in the names of their parameters are one.
-        let nameless: Vec<&str> = path.split('/').map(nameless).collect();
-        if self.added.insert(nameless.join("/")) {
-            Ok(())
-        } else {
-            Err(RouteError::Twice(path.to_owned()))
+        if self.added.iter().any(|other| clash(other, path)) {
+            return Err(RouteError::Twice(path.to_owned()));
+        }
+        self.added.push(path.to_owned());
+        Ok(())
+    }
+
+    /// Adds all that is below a prefix, such as a folder of the owner's.
+    ///
+    /// # Errors
+    /// As [`Paths::add`].
+    pub fn add_below(&mut self, prefix: &str) -> Result<(), RouteError> {
+        self.add(&below(prefix))
+    }
+}
+
+/// Everything below a prefix.
+pub(super) fn below(prefix: &str) -> String {
+    format!("{prefix}/{{*path}}")
+}
+
+/// Whether two paths cannot be told apart by the HTTP library, which panics then: up to a place they
+/// are the same but for the names of their parameters, and there both end, or one has a parameter
+/// and the other one takes all the rest.
+fn clash(one: &str, other: &str) -> bool {
+    let (mut ours, mut theirs) = (one.split('/'), other.split('/'));
+    loop {
+        match (ours.next().map(nameless), theirs.next().map(nameless)) {
+            (None, None) => return true,
+            (Some("{*}"), Some("{*}" | "{}")) | (Some("{}"), Some("{*}")) => return true,
+            (Some(our), Some(their)) if our == their => {}
+            _ => return false,
         }
     }
 }
@@ -452,9 +488,7 @@ mod tests {
     use super::*;
 
     fn check(path: &str) -> Result<(), RouteError> {
-        let mut paths =
-            Paths { built_in: table().into_iter().map(|r| r.path).collect(), ..Paths::default() };
-        paths.add(path)
+        Paths::built_in().add(path)
     }
 
     #[test]
@@ -474,6 +508,46 @@ mod tests {
             check("/offer").unwrap_err().to_string(),
             "the route /offer would take the place of the built-in /offer; choose another path"
         );
+    }
+
+    #[test]
+    fn what_the_library_cannot_tell_apart_is_refused() {
+        for path in ["/whep/{*all}", "/api/v1/sessions/{*all}", "/static/{file}"] {
+            assert!(matches!(check(path), Err(RouteError::Shadows { .. })), "{path}");
+        }
+        let mut paths = Paths::built_in();
+        assert_eq!(paths.add("/{page}"), Ok(()));
+        assert_eq!(paths.add("/{other}"), Err(RouteError::Twice("/{other}".into())));
+        assert_eq!(paths.add("/{*all}"), Err(RouteError::Twice("/{*all}".into())));
+        assert_eq!(paths.add("/{page}/x"), Ok(()));
+    }
+
+    /// The library has the last word on what it takes; on what it does not, it panics.
+    #[test]
+    fn every_folder_that_is_taken_can_be_served_beside_the_built_in_routes() {
+        let serve = |path: &str| {
+            let routes = table().into_iter().map(|r| (r.path, r.verb.filter()));
+            let one = |router: Router, (path, verb): (String, MethodFilter)| {
+                router.route(&path, on(verb, || async {}))
+            };
+            routes.fold(Router::new(), one).route(path, on(MethodFilter::GET, || async {}))
+        };
+        let mut prefixes = BTreeSet::from(["/clips".to_owned(), "/whep/x".to_owned()]);
+        for route in table() {
+            let parts: Vec<&str> = route.path.split('/').filter(|p| !p.starts_with('{')).collect();
+            prefixes.extend((2..=parts.len()).map(|n| parts[..n].join("/")));
+        }
+        let (mut taken, mut refused) = (0, 0);
+        for prefix in prefixes.iter().filter(|prefix| prefix.len() > 1) {
+            match Paths::built_in().add_below(prefix) {
+                Ok(()) => {
+                    let _ = serve(&below(prefix));
+                    taken += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(taken > 10 && refused > 2, "{taken} {refused}");
     }
 
     #[test]

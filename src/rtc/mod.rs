@@ -97,18 +97,31 @@ pub struct Totals {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port is taken or not allowed.
-    #[error(
-        "cannot open UDP port {port} for viewers: {source}; set webrtc.udp_port to a free one, or 0 for any"
-    )]
+    #[error("cannot open UDP port {port} for viewers: {}", bind_advice(.why))]
     Bind {
         /// The port.
         port: u16,
         /// What the system said.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// Anything else.
     #[error("cannot start WebRTC: {0}")]
     Other(String),
+}
+
+/// Why a port is not to be had, and what to do.
+fn bind_advice(why: &std::io::Error) -> String {
+    match why.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another program has it; end it, or set webrtc.udp_port to a free one, or 0 for any"
+                .into()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "it needs a right that Picket does not have; set webrtc.udp_port to one of 1024 or more"
+                .into()
+        }
+        _ => format!("{why}; set webrtc.udp_port to another one, or 0 for any"),
+    }
 }
 
 /// Commands that may queue up before callers wait.
@@ -137,7 +150,7 @@ impl Rtc {
         let (wire, tcp) = {
             let _inside = runtime.enter();
             let wire = Wire::bind(settings.udp_port, settings.ipv6)
-                .map_err(|source| StartError::Bind { port: settings.udp_port, source })?;
+                .map_err(|why| StartError::Bind { port: settings.udp_port, why })?;
             let tcp = settings.tcp.then(|| Tcp::listen(wire.port(), wire.ipv6()));
             // Viewers can do without it; most never use it.
             let tcp = tcp.and_then(|listening| match listening {

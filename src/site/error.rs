@@ -1,4 +1,5 @@
-//! What can go wrong in this room.
+//! What can go wrong in this room. Each error tells all of it in its own words, the reason
+//! included; none has a source that would tell it once more.
 
 use std::fmt;
 use std::io;
@@ -9,41 +10,41 @@ use std::path::PathBuf;
 pub enum SiteError {
     /// Something else has the name of the data location.
     #[error(
-        "site.data_location {} is not a directory; name a directory, or remove the setting to use \
+        "the data location {} is not a directory; name a directory, or remove the setting to use \
          the built-in pages", .0.display()
     )]
     NotADirectory(PathBuf),
     /// The data location does not exist and cannot be made.
     #[error(
-        "site.data_location {} does not exist and cannot be created ({source}); create it, or \
+        "the data location {} does not exist and cannot be created ({why}); create it, or \
          remove the setting to use the built-in pages", location.display()
     )]
     CannotCreate {
         /// The data location.
         location: PathBuf,
         /// What the system said.
-        source: io::Error,
+        why: io::Error,
     },
     /// Nothing can be written into the data location.
     #[error(
-        "site.data_location {} cannot be written ({source}); allow picket to write there, name \
+        "the data location {} cannot be written ({why}); allow picket to write there, name \
          another directory, or remove the setting to use the built-in pages", location.display()
     )]
     NotWritable {
         /// The data location.
         location: PathBuf,
         /// What the system said.
-        source: io::Error,
+        why: io::Error,
     },
     /// A folder that the data location must have cannot be made.
     #[error(
-        "{} must be a directory ({source}); move away what has its name", folder.display()
+        "{} must be a directory ({why}); move away what has its name", folder.display()
     )]
     BadLayout {
         /// The folder in question.
         folder: PathBuf,
         /// What the system said.
-        source: io::Error,
+        why: io::Error,
     },
     /// A mount's prefix is not a plain path of its own.
     #[error(
@@ -52,14 +53,14 @@ pub enum SiteError {
     )]
     BadPrefix(String),
     /// A mount's folder cannot be opened.
-    #[error("the mount {prefix} needs the directory {} ({source}); create it", dir.display())]
+    #[error("the mount {prefix} needs the directory {} ({why}); create it", dir.display())]
     BadMount {
         /// The mount's prefix.
         prefix: String,
         /// The folder to be served.
         dir: PathBuf,
         /// What the system said.
-        source: io::Error,
+        why: io::Error,
     },
     /// A page's path is not one that a browser can ask for.
     #[error(
@@ -68,12 +69,12 @@ pub enum SiteError {
     )]
     BadPagePath(String),
     /// A page's template is missing or broken.
-    #[error("the page {path} cannot be shown: {source}")]
+    #[error("the page {path} cannot be shown: {fault}")]
     BadPage {
         /// The page's path.
         path: String,
         /// What is wrong with its template.
-        source: TemplateError,
+        fault: TemplateError,
     },
     /// Two pages or mounts have the same path.
     #[error("the path {0} is given twice; remove one of them")]

@@ -72,10 +72,10 @@ impl Mount {
         if !well_formed || prefix == "/static" || prefix.starts_with("/static/") {
             return Err(SiteError::BadPrefix(prefix.to_owned()));
         }
-        let folder = Folder::open(dir).map_err(|source| SiteError::BadMount {
+        let folder = Folder::open(dir).map_err(|why| SiteError::BadMount {
             prefix: prefix.to_owned(),
             dir: dir.to_owned(),
-            source,
+            why,
         })?;
         Ok(Self { prefix: prefix.to_owned(), folder })
     }

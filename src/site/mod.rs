@@ -62,6 +62,7 @@ pub(crate) use self::urls::root_path;
 use self::defaults::{Area, DEFAULTS};
 use self::download::Downloader;
 use self::folder::Folder;
+use self::store::Store;
 use self::templates::Engine;
 
 /// No file or template larger than this is read. A file is held in memory while it is sent.
@@ -79,6 +80,21 @@ pub struct SiteSettings {
     pub download_url: Option<String>,
     /// The archive's SHA-256 in hexadecimal digits; without it nothing is downloaded.
     pub download_sha256: Option<String>,
+}
+
+/// Data-files that have yet to be downloaded.
+#[derive(Debug)]
+pub struct Download(SiteSettings);
+
+impl Download {
+    /// Fetches them, and puts them where the site finds them from then on. Blocks, with a server
+    /// that does not answer for up to four attempts of ten seconds.
+    ///
+    /// # Errors
+    /// When the data location cannot be used any more. Other faults are warnings in the report.
+    pub fn run(self) -> Result<Report, SiteError> {
+        Site::open(&self.0).map(|(_, report)| report)
+    }
 }
 
 /// The web site's pages and files.
@@ -116,27 +132,70 @@ impl Site {
         Self::open_with(settings, &Downloader::default())
     }
 
+    /// The same, but without waiting for a download: where one is due, the embedded files stand in
+    /// for those that are missing until [`Download::run`] has fetched them.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub fn open_at_once(
+        settings: &SiteSettings,
+    ) -> Result<(Self, Report, Option<Download>), SiteError> {
+        if let Some(location) = &settings.data_location
+            && settings.download_url.is_some()
+        {
+            let store = Store::open(location)?;
+            if prepare::needs_download(&store, settings) {
+                let (site, report) = Self::with_store(&store, Report::default());
+                return Ok((site, report, Some(Download(settings.clone()))));
+            }
+        }
+        Self::open(settings).map(|(site, report)| (site, report, None))
+    }
+
+    /// The site as the settings would have it, without writing or fetching anything.
+    ///
+    /// # Errors
+    /// When the data location cannot be used.
+    pub fn look(settings: &SiteSettings) -> Result<(Self, Report), SiteError> {
+        let Some(location) = &settings.data_location else {
+            return Ok((Self::embedded(), Report::default()));
+        };
+        store::look(location)?;
+        let mut site = match Folder::open(&location.join(Area::Templates.dir())) {
+            Ok(templates) => Self::new(Engine::with_folder(templates)),
+            Err(_) => Self::embedded(),
+        };
+        let report = site.check_templates(Report::default());
+        site.location = Some(location.clone());
+        Ok((site, report))
+    }
+
     fn open_with(
         settings: &SiteSettings,
         downloader: &Downloader<'_>,
     ) -> Result<(Self, Report), SiteError> {
         let Some(location) = &settings.data_location else {
-            let mut report = Report::default();
-            if settings.download_url.is_some() {
-                report.warn("site.download_url needs site.data_location to put the files in");
-            }
-            return Ok((Self::embedded(), report));
+            return Ok((Self::embedded(), Report::default()));
         };
-        let (store, mut report) = prepare::prepare(location, settings, downloader)?;
+        let (store, report) = prepare::prepare(location, settings, downloader)?;
+        Ok(Self::with_store(&store, report))
+    }
+
+    fn with_store(store: &Store, report: Report) -> (Self, Report) {
         let mut site = Self::new(Engine::with_folder(store.folder(Area::Templates).clone()));
         site.static_folder = Some(store.folder(Area::Static).clone());
         site.location = Some(store.root().to_owned());
+        let report = site.check_templates(report);
+        (site, report)
+    }
+
+    fn check_templates(&self, mut report: Report) -> Report {
         for file in DEFAULTS.iter().filter(|file| file.area == Area::Templates) {
-            if let Err(fault) = site.engine.check(file.name) {
+            if let Err(fault) = self.engine.check(file.name) {
                 report.warn(format!("{fault}; mend it, or delete it to get the default one back"));
             }
         }
-        Ok((site, report))
+        report
     }
 
     fn new(engine: Engine) -> Self {
@@ -192,7 +251,18 @@ impl Site {
         self.claim(path)?;
         self.engine
             .check(template)
-            .map_err(|source| SiteError::BadPage { path: path.to_owned(), source })?;
+            .map_err(|fault| SiteError::BadPage { path: path.to_owned(), fault })?;
+        self.pages.push(page);
+        Ok(())
+    }
+
+    /// The same with a template that may be among the files of a download, and is not there yet.
+    ///
+    /// # Errors
+    /// As [`Site::add_page`], but for the template.
+    pub fn add_page_unseen(&mut self, path: &str, template: &str) -> Result<(), SiteError> {
+        let page = Page::new(path, template)?;
+        self.claim(path)?;
         self.pages.push(page);
         Ok(())
     }

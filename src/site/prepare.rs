@@ -22,20 +22,23 @@ pub(super) fn prepare(
     let store = Store::open(location)?;
     let mut job =
         Job { store: &store, replace: settings.overwrite_default_files, report: Report::default() };
-    let complete = DEFAULTS.iter().all(|file| job.present(file));
     match &settings.download_url {
-        Some(url) if !complete || settings.overwrite_default_files => {
-            match fetch(url, settings, downloader) {
-                Ok(files) => job.install(&files),
-                Err(error) => job.make_do(&error),
-            }
-        }
+        Some(url) if needs_download(&store, settings) => match fetch(url, settings, downloader) {
+            Ok(files) => job.install(&files),
+            Err(error) => job.make_do(&error),
+        },
         _ => job.install(&Files::new()),
     }
     job.look_for_obstacles();
     let report = job.report;
     store.finish();
     Ok((store, report))
+}
+
+/// Whether [`prepare`] would download.
+pub(super) fn needs_download(store: &Store, settings: &SiteSettings) -> bool {
+    let complete = DEFAULTS.iter().all(|file| store.holds(file.area, file.name));
+    settings.download_url.is_some() && (!complete || settings.overwrite_default_files)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -30,9 +30,8 @@ impl Store {
             return Err(not_a_directory());
         }
         fs::create_dir_all(location)
-            .map_err(|source| SiteError::CannotCreate { location: location.to_owned(), source })?;
-        let not_writable =
-            |source| SiteError::NotWritable { location: location.to_owned(), source };
+            .map_err(|why| SiteError::CannotCreate { location: location.to_owned(), why })?;
+        let not_writable = |why| SiteError::NotWritable { location: location.to_owned(), why };
         let root = fs::canonicalize(location).map_err(not_writable)?;
         clear_staging(&root).map_err(not_writable)?;
         let probe = root.join(STAGING).join("probe");
@@ -43,13 +42,13 @@ impl Store {
         for folder in STATIC_FOLDERS {
             let folder = root.join(Area::Static.dir()).join(folder);
             fs::create_dir_all(&folder)
-                .map_err(|source| SiteError::BadLayout { folder: folder.clone(), source })?;
+                .map_err(|why| SiteError::BadLayout { folder: folder.clone(), why })?;
         }
         let open = |area: Area| {
             let folder = root.join(area.dir());
             fs::create_dir_all(&folder)
                 .and_then(|()| Folder::open(&folder))
-                .map_err(|source| SiteError::BadLayout { folder, source })
+                .map_err(|why| SiteError::BadLayout { folder, why })
         };
         let (templates, static_files) = (open(Area::Templates)?, open(Area::Static)?);
         Ok(Self { root, templates, static_files })
@@ -103,6 +102,28 @@ impl Store {
     pub(super) fn finish(&self) {
         if let Err(error) = clear_staging(&self.root) {
             log::debug!("site: {STAGING} stays behind: {error}");
+        }
+    }
+}
+
+/// Whether a data location can be had at `location`, without making or writing anything.
+pub(super) fn look(location: &Path) -> Result<(), SiteError> {
+    use rustix::fs::{Access, access};
+    match fs::metadata(location) {
+        Ok(found) if !found.is_dir() => Err(SiteError::NotADirectory(location.to_owned())),
+        Ok(_) => access(location, Access::WRITE_OK | Access::EXEC_OK).map_err(|why| {
+            SiteError::NotWritable { location: location.to_owned(), why: why.into() }
+        }),
+        // It would be made, with the folders above it that are missing.
+        Err(_) => {
+            let cannot =
+                |why: io::Error| SiteError::CannotCreate { location: location.to_owned(), why };
+            let above = location.ancestors().skip(1).find(|above| above.exists());
+            let above = above.unwrap_or(Path::new("."));
+            if !above.is_dir() {
+                return Err(cannot(io::ErrorKind::NotADirectory.into()));
+            }
+            access(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|why| cannot(why.into()))
         }
     }
 }

@@ -130,7 +130,8 @@ impl Chain {
         self.kept.contains(&frame.format())
             && frame.width().is_multiple_of(2)
             && frame.height().is_multiple_of(2)
-            && self.reduction == 0
+            && reduced((frame.width(), frame.height()), self.reduction)
+                == (frame.width(), frame.height())
             && self.symmetry == Symmetry::default()
             && self.colours == Colours::Kept
             && self.overlay.is_none()

@@ -27,7 +27,7 @@ pub use convert::Matrix;
 pub use orient::Rotation;
 pub use overlay::{Corner, OverlaySettings};
 pub use picture::CopyMeter;
-pub use resize::{Resizer, fit_within};
+pub use resize::{LARGEST, Resizer, fit_within};
 
 #[allow(unused_imports, reason = "the test pattern draws with these")]
 pub(crate) use draw::{Colour, Mask, Pen};

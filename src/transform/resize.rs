@@ -7,15 +7,26 @@ use super::convert::{Matrix, convert};
 use super::picture::{CopyMeter, Draft, Picture, PlaneView, copy_rows};
 use crate::media::{Frame, FramePool};
 
-/// `size` with both sides shrunk by `percent` (at most 90), made even. Sides do not fall below
-/// 16, the least encoders take, and never grow.
+/// The largest picture that is handed on: the longer side and the shorter one, in pixels. No encoder
+/// takes larger ones.
+pub const LARGEST: (u32, u32) = (3840, 2160);
+
+/// The least side that encoders take, in pixels.
+const LEAST: u32 = 16;
+
+/// `size` with both sides shrunk by `percent` (at most 90), made even, and within what encoders
+/// take. Sides do not fall below 16 pixels, and never grow.
 pub(super) fn reduced((width, height): (u32, u32), percent: u8) -> (u32, u32) {
     let keep = 100 - u32::from(percent.min(90));
-    let side = |side: u32| {
-        let least = 16.min(side & !1);
-        ((side * keep / 100) & !1).max(least)
-    };
-    (side(width), side(height))
+    let side = |side: u32| ((side * keep / 100) & !1).max(LEAST.min(side & !1));
+    let size @ (w, h) = (side(width), side(height));
+    let (long, short) = LARGEST;
+    let bounds = if w >= h { (long, short) } else { (short, long) };
+    if w <= bounds.0 && h <= bounds.1 {
+        return size;
+    }
+    let (fit_w, fit_h) = fit_within(size, bounds);
+    (fit_w.max(LEAST.min(w)), fit_h.max(LEAST.min(h)))
 }
 
 /// The largest even size of the same shape as `size` that fits into `bounds`. Pictures are not

@@ -3,7 +3,7 @@
 use log::LevelFilter;
 
 use super::{Key, Scope, Section, key};
-use crate::config::shape::{List, Maybe, Parsed, Switch, Time, Unit, Unseen, Whole, Words};
+use crate::config::shape::{List, Maybe, Parsed, Switch, Time, Unit, WebUrl, Whole, Words};
 use crate::config::{Install, Level, Schedule};
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -85,7 +85,7 @@ pub(super) fn keys() -> Vec<Key> {
         key!(
             "update.url",
             update.url,
-            Maybe(Unseen("a URL such as \"https://updates.example/picket\"")),
+            Maybe(WebUrl("a URL such as \"https://updates.example/picket\"")),
             "Where updates are announced, as `{\"version\": \"1.2.3\", \"url\": \
              \"https://…/picket.raucb\", \"size\": 41943040}` with the size in bytes. Unset: the \
              device asks nobody."

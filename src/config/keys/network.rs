@@ -2,8 +2,8 @@
 
 use super::{Key, Scope, Section, key};
 use crate::config::shape::{
-    ByPath, IceServerTable, List, Maybe, Parsed, Passphrase, Place, Switch, TlsTable, Unseen,
-    Whole, WifiTable,
+    ByPath, IceServerTable, List, Maybe, Parsed, Passphrase, Place, Switch, TlsTable, WebUrl,
+    Whole, WifiTable, ZoneName,
 };
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -56,7 +56,7 @@ fn device() -> Vec<Key> {
         key!(
             "device.timezone",
             device.timezone,
-            Parsed("a time zone such as \"Europe/Berlin\""),
+            ZoneName,
             "The time zone of the clock in the picture, by its IANA name."
         ),
         key!(
@@ -295,7 +295,7 @@ fn site() -> Vec<Key> {
         key!(
             "site.download_url",
             site.download_url,
-            Maybe(Unseen("a URL such as \"https://files.example/site.tar.gz\"")),
+            Maybe(WebUrl("a URL such as \"https://files.example/site.tar.gz\"")),
             "Where missing data-files are fetched, instead of the built-in ones. Needs \
              `download_sha256`. When the download fails, the built-in files are used."
         )

@@ -19,7 +19,7 @@ use toml::de::DeValue;
 pub(super) use compound::{ByPath, List, MOST_ENTRIES, Maybe, OrAuto};
 pub(super) use special::{
     Hidden, IceServerTable, Passphrase, Rate, RedBlue, Region, SourceName, TlsTable, Unseen,
-    WifiTable,
+    WebUrl, WifiTable, ZoneName,
 };
 
 /// A value in the file, with its place.

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::config::secret::HIDDEN;
 use crate::config::{
-    Bitrate, Gains, IceServer, IceUrl, Roi, Secret, Source, Ssid, Tls, WifiNetwork,
-    is_wifi_password,
+    Bitrate, Gains, IceServer, IceUrl, PrivateUrl, Roi, Secret, Source, Ssid, Timezone, Tls,
+    WifiNetwork, is_wifi_password, zone,
 };
 
 /// A rate: a number of bits a second, or a string with a unit.
@@ -222,9 +222,8 @@ pub(in crate::config) struct SourceName;
 
 impl Shape<Source> for SourceName {
     fn expects(&self) -> String {
-        "\"auto\", \"pattern\", \"libcamera\", \"libcamera:N\", \"v4l2:/dev/videoN\", \
-         \"file:NAME\", \"gst:PIPELINE\", \"page:URL\" or a URL (rtsp, rtsps, rtmp, http, https, \
-         udp)"
+        "\"auto\", \"pattern\", \"libcamera\", \"libcamera:N\", \"v4l2:/dev/videoN\" or \
+         \"file:NAME\""
             .to_owned()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Source> {
@@ -244,6 +243,52 @@ impl Shape<Source> for SourceName {
     }
     fn write(&self, source: &Source) -> Option<toml::Value> {
         Some(source.to_string().into())
+    }
+}
+
+/// A time zone. For one that there is not, the message has the one that may have been meant.
+pub(in crate::config) struct ZoneName;
+
+impl Shape<Timezone> for ZoneName {
+    fn expects(&self) -> String {
+        "a time zone such as \"Europe/Berlin\"".to_owned()
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Timezone> {
+        let text = value.get_ref().as_str();
+        if let Some(zone) = text.and_then(|text| text.parse().ok()) {
+            return Some(zone);
+        }
+        let meant = text.and_then(zone::meant);
+        let zone = Shape::<Timezone>::refuse(self, value, refusals);
+        if let (Some(meant), Some(refusal)) = (meant, refusals.last_mut()) {
+            refusal.message += &format!("; did you mean \"{meant}\"?");
+        }
+        zone
+    }
+    fn write(&self, zone: &Timezone) -> Option<toml::Value> {
+        Some(zone.to_string().into())
+    }
+}
+
+/// The address of something on a web server. It may hold a password, so it is not shown.
+pub(in crate::config) struct WebUrl(pub &'static str);
+
+impl Shape<PrivateUrl> for WebUrl {
+    fn expects(&self) -> String {
+        Shape::<PrivateUrl>::expects(&Unseen(self.0))
+    }
+    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<PrivateUrl> {
+        let url: PrivateUrl = Unseen(self.0).read(value, refusals)?;
+        if url.is_of_the_web() {
+            return Some(url);
+        }
+        let message =
+            format!("expects {}, found one that is not http:// or https:// and a host", self.0);
+        refusals.push(Refusal { at: value.span(), message });
+        None
+    }
+    fn write(&self, url: &PrivateUrl) -> Option<toml::Value> {
+        Unseen(self.0).write(url)
     }
 }
 

@@ -138,13 +138,33 @@ const RETRY: Duration = Duration::from_millis(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is taken or not allowed.
-    #[error("cannot listen on {address}: {source}; set http.listen to a free address and port")]
+    #[error("cannot listen on {address}: {}", bind_advice(.address, .why))]
     Bind {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        why: io::Error,
     },
+}
+
+/// Why an address is not to be had, and what to do.
+fn bind_advice(address: &SocketAddr, why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program has this port; end it, or set http.listen to a free port".into()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this port needs a right that Picket does not have; set http.listen to a port of 1024 \
+             or more, or give it the right CAP_NET_BIND_SERVICE, as docs/install.md says"
+                .into()
+        }
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this machine has no address {}; set http.listen to one that it has, or to 0.0.0.0 for \
+             all of them",
+            address.ip()
+        ),
+        _ => format!("{why}; set http.listen to another address and port"),
+    }
 }
 
 /// A running server. Stops at once when dropped.
@@ -171,7 +191,7 @@ impl Server {
         service: Router,
         limits: Limits,
     ) -> Result<Self, ServeError> {
-        let bind = |source| ServeError::Bind { address, source };
+        let bind = |why| ServeError::Bind { address, why };
         let listener = listen(address).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, running) = watch::channel(Running::Yes);
