@@ -155,14 +155,64 @@ fn routes_prints_every_route_with_who_may_use_it() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_what_to_do() {
+fn a_taken_port_is_told_with_what_to_do_and_taken_when_it_is_free() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = format!("http.listen={}", holder.local_addr().expect("bound"));
-    let output =
-        picket(&["--config", "/dev/null", "--set", &address, "--set", "webrtc.udp_port=0"]);
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(told.contains("set http.listen to a free address"), "{told}");
+    let wanted = holder.local_addr().expect("bound");
+    let daemon = Daemon::start(&[&format!("http.listen={wanted}")]);
+    let told = daemon.wait_for_log("--set http.listen");
+    assert!(told.contains("another program has this port; end it, or set"), "{told}");
+    assert!(told.contains(&format!("until then it is http://{}/", daemon.http)), "{told}");
+    drop(holder);
+    daemon.wait_for_log("http.listen can be had now");
+    let healthy = ureq::get(&format!("http://{wanted}/healthz")).call();
+    assert_eq!(healthy.expect("an answer").status(), 200);
+}
+
+#[test]
+fn set_does_what_a_line_of_the_file_does() {
+    let daemon =
+        Daemon::start(&["camera.overlay={text=\"Garden\"}", "camera={width=640,height=360}"]);
+    let mut peer = Peer::connect(&daemon);
+    peer.run_until("pictures", |seen| seen.pictures >= 5);
+    assert_eq!(daemon.get_json("/api/v1/status")["source"]["mode"]["height"], 360);
+}
+
+#[test]
+fn the_start_says_who_gets_in() {
+    let first = |settings: &[&str]| {
+        let mut command = Daemon::command(settings);
+        let mut child = command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let out = std::io::BufReader::new(child.stdout.take().expect("piped"));
+        let lines: Vec<String> =
+            std::io::BufRead::lines(out).map_while(Result::ok).take(2).collect();
+        let _ = child.kill();
+        let _ = child.wait();
+        lines
+    };
+    let told = first(&[]);
+    assert!(told[0].starts_with("picket: watch at http://127.0.0.1:"), "{told:?}");
+    assert!(
+        told[1].contains("no password is set: everybody on this machine may watch"),
+        "{told:?}"
+    );
+    let told = first(&["auth.password=short"]);
+    assert!(told[1].contains("nobody can sign in until"), "{told:?}");
+}
+
+#[test]
+fn a_daemon_whose_output_nobody_takes_runs_all_the_same() {
+    let output = Command::new("sh")
+        .args(["-c", "\"$0\" routes | head -n 1", env!("CARGO_BIN_EXE_picket")])
+        .output()
+        .expect("sh runs");
+    assert_eq!(
+        (text(&output.stdout).as_str(), text(&output.stderr).as_str()),
+        ("GET / viewer\n", "")
+    );
 }
 
 #[test]

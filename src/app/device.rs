@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::first_camera::TEST_PICTURE;
+use super::first_camera::{LOOKS, LOOKS_FOR_NONE, TEST_PICTURE};
 use crate::appliance::{
     Announcement, CameraReport, Device, OtherName, Request, Steward, StewardError,
 };
@@ -112,7 +112,8 @@ pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
 
 /// Why a live source is no camera, where `wanted` was asked for.
 pub(super) fn no_camera(info: &SourceInfo, wanted: &Source) -> Option<String> {
-    (*wanted == Source::Auto && info.name == TEST_PICTURE).then(|| NO_CAMERA.into())
+    let missing = *wanted == Source::Auto && info.name == TEST_PICTURE;
+    missing.then(|| if LOOKS { NO_CAMERA.into() } else { LOOKS_FOR_NONE.into() })
 }
 
 /// What can be said of the camera by what was seen of it.

@@ -15,6 +15,13 @@ use crate::camera::{
 /// How often a camera is looked for while the test picture is shown.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Whether this build looks for cameras.
+pub(super) const LOOKS: bool = cfg!(any(feature = "libcamera", feature = "v4l2"));
+
+/// Why it finds none, where it does not.
+pub(super) const LOOKS_FOR_NONE: &str = "this build of Picket looks for no camera, as it was made \
+                                         without the features \"libcamera\" and \"v4l2\"";
+
 /// What the test picture is called, here as in `camera.source`.
 pub(super) const TEST_PICTURE: &str = "pattern";
 
@@ -42,7 +49,10 @@ impl FirstCamera {
             waker: Arc::default(),
         };
         if !camera.look() {
-            log::info!("no camera found; showing the test picture until there is one");
+            match LOOKS {
+                true => log::info!("no camera found; showing the test picture until there is one"),
+                false => log::info!("showing the test picture: {LOOKS_FOR_NONE}"),
+            }
         }
         camera
     }

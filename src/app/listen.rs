@@ -191,8 +191,8 @@ mod tests {
     async fn the_address_that_was_asked_for_is_taken_when_it_is_free() {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let wanted = holder.local_addr().unwrap();
-        let started =
-            Listening::start(wanted, Router::new(), Limits::default(), &Places::default());
+        let places = Places::default();
+        let started = Listening::start(wanted, Router::new(), Limits::default(), &places);
         let (listening, problem) = started.await.unwrap();
         let told = problem.unwrap().to_string();
         assert!(told.starts_with("http.listen: is not to be had: cannot listen on"), "{told}");

@@ -216,7 +216,8 @@ pub(super) fn rtc(config: &Config) -> RtcSettings {
 
 pub(super) fn site_settings(config: &Config) -> SiteSettings {
     let settings = &config.site;
-    let (url, sha256) = settings.download().unzip();
+    // Without a folder to put them in, nothing is fetched; that was told with the file.
+    let (url, sha256) = settings.download().filter(|_| settings.data_location.is_some()).unzip();
     SiteSettings {
         data_location: settings.data_location.clone(),
         overwrite_default_files: settings.overwrite_default_files,

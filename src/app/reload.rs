@@ -134,7 +134,7 @@ impl ConfigSource {
         let loaded = match &self.file {
             None => Config::load_over(defaults, b"", ""),
             Some(file) => {
-                let name = file.display().to_string();
+                let name = shown(file);
                 match std::fs::read(file) {
                     Ok(bytes) => Config::load_over(defaults, &bytes, &name),
                     Err(error) => Loaded::unreadable(defaults, &name, &error),
@@ -147,6 +147,16 @@ impl ConfigSource {
         self.places = places;
         (config, problems)
     }
+}
+
+/// What problems call the file. On the image it is a copy of the owner's, which the owner knows by
+/// its name alone.
+fn shown(file: &Path) -> String {
+    let name = match crate::appliance::Steward::from_environment() {
+        Some(_) => file.file_name().map(Path::new),
+        None => None,
+    };
+    name.unwrap_or(file).display().to_string()
 }
 
 /// Looks at a file now and then, and says when it differs from what was `read`. On a thread of its

@@ -117,11 +117,11 @@ pub enum CameraError {
     #[error("the camera was lost: {0}")]
     Lost(String),
     /// The operating system refused something.
-    #[error("{what}: {source}")]
+    #[error("{what}: {why}")]
     Io {
         /// What was being done, for instance "cannot read clip.mp4".
         what: String,
         /// What the system said.
-        source: std::io::Error,
+        why: std::io::Error,
     },
 }

@@ -7,10 +7,6 @@ use super::shape::MOST_ENTRIES;
 use super::text::Text;
 use super::{CountryCode, PasswordHash, Ssid, WifiNetwork};
 
-/// Stands for the password of a wireless network where that is not to be known. It is as long as
-/// one must be, so that the text has no problems that it had not before.
-const WITHHELD: &str = "withheld here";
-
 /// Why a file was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
@@ -159,56 +155,6 @@ pub fn clear_factory_reset(file: &[u8]) -> Result<String, EditError> {
         section(document, "device")?.remove("factory_reset");
         Ok(())
     })
-}
-
-/// The same lines without the passwords of wireless networks. What cannot be read is left out, and
-/// leaves something that cannot be read.
-#[must_use]
-pub fn without_wireless_passwords(file: &[u8]) -> String {
-    let Text { text, fault, .. } = Text::decode(file);
-    let parsed = text.parse::<DocumentMut>();
-    if let (Ok(document), None) = (&parsed, fault) {
-        return withhold(document.clone());
-    }
-    // The lines above the fault are TOML by themselves, and what stands below it might be a
-    // password that cannot be told from anything else.
-    let at = parsed.err().and_then(|e| Some(e.span()?.start)).unwrap_or(text.len());
-    let mut end = at.min(text.len());
-    while let Some(newline) = text[..end].rfind('\n') {
-        if let Ok(document) = text[..=newline].parse::<DocumentMut>() {
-            return withhold(document) + UNREADABLE;
-        }
-        end = newline;
-    }
-    UNREADABLE.to_owned()
-}
-
-/// A line that is no TOML.
-const UNREADABLE: &str = "= from here on the file cannot be read\n";
-
-fn withhold(mut document: DocumentMut) -> String {
-    if let Some(wifi) = document.get_mut("wifi").and_then(Item::as_table_like_mut) {
-        blank(wifi);
-        match wifi.get_mut("networks") {
-            Some(Item::Value(Value::Array(networks))) => {
-                let tables = networks.iter_mut().filter_map(Value::as_inline_table_mut);
-                tables.for_each(|table| blank(table));
-            }
-            Some(Item::ArrayOfTables(networks)) => networks.iter_mut().for_each(|t| blank(t)),
-            _ => {}
-        }
-    }
-    document.to_string()
-}
-
-fn blank(table: &mut dyn TableLike) {
-    if let Some(Item::Value(password)) = table.get_mut("password")
-        && password.is_str()
-    {
-        let decor = password.decor().clone();
-        *password = Value::from(WITHHELD);
-        *password.decor_mut() = decor;
-    }
 }
 
 fn edit(
@@ -371,39 +317,6 @@ mod tests {
             let file = format!("[wifi]\nssid = \"old\"\nnetworks = {networks}\n");
             let new = network("new", "battery staple");
             assert_eq!(set_network(file.as_bytes(), &new, None), Err(EditError::NoRoom));
-        }
-    }
-
-    #[test]
-    fn wireless_passwords_can_be_withheld_line_by_line() {
-        let text = "[wifi]\nssid = \"a\"\npassword = \"hunter2hunter2\" # x\n\
-                    networks = [{ ssid = \"b\", password = \"hunter2hunter2\" }]\n[encoder]\nbitrat = 1\n";
-        let more = "[[wifi.networks]]\nssid = \"c\"\npassword = \"hunter2hunter2\"\n";
-        for text in [
-            text.to_owned(),
-            text.replace('\n', "\r\n"),
-            format!("\u{feff}{text}"),
-            more.to_owned(),
-            "wifi = { ssid = \"d\", password = \"hunter2hunter2\" }\n".to_owned(),
-        ] {
-            let copy = without_wireless_passwords(text.as_bytes());
-            assert!(!copy.contains("hunter2"), "{copy}");
-            let problems = |text: &str| Config::load(text.as_bytes(), "f").problems;
-            assert_eq!(problems(&copy), problems(&text));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_gives_nothing_away_and_stays_locked() {
-        let text = "[auth]\npassword = \"correct horse\"\n[wifi]\nssid = \"a\"\n\
-                    password = \"hunter2hunter2\nhidden = true\n";
-        let nul = "[wifi]\nssid = \"a\"\n\0\npassword = \"hunter2hunter2\"\n";
-        let open = "[camera]\n[wifi]\nssid = \"\"\"\npassword = \"hunter2hunter2\"\n";
-        for text in [text, nul, open] {
-            let copy = without_wireless_passwords(text.as_bytes());
-            assert!(!copy.contains("hunter2"), "{copy}");
-            let copy = Config::load(copy.as_bytes(), "f").config;
-            assert!(matches!(copy.auth, Auth::Locked { .. }));
         }
     }
 

@@ -35,6 +35,7 @@ mod text;
 mod together;
 mod values;
 mod watch;
+mod withhold;
 mod zone;
 
 pub use auth::{Auth, Credentials, Password, PasswordError, PasswordHash};
@@ -55,3 +56,4 @@ pub use values::{
     WifiNetwork, is_wifi_password,
 };
 pub use watch::{Sight, Stamp, Watch};
+pub use withhold::without_wireless_passwords;

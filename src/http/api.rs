@@ -2,17 +2,17 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::HttpState;
 use super::body::{self, Whole, expect_json_patch};
 use super::problem::Problem;
 use super::routes::Name;
 use super::whep::{no_such_session, session_id};
+use super::{Access, HttpState, auth};
 use crate::hub::{Layer, SourceState};
 use crate::rtc::sdp::Direction;
 
@@ -75,14 +75,15 @@ struct Totals {
     datagrams_dropped: u64,
 }
 
-impl From<SourceState> for Source {
-    fn from(source: SourceState) -> Self {
+impl Source {
+    /// As the owner, or somebody who only watches, is to see it.
+    fn new(source: SourceState, owner: bool) -> Self {
         let state = source.to_string();
         match source {
             SourceState::Live(info) => Self {
                 state,
                 mode: Some(Mode {
-                    name: info.name,
+                    name: if owner { info.name } else { info.public_name() },
                     encoder: info.encoder,
                     width: info.width,
                     height: info.height,
@@ -99,13 +100,14 @@ impl From<SourceState> for Source {
 }
 
 /// `GET /api/v1/status`.
-pub(super) async fn status(State(state): State<HttpState>) -> Response {
+pub(super) async fn status(State(state): State<HttpState>, request: Request) -> Response {
+    let owner = auth::authorize(&state.auth, Access::Owner, &request).is_ok();
     let source = state.hub.source().borrow().clone();
     let (sent, made) = (state.rtc.totals(), state.hub.totals(Layer::Main));
     body::json(&Status {
         version: env!("CARGO_PKG_VERSION"),
         uptime: state.started().elapsed().as_secs_f64(),
-        source: source.into(),
+        source: Source::new(source, owner),
         viewers: Viewers {
             connected: sent.connected,
             connecting: sent.connecting,

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -40,6 +40,36 @@ pub(super) enum Remedy {
     SignIn,
     /// Set the first password.
     SetUp,
+}
+
+/// What was asked for.
+struct Asked {
+    method: Method,
+    path: String,
+    /// The port in the address that the browser has, where it has one.
+    port: Option<String>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let port = host.and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
+        let port = port.filter(|port| port.parse::<u16>().is_ok());
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            port: port.map(str::to_owned),
+        }
+    }
+}
+
+/// A time to wait in words, rounded up: "12 seconds".
+pub(super) fn in_words(wait: Duration) -> String {
+    match (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1) {
+        1 => "1 second".to_owned(),
+        seconds @ 2..=119 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    }
 }
 
 /// How a problem looks on the wire. Its type is `about:blank`, which RFC 9457 §4.2.1 lets one
@@ -120,14 +150,52 @@ impl Problem {
         ([(CONTENT_TYPE, mime)], json).into_response()
     }
 
-    fn as_page(&self, state: &HttpState, method: &Method, path: &str) -> Html<String> {
+    /// What a person is told first: what the status means to them, not what HTTP calls it.
+    fn headline(&self) -> &'static str {
+        match self.status.as_u16() {
+            400 => "The camera did not understand that",
+            403 => "You may not do that",
+            404 => "There is nothing here",
+            405 => "That is not possible here",
+            408 | 504 => "That took too long",
+            409 => "That is not possible now",
+            411 | 412 | 428 => "Something is missing",
+            413 | 431 => "That is too large",
+            415 => "That is of the wrong kind",
+            421 => "The camera does not go by this name",
+            422 => "The camera cannot do that",
+            429 => "Too many attempts",
+            503 => "Not right now",
+            500.. => "Something went wrong in the camera",
+            _ => "That did not work",
+        }
+    }
+
+    /// The way on, for a person: what a button says, and where it leads.
+    fn way_on(&self, asked: &Asked, root: &str, hostname: &str) -> (String, String) {
+        match self.status.as_u16() {
+            // Any other page of this name is refused alike.
+            421 => {
+                let name = format!("{hostname}.local");
+                let port = asked.port.as_ref().map(|port| format!(":{port}")).unwrap_or_default();
+                (format!("Open {name}"), format!("http://{name}{port}/"))
+            }
+            408 | 409 | 429 | 500.. if asked.method == Method::GET => {
+                ("Try again".to_owned(), format!("{root}{}", asked.path))
+            }
+            _ => ("Watch the camera".to_owned(), format!("{root}/")),
+        }
+    }
+
+    fn as_page(&self, state: &HttpState, asked: &Asked) -> Html<String> {
         let trace = self.trace.as_deref();
-        let root = &root_path(path);
         // Who merely came here has done nothing wrong; who sent a form is told what was.
-        let (message, next) = match *method {
+        let (message, next) = match asked.method {
             Method::POST => (&*self.detail, "/"),
-            _ => ("", path),
+            _ => ("", &*asked.path),
         };
+        let path = &asked.path;
+        let root = &root_path(path);
         match (self.remedy, self.status) {
             (Remedy::SignIn, _) => builtin::sign_in(root, message, next),
             (Remedy::SetUp, _) => builtin::set_up(root, message),
@@ -140,7 +208,10 @@ impl Problem {
                 let values = json!({ "detail": trace, "root_path": root, "hostname": state.settings.hostname });
                 Html(state.pages.error_page(ErrorPage::ServerError, &values))
             }
-            (Remedy::Read, _) => builtin::notice(root, self.title(), &self.detail, trace),
+            (Remedy::Read, _) => {
+                let (button, way) = self.way_on(asked, root, &state.settings.hostname);
+                builtin::notice(root, self.headline(), &self.detail, trace, (&button, &way))
+            }
         }
     }
 }
@@ -167,7 +238,7 @@ pub(super) async fn present(
     next: Next,
 ) -> Response {
     let page = wants_page(request.headers());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let asked = Asked::of(&request);
     let peer = request.extensions().get::<Peer>().copied();
     let mut response = match caught(next.run(request)).await {
         Ok(response) => response,
@@ -184,7 +255,7 @@ pub(super) async fn present(
     let mut shown = if page {
         let (state, problem) = (state.clone(), problem.clone());
         // The site's own templates may be on the disk.
-        match tokio::task::spawn_blocking(move || problem.as_page(&state, &method, &path)).await {
+        match tokio::task::spawn_blocking(move || problem.as_page(&state, &asked)).await {
             Ok(page) => page.into_response(),
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
@@ -234,4 +305,46 @@ fn crashed(panic: &(dyn Any + Send)) -> Problem {
         .unwrap_or("no message");
     log::error!("a request crashed: {text}");
     Problem::internal("the camera failed to do this; its log says why").trace(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: Method) -> Asked {
+        Asked { method, path: "/x".into(), port: Some("8000".into()) }
+    }
+
+    #[test]
+    fn a_person_is_told_in_words_and_not_in_those_of_http() {
+        for code in 400..600 {
+            let problem = Problem::new(StatusCode::from_u16(code).unwrap(), "detail");
+            let (told, http) = (problem.headline(), problem.title());
+            assert!(told.contains(' ') && told != http, "{code}: {told}");
+            for method in [Method::GET, Method::POST] {
+                let (button, way) = problem.way_on(&asked(method), "garden");
+                assert!(button.contains(' ') && !way.is_empty(), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_button_leads_to_where_it_can_go_on() {
+        let way = |code, method| {
+            let problem = Problem::new(StatusCode::from_u16(code).unwrap(), "detail");
+            problem.way_on(&asked(method), "garden").1
+        };
+        assert_eq!(way(421, Method::GET), "http://garden.local:8000/");
+        assert_eq!(way(503, Method::GET), "/x");
+        // A form is not sent again by a link.
+        assert_eq!(way(503, Method::POST), "/");
+        assert_eq!(way(403, Method::GET), "/");
+    }
+
+    #[test]
+    fn a_time_to_wait_is_said_in_words() {
+        let words = |millis| in_words(Duration::from_millis(millis));
+        assert_eq!([words(0), words(900), words(1001)], ["1 second", "1 second", "2 seconds"]);
+        assert_eq!([words(119_000), words(121_000)], ["119 seconds", "3 minutes"]);
+    }
 }

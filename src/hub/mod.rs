@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use arrivals::Arrivals;
-pub use state::{SourceInfo, SourceState};
+pub use state::{SourceInfo, SourceState, reasons};
 pub use viewer::{Delivery, Viewer};
 
 use crate::media::{AccessUnit, DelaySummary, Delays, MediaTime};

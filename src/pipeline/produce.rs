@@ -13,7 +13,7 @@ use super::sustain::{Change, Sustain};
 use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts, Tap};
 use crate::camera::{Constraints, Mode};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
-use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
+use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState, reasons};
 use crate::media::{AccessUnit, Frame, FramePool, MediaTime};
 use crate::transform::{Card, Chain, Transform};
 
@@ -526,13 +526,16 @@ impl Producer {
         watch.absence = Some(Absence { card, next_card: now, retry });
     }
 
+    /// The owner reads all of the reason in the log; what viewers see names no place on the owner's
+    /// disk.
     fn lost(&mut self, watch: &mut Watch, reason: &str) {
+        let (log, reason) = reasons(&self.source_name, reason);
         let now = MediaTime::now();
         if watch.absence.is_none() {
             Counters::add(&self.counters.camera_losses, 1);
-            log::warn!("{}: {reason}; trying again until it is back", self.source_name);
+            log::warn!("{}: {log}; trying again until it is back", self.source_name);
         }
-        self.tell(SourceState::Lost(reason.into()));
+        self.tell(SourceState::Lost(reason.clone()));
         let next_card = watch.absence.as_ref().map_or(now, |a| a.next_card);
         watch.absence = Some(Absence {
             card: Card::no_signal(reason),

@@ -28,7 +28,13 @@ pub enum OfferError {
     #[error(transparent)]
     Codec(Refusal),
     /// As many viewers as allowed.
-    #[error("{most} viewers are watching already, which is all this camera allows")]
+    #[error(
+        "{}, which is all this camera allows",
+        match most {
+            1 => "somebody is watching already".to_owned(),
+            most => format!("{most} viewers are watching already"),
+        }
+    )]
     Full {
         /// The limit.
         most: usize,

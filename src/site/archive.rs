@@ -26,7 +26,7 @@ pub(super) type Files = BTreeMap<(Area, FileName), Vec<u8>>;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ArchiveError {
     #[error("the archive is not a readable .tar or .tar.gz: {0}")]
-    Malformed(#[from] io::Error),
+    Malformed(io::Error),
     #[error("the archive unpacks to more than {} MiB", MAX_UNPACKED >> 20)]
     TooLarge,
     #[error("the archive has more than {MAX_ENTRIES} entries")]
@@ -39,6 +39,12 @@ pub(super) enum ArchiveError {
     Truncated(String),
     #[error("the archive has no file under templates/ or static/ at its top")]
     Empty,
+}
+
+impl From<io::Error> for ArchiveError {
+    fn from(error: io::Error) -> Self {
+        Self::Malformed(error)
+    }
 }
 
 /// Takes the files under `templates/` and `static/` out of an archive.

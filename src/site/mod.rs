@@ -175,7 +175,11 @@ impl Site {
         downloader: &Downloader<'_>,
     ) -> Result<(Self, Report), SiteError> {
         let Some(location) = &settings.data_location else {
-            return Ok((Self::embedded(), Report::default()));
+            let mut report = Report::default();
+            if settings.download_url.is_some() {
+                report.warn("a download needs a data location to put the files in");
+            }
+            return Ok((Self::embedded(), report));
         };
         let (store, report) = prepare::prepare(location, settings, downloader)?;
         Ok(Self::with_store(&store, report))

@@ -63,13 +63,13 @@ impl ErrorPage {
             // Without a link: where the camera is depends on where this is shown.
             Self::NotFound => {
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
-                 <title>404 Not Found</title>\n<h1>404 Not Found</h1>\n\
-                 <p>There is no such page.</p></html>\n"
+                 <title>There is nothing here</title>\n<h1>There is nothing here</h1>\n\
+                 <p>The camera has no such page.</p></html>\n"
             }
             Self::ServerError => {
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
-                 <title>500 Internal Server Error</title>\n<h1>500 Internal Server Error</h1>\n\
-                 <p>The camera could not show this page. Its log says why.</p></html>\n"
+                 <title>Something went wrong</title>\n<h1>This page could not be shown</h1>\n\
+                 <p>The camera\u{2019}s log says why. <a href=\"\">Try again</a></p></html>\n"
             }
         }
     }

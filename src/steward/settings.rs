@@ -5,7 +5,8 @@ use std::io;
 
 use super::owner::Owner;
 use crate::config::{
-    Auth, Config, CountryCode, EditError, Loaded, Password, PasswordHash, WifiNetwork, edit,
+    Auth, Config, CountryCode, EditError, Loaded, Password, PasswordError, PasswordHash,
+    WifiNetwork, edit, without_wireless_passwords,
 };
 
 /// Its name on the owner's partition.
@@ -17,9 +18,21 @@ pub(super) enum SettingsError {
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error("the password cannot be hashed: {0}")]
-    Password(#[from] crate::config::PasswordError),
+    Password(PasswordError),
     #[error("config.toml cannot be written: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<PasswordError> for SettingsError {
+    fn from(error: PasswordError) -> Self {
+        Self::Password(error)
+    }
+}
+
+impl From<io::Error> for SettingsError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// Reads the file over the image's `defaults`.
@@ -82,9 +95,9 @@ fn change(
 /// The file for the daemon.
 pub(super) fn for_the_daemon(owner: &Owner) -> String {
     match owner.read(FILE) {
-        Ok(bytes) => edit::without_wireless_passwords(&bytes.unwrap_or_default()),
+        Ok(bytes) => without_wireless_passwords(&bytes.unwrap_or_default()),
         // It must not take a file that cannot be read for one that says nothing.
-        Err(_) => edit::without_wireless_passwords(b"="),
+        Err(_) => without_wireless_passwords(b"="),
     }
 }
 

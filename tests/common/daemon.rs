@@ -85,7 +85,10 @@ impl Daemon {
             assert!(read > 0, "the daemon ended before it printed its address");
             if let Some(at) = line.find("http://") {
                 let address = line[at + 7..].trim_end().trim_end_matches('/');
-                break address.parse().expect("an address");
+                // The first may be a name.
+                if let Ok(address) = address.parse() {
+                    break address;
+                }
             }
         };
         // Keep the pipe open, or the daemon's next line would end it.

@@ -35,7 +35,13 @@ pub enum StewardError {
     Refused(String),
     /// It could not be reached, or did not speak as expected.
     #[error("the device's steward does not answer ({0})")]
-    Away(#[from] io::Error),
+    Away(io::Error),
+}
+
+impl From<io::Error> for StewardError {
+    fn from(error: io::Error) -> Self {
+        Self::Away(error)
+    }
 }
 
 impl StewardError {

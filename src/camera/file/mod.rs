@@ -131,9 +131,11 @@ impl FileCamera {
         let path = self.path.display();
         if plan.missing() > 0 {
             log::warn!(
-                "{path} is cut short: its last {} pictures are missing, the {} before them are \
-                 played",
-                plan.missing(),
+                "{path} is cut short: {} missing at its end, the {} before that are played",
+                match plan.missing() {
+                    1 => "a picture is".to_owned(),
+                    n => format!("{n} pictures are"),
+                },
                 plan.samples().len()
             );
         }
@@ -155,7 +157,7 @@ impl FileCamera {
     }
 
     fn cannot_read(&self, source: std::io::Error) -> CameraError {
-        CameraError::Io { what: format!("cannot read {}", self.path.display()), source }
+        CameraError::Io { what: format!("cannot read {}", self.path.display()), why: source }
     }
 
     /// Why the clip cannot be played.

@@ -158,5 +158,5 @@ impl Camera for LibCamera {
 /// For `map_err`: what was being done when the system refused.
 fn io_error(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> CameraError {
     let what = what.into();
-    move |source| CameraError::Io { what, source }
+    move |source| CameraError::Io { what, why: source }
 }

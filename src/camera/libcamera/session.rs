@@ -261,7 +261,7 @@ fn refusal(model: &str, error: std::io::Error) -> CameraError {
         std::io::ErrorKind::ResourceBusy => CameraError::Unsupported(format!(
             "the camera {model} is being used by another program: stop that one first"
         )),
-        _ => CameraError::Io { what: format!("cannot use the camera {model}"), source: error },
+        _ => CameraError::Io { what: format!("cannot use the camera {model}"), why: error },
     }
 }
 

@@ -151,7 +151,7 @@ fn open(path: &Path) -> Result<Device, CameraError> {
         std::io::ErrorKind::NotFound => {
             CameraError::NotFound(format!("there is no {shown}: is the camera plugged in?"))
         }
-        _ => CameraError::Io { what: format!("cannot open {shown}"), source },
+        _ => CameraError::Io { what: format!("cannot open {shown}"), why: source },
     })?;
     match device.capability() {
         Ok(capability) if capability.captures() => Ok(device),
@@ -205,7 +205,7 @@ fn failed(device: &Device, what: &str) -> impl FnOnce(std::io::Error) -> CameraE
             Some(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO) => {
                 CameraError::Lost("it was unplugged".into())
             }
-            _ => CameraError::Io { what, source },
+            _ => CameraError::Io { what, why: source },
         }
     }
 }

@@ -13,8 +13,8 @@ pub(super) const SECTIONS: &[Section] = &[
         doc: "A lamp on a Raspberry Pi's GPIO. It is on while somebody watches. It blinks slowly \
               while Picket starts, flashes twice every 2 seconds without a network (the one that \
               the image opens itself is none), winks every 4 seconds when all is well, and blinks \
-              fast when there should be a picture and is none: the camera was not found, though the test picture may stand in for it, or is \
-              lost. While the button is held, it is on with one short gap a second from 5 seconds \
+              fast when there should be a picture and is none: the camera was not found, though the \
+              test picture may stand in for it, or is lost. While the button is held, it is on with one short gap a second from 5 seconds \
               on, with two from 20 seconds on. A build without the feature `gpio` has no lamp and no \
               button, and says so when it starts.",
     },

@@ -21,7 +21,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "camera.stabilizer",
         scope: Scope::Everywhere,
-        doc: "How pictures are steadied when `camera.stabilize` is on.",
+        doc: "How pictures are to be steadied once `camera.stabilize` does something.",
     },
     Section {
         name: "camera.controls",

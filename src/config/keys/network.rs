@@ -35,8 +35,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "site",
         scope: Scope::Everywhere,
-        doc: "The files the pages are made of. They are built in; change them by editing the \
-              copies in the data folder.",
+        doc: "The files the pages are made of. They are part of the program, and served from it; to \
+              change them, name a folder for copies that can be edited.",
     },
 ];
 
@@ -50,14 +50,16 @@ fn device() -> Vec<Key> {
             "device.hostname",
             device.hostname,
             Parsed("a name of 1 to 63 letters, digits and inner hyphens"),
-            "The device's name: it is found at `NAME.local`. Two devices need two names: the second \
-             to come is found at `NAME-2.local`, as its `picket-status.txt` says."
+            "The device's name. On the image it is found at `NAME.local`; elsewhere by the name that \
+             its system has. Two devices need two names: the second to come is found at \
+             `NAME-2.local`, as its `picket-status.txt` says."
         ),
         key!(
             "device.timezone",
             device.timezone,
             ZoneName,
-            "The time zone of the clock in the picture, by its IANA name."
+            "The time zone of the clock in the picture, by its IANA name; `Etc/GMT-2` is two hours \
+             ahead of UTC."
         ),
         key!(
             "device.factory_reset",
@@ -148,15 +150,17 @@ fn http() -> Vec<Key> {
             Parsed("an address with its port, such as \"0.0.0.0:8000\" or \"[::]:8000\""),
             "Where the web server listens. The default is reached from the device itself only; \
              `0.0.0.0:8000` is every IPv4 network it is on, `[::]:8000` IPv6 as well. A value \
-             that cannot be read leaves it at the default."
+             that cannot be read leaves it at the default; one that cannot be had, because the port \
+             is taken, say, is replaced by another port of the same address, or by one that is \
+             reached from the device itself only, until it can be."
         ),
         key!(
             "http.tls",
             http.tls,
             Maybe(TlsTable),
             "Serves HTTPS instead of HTTP. Without it a password crosses the network in the \
-             clear, so a mistake here locks sign-in. This version does not serve HTTPS yet, and \
-             rather than serve in the clear what was to be encrypted, it does not start."
+             clear, so a mistake here locks sign-in. This version does not serve HTTPS yet: where \
+             this is set, sign-in is locked, rather than in the clear."
         )
         .guard()
         .example("{ cert = \"/etc/picket/cert.pem\", key = \"/etc/picket/key.pem\" }"),
@@ -216,7 +220,8 @@ fn http() -> Vec<Key> {
             "http.pages",
             http.pages,
             ByPath(Parsed("a template below `templates`, such as \"garden.html\"")),
-            "Further pages, by path: `{ \"/garden\" = \"garden.html\" }`."
+            "Further pages, by path: `{ \"/garden\" = \"garden.html\" }`, a file in `templates/` below \
+             `site.data_location`."
         ),
         key!(
             "http.max_connections",
@@ -242,7 +247,7 @@ fn webrtc() -> Vec<Key> {
             webrtc.udp_port,
             Whole(0, 65_535),
             "The one UDP port for all viewers: the one to open in a firewall. 0 takes any that is \
-             free, another at each start."
+             free, another at each start; so does one that cannot be had, which the log then says."
         ),
         key!(
             "webrtc.announce",
@@ -280,9 +285,10 @@ fn site() -> Vec<Key> {
             "site.data_location",
             site.data_location,
             Maybe(Place("a folder")),
-            "The folder of the data-files (`templates/`, `static/`). It must be writable. Who is signed \
-             in is kept there, too. Unset, the built-in files are served, and sign-ins are kept in \
-             the folder that the system gives the service, if it does."
+            "The folder of the data-files (`templates/`, `static/`). It must be writable: those that \
+             are missing in it are written there at the start, and those that are there are used as \
+             they are. Who is signed in is kept there, too. Unset, the built-in files are served, and \
+             sign-ins are kept in the folder that the system gives the service, if it does."
         )
         .example("\"/data/site\""),
         key!(
@@ -297,7 +303,8 @@ fn site() -> Vec<Key> {
             site.download_url,
             Maybe(WebUrl("a URL such as \"https://files.example/site.tar.gz\"")),
             "Where missing data-files are fetched, instead of the built-in ones. Needs \
-             `download_sha256`. When the download fails, the built-in files are used."
+             `download_sha256` and `data_location`. Until it has come, and when the download fails, \
+             the built-in files are used."
         )
         .example("\"https://files.example/site.tar.gz\""),
         key!(

@@ -24,7 +24,7 @@ use base64ct::{Base64Unpadded, Encoding};
 
 use super::forwarded::Passage;
 use super::guard::Approach;
-use super::problem::{Problem, Remedy};
+use super::problem::{Problem, Remedy, in_words};
 use super::{Access, Peer};
 use crate::config::{Auth as Setting, Credentials, Password, PasswordHash};
 use guesses::{Guesses, TooMany, Turn};
@@ -265,9 +265,10 @@ fn locked_out() -> Problem {
 }
 
 fn too_many(TooMany(wait): TooMany) -> Problem {
-    let detail = "too many attempts to sign in; wait a little";
+    let detail = format!("too many attempts to sign in; try again in {}", in_words(wait));
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
         .retry_after(wait.max(Duration::from_secs(1)))
+        .remedy(Remedy::SignIn)
 }
 
 /// The challenge of HTTP Basic (RFC 7617 §2.1).

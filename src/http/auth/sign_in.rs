@@ -49,9 +49,19 @@ impl Entry {
     }
 }
 
-/// `GET /login`.
-pub(in crate::http) async fn page() -> Response {
-    builtin::sign_in(".", "", "/").into_response()
+/// `GET /login`: where there is a password to ask for. Without one, it is the page to set it.
+pub(in crate::http) async fn page(State(state): State<HttpState>) -> Response {
+    match &state.auth.state().policy {
+        Policy::Set { password: Some(_), .. } => builtin::sign_in(".", "", "/").into_response(),
+        Policy::Set { password: None, .. } => tokens_only().into_response(),
+        Policy::Unset => builtin::set_up(".", "").into_response(),
+        Policy::Locked => locked_out().into_response(),
+    }
+}
+
+fn tokens_only() -> Problem {
+    let detail = "no password has been set; this camera is open to holders of a token only";
+    Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
 /// `GET /login.css`.
@@ -77,8 +87,7 @@ pub(in crate::http) async fn sign_in(
         Policy::Locked => return Err(locked_out()),
     };
     let Some(password) = password else {
-        let detail = "no password has been set; this camera is open to holders of a token only";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        return Err(tokens_only());
     };
     auth.turn(peer.source()).await.map_err(too_many)?;
     let known = auth.check(password.clone(), entry.password).await?;
@@ -186,7 +195,7 @@ pub(in crate::http) async fn set_up(
                       the camera's own name or address";
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    auth.turn(peer.source()).await.map_err(too_many)?;
+    auth.turn(peer.source()).await.map_err(|wait| too_many(wait).remedy(Remedy::SetUp))?;
     let turn = Arc::clone(&auth.hashing).lock_owned().await;
     let keeper = Arc::clone(&auth);
     // Once begun it is done, even if the client hangs up. Of two who set a password at the same

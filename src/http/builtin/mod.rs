@@ -35,14 +35,15 @@ pub(super) fn set_up(root_path: &str, message: &str) -> Html<String> {
     page(SET_UP, context! { root_path, message })
 }
 
-/// Says something.
+/// Says something, with a button that leads on: what it says, and where to.
 pub(super) fn notice(
     root_path: &str,
     title: &str,
     detail: &str,
     trace: Option<&str>,
+    (button, way): (&str, &str),
 ) -> Html<String> {
-    page(NOTICE, context! { root_path, title, detail, trace })
+    page(NOTICE, context! { root_path, title, detail, trace, button, way })
 }
 
 fn page(template: &str, values: minijinja::Value) -> Html<String> {
@@ -69,7 +70,11 @@ mod tests {
     fn what_a_stranger_sends_is_text_and_nothing_more() {
         let evil = "\"><script>alert(1)</script>";
         for Html(page) in
-            [sign_in(".", evil, evil), set_up(".", evil), notice(".", evil, evil, Some(evil))]
+            [
+            sign_in(".", evil, evil),
+            set_up(".", evil),
+            notice(".", evil, evil, Some(evil), (evil, evil)),
+        ]
         {
             assert!(page.contains("&lt;script&gt;"), "{page}");
             assert!(!page.contains("<script") && !page.contains("\"&gt;"), "{page}");

@@ -75,7 +75,7 @@ fn an_unusable_data_location_is_an_error_that_says_what_to_do() {
     fs::write(&file, "").unwrap();
     for location in [file.clone(), file.join("below")] {
         let error = Site::open(&at(&location)).err().unwrap().to_string();
-        assert!(error.contains("site.data_location") && error.contains("file"), "{error}");
+        assert!(error.contains("the data location") && error.contains("file"), "{error}");
         assert!(error.contains("remove the setting to use the built-in pages"), "{error}");
     }
 }

@@ -116,7 +116,23 @@ fn a_download_without_a_place_for_it_is_told() {
     let settings =
         SiteSettings { download_url: Some("http://127.0.0.1/".into()), ..SiteSettings::default() };
     let (_, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert!(report.warnings[0].contains("site.data_location"), "{:?}", report.warnings);
+    assert!(report.warnings[0].contains("data location"), "{:?}", report.warnings);
+}
+
+#[test]
+fn a_server_that_does_not_answer_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(vec![Reply::ok(&theme())]);
+    let settings = from(&server, &theme(), dir.path());
+    let (site, _, download) = Site::open_at_once(&settings).unwrap();
+    assert_eq!(server.served(), 0);
+    let before = site.render("index.html", &()).unwrap();
+    assert_eq!(before, Site::embedded().render("index.html", &()).unwrap());
+    let report = download.expect("there is something to fetch").run().unwrap();
+    assert!(!with(&report, Action::Downloaded).is_empty(), "{report:?}");
+    assert_ne!(site.render("index.html", &()).unwrap(), before, "it is there without a restart");
+    let (_, _, nothing) = Site::open_at_once(&settings).unwrap();
+    assert!(nothing.is_none());
 }
 
 #[test]

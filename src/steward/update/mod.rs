@@ -139,7 +139,8 @@ impl Updates {
         let said = programs::run("rauc", [conf].iter().chain(&info), "").await;
         let said = said.map_err(|error| match error {
             ProgramError::Failed { said, .. } => {
-                format!("this is no update that was made for this camera ({})", rauc::reason(&said))
+                note(&said);
+                format!("this is no update that was made for this camera: {}", rauc::reason(&said))
             }
             error @ ProgramError::NotRun { .. } => error.to_string(),
         })?;
@@ -189,7 +190,7 @@ impl Updates {
         let output = output.map_err(|e| format!("rauc is lost: {e}"))?;
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        said.lines().for_each(|line| super::journal::add(format!("rauc: {line}")));
+        note(&said);
         match output.status.success() {
             true => Ok(()),
             false => Err(format!("the update was not written: {}", rauc::reason(&said))),
@@ -297,6 +298,11 @@ impl Updates {
             }
         }
     }
+}
+
+/// Keeps what RAUC said for the log.
+fn note(said: &str) {
+    said.lines().for_each(|line| super::journal::add(format!("rauc: {line}")));
 }
 
 /// What came of a trial.

@@ -86,13 +86,29 @@ pub(super) fn is_older(new: &str, old: &str) -> bool {
     }
 }
 
-/// What went wrong, in RAUC's words without its decoration.
-pub(super) fn reason(said: &str) -> String {
-    let said = said.lines().rev().find(|line| {
-        let line = line.to_lowercase();
-        line.contains("failed") || line.contains("error") || line.contains("mismatch")
-    });
-    said.unwrap_or("it gave no reason").trim().chars().take(300).collect()
+/// What went wrong, for the owner. RAUC's own words are for those who know it, and in the log.
+pub(super) fn reason(said: &str) -> &'static str {
+    const KNOWN: [(&[&str], &str); 5] = [
+        (&["no space left"], "the card has no room for it"),
+        (
+            &["signature", "certificate", "verify", "self-signed", "cms"],
+            "it is not signed with the key that this camera knows",
+        ),
+        (&["compatible"], "it is for another board"),
+        (&["input/output error", "read-only"], "the card cannot be written; it may be worn out"),
+        (
+            &["magic", "bundle", "squashfs", "verity", "truncated", "size"],
+            "the file is damaged, or is no update",
+        ),
+    ];
+    let said = said.to_lowercase();
+    let wrong =
+        |line: &&str| ["failed", "error", "mismatch", "no space"].iter().any(|w| line.contains(w));
+    let lines: Vec<&str> = said.lines().filter(wrong).collect();
+    KNOWN
+        .into_iter()
+        .find(|(words, _)| words.iter().any(|word| lines.iter().any(|line| line.contains(word))))
+        .map_or("the log has what the installer said", |(_, reason)| reason)
 }
 
 #[cfg(test)]
@@ -128,9 +144,24 @@ mod tests {
     }
 
     #[test]
-    fn the_last_thing_that_failed_is_the_reason() {
-        let said = "(rauc:1): rauc-WARNING\nFailed to check signature: self-signed certificate\n\n";
-        assert_eq!(reason(said), "Failed to check signature: self-signed certificate");
-        assert_eq!(reason(""), "it gave no reason");
+    fn the_owner_is_told_a_reason_and_none_of_the_installer_s_words() {
+        for (said, told) in [
+            (
+                "(rauc:1): rauc-WARNING\nFailed to check signature: self-signed certificate\n",
+                "signed",
+            ),
+            (
+                "rauc-Message: 10:12:01.5: Failed to install: Compatible mismatch: expected x",
+                "board",
+            ),
+            ("LastError: failed to write: No space left on device", "no room"),
+            ("Failed to check bundle identifier: Invalid identifier.", "damaged"),
+            ("Segmentation fault", "log"),
+            ("", "log"),
+        ] {
+            let reason = reason(said);
+            assert!(reason.contains(told), "{said}: {reason}");
+            assert!(!reason.contains("rauc") && !reason.contains("Message"), "{reason}");
+        }
     }
 }
