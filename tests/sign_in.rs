@@ -415,6 +415,16 @@ fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
 }
 
 #[test]
+fn the_page_to_sign_in_asks_for_what_there_is() {
+    let page = |setting| get(house(setting).address, "/login").body;
+    assert!(page(password(PASSWORD)).contains("Sign in to watch"));
+    assert!(page(Setting::Unset).contains("action=\"/setup\""));
+    let locked = page(Setting::Locked { why: "canary-4711".into() });
+    assert!(locked.contains("Nobody can sign in") && !locked.contains("canary"), "{locked}");
+    assert!(!locked.contains("<form"), "{locked}");
+}
+
+#[test]
 fn a_name_that_is_not_the_cameras_leads_nowhere() {
     let house = house(Setting::Unset);
     for (_, path, _) in routes() {

@@ -57,8 +57,9 @@ fn camera() -> Vec<Key> {
             SourceName,
             "Where pictures come from. `auto` is the first camera there is, without one the test \
              pattern. `file:NAME` plays a clip in a loop, MP4, MOV or raw H.264, as it is where that \
-             can be and else encoded afresh, which the log says; `page:URL` needs the program \
-             `yt-dlp`; URLs and `gst:` need a Picket with GStreamer."
+             can be and else encoded afresh, which the log says. `libcamera` and `v4l2:` need a Picket \
+             that was made with the feature of that name; `picket check` says if this one was not. \
+             Streams of other cameras and programs (RTSP and the like) cannot be played yet."
         ),
         key!(
             "camera.width",

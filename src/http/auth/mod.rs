@@ -258,10 +258,12 @@ fn is_local(request: &Request) -> bool {
     local && !proxied && !renamed
 }
 
+/// Why nobody gets in.
+const LOCKED_OUT: &str = "nobody can sign in, because the camera's configuration cannot be used as \
+                          it is; its log and picket-status.txt on its card say what to mend";
+
 fn locked_out() -> Problem {
-    let detail = "nobody can sign in, because the camera's configuration cannot be used as it is; \
-                  its log and picket-status.txt on its card say what to mend";
-    Problem::new(StatusCode::FORBIDDEN, detail)
+    Problem::new(StatusCode::FORBIDDEN, LOCKED_OUT)
 }
 
 fn too_many(TooMany(wait): TooMany) -> Problem {
@@ -355,5 +357,11 @@ mod tests {
         let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(value))]);
         let found: Vec<_> = cookies(&headers).collect();
         assert_eq!(found, [("picket-8000", "x"), ("picket", "y"), ("picket-1", "z=")]);
+    }
+
+    #[test]
+    fn who_guesses_too_often_is_told_for_how_long_to_wait() {
+        let told = too_many(TooMany(Duration::from_secs(40))).to_string();
+        assert_eq!(told, "too many attempts to sign in; try again in 40 seconds");
     }
 }

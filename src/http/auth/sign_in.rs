@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::sessions::{Digest, LIFETIME};
-use super::{Auth, COOKIE_NAME, Policy, Setting, State, locked_out, too_many};
+use super::{
+    Auth, COOKIE_NAME, LOCKED_OUT, Policy, Setting, State, locked_out, too_many,
+};
 use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;
@@ -50,18 +52,21 @@ impl Entry {
 }
 
 /// `GET /login`: where there is a password to ask for. Without one, it is the page to set it.
-pub(in crate::http) async fn page(State(state): State<HttpState>) -> Response {
+pub(in crate::http) async fn page(extract::State(state): extract::State<HttpState>) -> Response {
     match &state.auth.state().policy {
         Policy::Set { password: Some(_), .. } => builtin::sign_in(".", "", "/").into_response(),
-        Policy::Set { password: None, .. } => tokens_only().into_response(),
+        Policy::Set { password: None, .. } => nobody_can(TOKENS_ONLY),
         Policy::Unset => builtin::set_up(".", "").into_response(),
-        Policy::Locked => locked_out().into_response(),
+        Policy::Locked => nobody_can(LOCKED_OUT),
     }
 }
 
-fn tokens_only() -> Problem {
-    let detail = "no password has been set; this camera is open to holders of a token only";
-    Problem::new(StatusCode::FORBIDDEN, detail)
+/// Why there is no password to ask for, though somebody gets in.
+const TOKENS_ONLY: &str =
+    "no password has been set; this camera is open to holders of a token only";
+
+fn nobody_can(why: &str) -> Response {
+    builtin::notice(".", "Nobody can sign in", why, None, ("Try again", "login")).into_response()
 }
 
 /// `GET /login.css`.
@@ -87,7 +92,7 @@ pub(in crate::http) async fn sign_in(
         Policy::Locked => return Err(locked_out()),
     };
     let Some(password) = password else {
-        return Err(tokens_only());
+        return Err(Problem::new(StatusCode::FORBIDDEN, TOKENS_ONLY));
     };
     auth.turn(peer.source()).await.map_err(too_many)?;
     let known = auth.check(password.clone(), entry.password).await?;
