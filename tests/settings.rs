@@ -231,7 +231,13 @@ fn no_value_that_a_key_takes_keeps_the_camera_from_starting_or_lets_anybody_in()
             let lines = format!("{beside}{} = {value}", key.name);
             Config::load(lines.as_bytes(), "f").problems.iter().all(|problem| !problem.is_refusal())
         };
-        let taken: Vec<&&str> = POOL.iter().filter(takes).collect();
+        // And the words that it says it takes.
+        let expects = key.expects();
+        let words: Vec<String> =
+            expects.split('"').skip(1).step_by(2).map(|word| format!("\"{word}\"")).collect();
+        let pool: Vec<&str> =
+            POOL.iter().copied().chain(words.iter().map(String::as_str)).collect();
+        let taken: Vec<&&str> = pool.iter().filter(takes).collect();
         assert!(
             !taken.is_empty() || ["download_sha256", "authorized_keys"].contains(&key.split().1),
             "{}: the pool has nothing for it",
