@@ -10,9 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::sessions::{Digest, LIFETIME};
-use super::{
-    Auth, COOKIE_NAME, LOCKED_OUT, Policy, Setting, State, locked_out, too_many,
-};
+use super::{Auth, COOKIE_NAME, LOCKED_OUT, Policy, Setting, State, locked_out, too_many};
 use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;

@@ -69,13 +69,11 @@ mod tests {
     #[test]
     fn what_a_stranger_sends_is_text_and_nothing_more() {
         let evil = "\"><script>alert(1)</script>";
-        for Html(page) in
-            [
+        for Html(page) in [
             sign_in(".", evil, evil),
             set_up(".", evil),
             notice(".", evil, evil, Some(evil), (evil, evil)),
-        ]
-        {
+        ] {
             assert!(page.contains("&lt;script&gt;"), "{page}");
             assert!(!page.contains("<script") && !page.contains("\"&gt;"), "{page}");
         }
