@@ -322,7 +322,7 @@ mod tests {
             let (told, http) = (problem.headline(), problem.title());
             assert!(told.contains(' ') && told != http, "{code}: {told}");
             for method in [Method::GET, Method::POST] {
-                let (button, way) = problem.way_on(&asked(method), "garden");
+                let (button, way) = problem.way_on(&asked(method), ".", "garden");
                 assert!(button.contains(' ') && !way.is_empty(), "{code}");
             }
         }
@@ -332,13 +332,13 @@ mod tests {
     fn the_button_leads_to_where_it_can_go_on() {
         let way = |code, method| {
             let problem = Problem::new(StatusCode::from_u16(code).unwrap(), "detail");
-            problem.way_on(&asked(method), "garden").1
+            problem.way_on(&asked(method), ".", "garden").1
         };
         assert_eq!(way(421, Method::GET), "http://garden.local:8000/");
-        assert_eq!(way(503, Method::GET), "/x");
+        assert_eq!(way(503, Method::GET), "./x");
         // A form is not sent again by a link.
-        assert_eq!(way(503, Method::POST), "/");
-        assert_eq!(way(403, Method::GET), "/");
+        assert_eq!(way(503, Method::POST), "./");
+        assert_eq!(way(403, Method::GET), "./");
     }
 
     #[test]
