@@ -394,11 +394,11 @@ fn a_player_that_does_not_start_is_told_without_a_script() {
     let daemon = Daemon::start(&[&site]);
     let browser = Browser::start();
     browser.open(&daemon.url("/"));
-    let told = "document.querySelector('.unstarted').getBoundingClientRect().height > 20";
+    let told = "getComputedStyle(document.querySelector('.unstarted')).visibility === 'visible'";
     assert_eq!(browser.js(&format!("return {told};")), false, "not before it had time to");
     browser.wait_for("the page says so", told);
     let words = browser.text(".unstarted");
-    assert!(words.starts_with("The player has not started"), "{words}");
+    assert!(words.starts_with("This page’s script did not load"), "{words}");
 }
 
 /// A site whose player runs in a browser that `lacks` something: a stand-in for one that does.
