@@ -341,8 +341,14 @@ fn a_token_in_the_url_is_taken_for_pictures_where_that_is_allowed() {
     for wrong in ["?token=", "?token=zQ7-token-0123456780", "?tokens=x", ""] {
         assert_eq!(get(allowed.address, &format!("/snapshot.jpg{wrong}")).status, 401, "{wrong}");
     }
-    for path in ["/", "/api/v1/status", "/whep", "/metrics"] {
-        assert_eq!(get(allowed.address, &format!("{path}?token={TOKEN}")).status, 401, "{path}");
+    for picture in ["/stream.mjpg?fps=1", "/?action=stream", "/webcam/?action=snapshot"] {
+        let url = format!("{picture}&token={TOKEN}");
+        assert_ne!(get(allowed.address, &url).status, 401, "{url}");
+        assert_eq!(get(plain.address, &url).status, 401, "{url}");
+    }
+    for path in ["/?action=none", "/?a=b", "/api/v1/status?a=b", "/whep?a=b", "/metrics?a=b"] {
+        let url = format!("{path}&token={TOKEN}");
+        assert_eq!(get(allowed.address, &url).status, 401, "{url}");
     }
 }
 
