@@ -129,7 +129,7 @@ fn the_page_of_the_player_leads_its_owner_to_the_device() {
     let steward = StandIn::new();
     let tokens = r#"auth.tokens=["zQ7-token-0123456789"]"#;
     let daemon = steward.daemon(&[]);
-    assert!(get(daemon.http, "/").body.contains("href=\"/device\""));
+    assert!(get(daemon.http, "/").body.contains("href=\"./device\""));
     let daemon = steward.daemon(&["auth.password=correct horse", tokens]);
     let bearer = [("Authorization", "Bearer zQ7-token-0123456789")];
     let viewer = ask(daemon.http, "GET", "/", &bearer, "");

@@ -7,9 +7,11 @@ use std::sync::atomic::Ordering;
 use common::client::{Reply, ask, get};
 use common::house::{House, Plan};
 use picket::config::{Auth as Setting, Credentials, Password, PasswordHash, Secret};
+use picket::http::axum::Router;
 use picket::http::axum::body::{Body, to_bytes};
 use picket::http::axum::http::{Request, StatusCode};
-use picket::http::{Settings, listing};
+use picket::http::axum::routing::get as get_route;
+use picket::http::{Access, ExtraRoutes, Settings, listing};
 
 const PASSWORD: &str = "correct horse";
 const TOKEN: &str = "zQ7-token-0123456789";
@@ -331,7 +333,10 @@ fn a_token_is_taken_as_the_password_of_http_basic() {
 fn a_token_in_the_url_is_taken_for_pictures_where_that_is_allowed() {
     let with = |token_in_url| {
         let settings = Settings { token_in_url, ..Settings::default() };
-        House::build(Plan { settings, auth: password(PASSWORD), ..Plan::default() })
+        // An application of the owner's, where an address of ours is the end of one of its own.
+        let pictures = Router::new().route("/stream.mjpg", get_route(async || "secret"));
+        let extras = vec![ExtraRoutes::new(Access::Viewer).mount("/doors", pictures)];
+        House::build(Plan { settings, auth: password(PASSWORD), extras, ..Plan::default() })
     };
     let (allowed, plain) = (with(true), with(false));
     let url = format!("/snapshot.jpg?x=1&token={TOKEN}");
@@ -346,7 +351,14 @@ fn a_token_in_the_url_is_taken_for_pictures_where_that_is_allowed() {
         assert_ne!(get(allowed.address, &url).status, 401, "{url}");
         assert_eq!(get(plain.address, &url).status, 401, "{url}");
     }
-    for path in ["/?action=none", "/?a=b", "/api/v1/status?a=b", "/whep?a=b", "/metrics?a=b"] {
+    for path in [
+        "/?action=none",
+        "/?a=b",
+        "/doors/stream.mjpg?a=b",
+        "/api/v1/status?a=b",
+        "/whep?a=b",
+        "/metrics?a=b",
+    ] {
         let url = format!("{path}&token={TOKEN}");
         assert_eq!(get(allowed.address, &url).status, 401, "{url}");
     }

@@ -58,7 +58,7 @@ impl Listening {
         }
         let Some(server) = found else { return Err(error) };
         let address = server.address();
-        let message = format!("is not to be had: {error}; until then it is http://{address}/");
+        let message = format!("cannot be used: {error}; until then it is http://{address}/");
         let problem = places.problem("http.listen", ProblemKind::Refused, &message);
         let servers = Arc::new(Mutex::new(vec![server]));
         // A right that lacks does not come by itself.
@@ -97,7 +97,7 @@ async fn take_later(
     loop {
         tokio::time::sleep(AGAIN).await;
         if let Ok(server) = Server::start(wanted, service.clone(), limits).await {
-            log::info!("http.listen can be had now: watch at http://{wanted}/");
+            log::info!("http.listen is available now: watch at http://{wanted}/");
             servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
             return;
         }
@@ -145,7 +145,7 @@ pub(super) fn start_rtc(
     let usual = Config::default().webrtc.udp_port;
     for udp_port in [usual, 0].into_iter().filter(|port| *port != wanted) {
         if let Ok(rtc) = Rtc::start(RtcSettings { udp_port, ..settings.clone() }, hub.clone()) {
-            let message = format!("is not to be had: {error}; {} is used", rtc.port());
+            let message = format!("cannot be used: {error}; {} is used", rtc.port());
             let problem = places.problem("webrtc.udp_port", ProblemKind::Refused, &message);
             return Ok((rtc, Some(problem)));
         }
@@ -195,7 +195,7 @@ mod tests {
         let started = Listening::start(wanted, Router::new(), Limits::default(), &places);
         let (listening, problem) = started.await.unwrap();
         let told = problem.unwrap().to_string();
-        assert!(told.starts_with("http.listen: is not to be had: cannot listen on"), "{told}");
+        assert!(told.starts_with("http.listen: cannot be used: cannot listen on"), "{told}");
         assert!(listening.address().ip().is_loopback() && listening.address() != wanted, "{told}");
         drop(holder);
         while std::net::TcpStream::connect(wanted).is_err() {

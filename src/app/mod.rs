@@ -217,8 +217,8 @@ impl Picket {
             let over = Instant::now() + STOP_WITHIN;
             service.stopping();
             let closing = async {
-                rtc.stop().await;
                 stills.stop();
+                rtc.stop().await;
                 server.stop().await;
             };
             if tokio::time::timeout(GOODBYE_WITHIN, closing).await.is_err() {

@@ -1,6 +1,8 @@
 //! Writing a new password into `config.toml`.
 
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{PasswordHash, edit};
@@ -30,23 +32,29 @@ fn store(file: &Path, hash: &PasswordHash) -> Result<(), String> {
         Err(e) => return Err(e.to_string()),
     };
     let changed = edit::set_password(&bytes, hash).map_err(|e| e.to_string())?;
-    replace(file, changed.as_bytes()).map_err(|e| e.to_string())
-}
-
-/// Puts `contents` in place of the file in one step: after a power cut it is the old one or the
-/// new one, whole.
-fn replace(file: &Path, contents: &[u8]) -> std::io::Result<()> {
     let mut new = file.as_os_str().to_owned();
     new.push(".new");
-    let new = PathBuf::from(new);
-    let mut out = std::fs::File::create(&new)?;
-    if let Ok(metadata) = std::fs::metadata(file) {
-        // A file kept from others must not become readable by being replaced.
-        out.set_permissions(metadata.permissions())?;
-    }
+    // A file kept from others must not become readable by being replaced; a new one holds a hash.
+    let mode = std::fs::metadata(file).map(|metadata| metadata.permissions());
+    let mode = mode.unwrap_or(Permissions::from_mode(0o600));
+    replace(file, Path::new(&new), changed.as_bytes(), mode).map_err(|e| e.to_string())
+}
+
+/// Puts `contents` in place of the file in one step, by way of the file `new`: after a power cut it
+/// is the old one or the new one, whole. It is never readable by more than `mode` lets.
+pub(super) fn replace(
+    file: &Path,
+    new: &Path,
+    contents: &[u8],
+    mode: Permissions,
+) -> std::io::Result<()> {
+    let mut out =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(new)?;
+    // One that was left by a power cut may have been anybody's.
+    out.set_permissions(mode)?;
     out.write_all(contents)?;
     out.sync_all()?;
-    std::fs::rename(&new, file)?;
+    std::fs::rename(new, file)?;
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder)?.sync_all()
 }

@@ -1,9 +1,10 @@
 //! Keeping who is signed in, in a file of the data folder.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::password::replace;
 use crate::config::Config;
 use crate::http::SessionStore;
 
@@ -37,7 +38,19 @@ impl SessionStore for SignIns {
     }
 
     fn save(&self, bytes: &[u8]) -> Result<(), String> {
-        write(&self.0, bytes).map_err(|e| format!("cannot write {}: {e}", self.0.display()))
+        let new = self.0.with_extension("json.new");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        replace(&self.0, &new, bytes, mode)
+            .map_err(|e| format!("cannot write {}: {e}", self.0.display()))
+    }
+
+    fn forget(&self) -> Result<(), String> {
+        match std::fs::remove_file(&self.0) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(format!("cannot remove {}: {e}", self.0.display()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -51,25 +64,6 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
         0..=MAX_FILE => Ok(bytes),
         _ => Err(std::io::Error::other("it is too large")),
     }
-}
-
-/// Puts `bytes` in place of the file in one step: after a power cut it is the old one or the new
-/// one, whole.
-fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = file.with_extension("json.new");
-    let mut out = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    // One that was left by a power cut may have been anybody's.
-    out.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    out.write_all(bytes)?;
-    out.sync_all()?;
-    std::fs::rename(&new, file)?;
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

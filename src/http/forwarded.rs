@@ -80,10 +80,11 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
     let is_trusted = |address: IpAddr| trusted.iter().any(|subnet| subnet.contains(address));
     if !is_trusted(peer.source()) {
         tell_once(peer.source());
-        return (passage, peer);
+        // The address by which the proxy has reached us is none of the visitor's.
+        return (passage, Peer { local: None, ..peer });
     }
     let standard = headers.contains_key(FORWARDED).then(|| {
-        let hops = standard(headers);
+        let hops = standard(headers).unwrap_or_default();
         let (client, hop) = walk(&hops, |hop| hop.client, peer.source(), is_trusted);
         // The proxy that names the client also knows what the client asked for.
         Hop { client: Some(client), ..hops.into_iter().nth(hop).unwrap_or_default() }
@@ -99,6 +100,7 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         // A proxy writes one of the two, and may pass on the other as a visitor wrote it. Where
         // they disagree, nobody can say which is which.
         (Some(one), Some(other)) if headers.contains_key(FOR) && one.client != other.client => {
+            passage.host = [one.host, other.host].into_iter().flatten().next().map(authority);
             return (passage, peer);
         }
         (Some(one), Some(other)) => Hop {
@@ -108,7 +110,7 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         },
         (one, other) => one.or(other).unwrap_or_default(),
     };
-    passage.host = told.host.map(|host| host.parse().map_err(|_| Malformed));
+    passage.host = told.host.map(authority);
     passage.prefix =
         [PREFIX, INGRESS].iter().find_map(|name| prefix(headers.get(name)?)).unwrap_or_default();
     let (address, local) = match told.client {
@@ -122,6 +124,10 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         None => peer.scheme,
     };
     (passage, Peer { address, local, scheme })
+}
+
+fn authority(host: String) -> Result<Authority, Malformed> {
+    host.parse().map_err(|_| Malformed)
 }
 
 /// What a proxy says of whom it speaks for.
@@ -154,10 +160,13 @@ fn walk<H>(
     (client, place)
 }
 
-/// The elements of a list that may be spread over several lines.
+/// The elements of a list that may be spread over several lines. One that is no text, which a visitor
+/// may have sent ahead of what the proxy adds, hides none of the others.
 fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
+    let elements =
+        headers.get_all(name).into_iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+    let elements = elements.map(|element| std::str::from_utf8(element).unwrap_or("?"));
+    elements.map(str::trim).filter(|element| !element.is_empty())
 }
 
 /// Of a list to which each proxy may have added: what the one so far away has added. Proxies that
@@ -174,16 +183,21 @@ fn node(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(with_port)
 }
 
-/// The elements of `Forwarded`, the client's first.
-fn standard(headers: &HeaderMap) -> Vec<Hop> {
-    let lines = headers.get_all(FORWARDED).into_iter().filter_map(|v| v.to_str().ok());
-    lines.flat_map(|line| split(line, ',')).map(|element| hop(&element)).collect()
+/// The elements of `Forwarded`, the client's first. `None` where a visitor has left a quoted string
+/// open, which then reaches into what the proxy has added.
+fn standard(headers: &HeaderMap) -> Option<Vec<Hop>> {
+    let mut hops = Vec::new();
+    for line in headers.get_all(FORWARDED) {
+        let line = String::from_utf8_lossy(line.as_bytes());
+        hops.extend(split(&line, ',')?.iter().map(|element| hop(element)));
+    }
+    Some(hops)
 }
 
 /// One element: `for=192.0.2.60;proto=http;host="cam.example:8443"` (RFC 7239 §4).
 fn hop(element: &str) -> Hop {
     let mut hop = Hop::default();
-    for pair in split(element, ';') {
+    for pair in split(element, ';').unwrap_or_default() {
         let Some((name, value)) = pair.split_once('=') else {
             continue;
         };
@@ -198,8 +212,8 @@ fn hop(element: &str) -> Hop {
     hop
 }
 
-/// Splits at a character, but not inside quoted strings (RFC 9110 §5.6.4).
-fn split(text: &str, at: char) -> Vec<String> {
+/// Splits at a character, but not inside quoted strings (RFC 9110 §5.6.4). `None` where one has no end.
+fn split(text: &str, at: char) -> Option<Vec<String>> {
     let (mut parts, mut quoted, mut escaped) = (vec![String::new()], false, false);
     for c in text.chars() {
         match c {
@@ -217,7 +231,7 @@ fn split(text: &str, at: char) -> Vec<String> {
         }
     }
     parts.retain(|part| !part.trim().is_empty());
-    parts
+    (!quoted).then_some(parts)
 }
 
 fn unquoted(text: &str) -> String {
@@ -246,8 +260,8 @@ fn tell_once(proxy: IpAddr) {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
         log::info!(
-            "a proxy at {proxy} tells for whom it speaks; it is believed once \
-             http.trusted_proxies names it, and counts as the visitor itself until then"
+            "a proxy at {proxy} says who its visitors are; it is trusted once \
+             http.trusted_proxies names it, and counts as the visitor until then"
         );
     });
 }
@@ -318,6 +332,12 @@ mod tests {
         }
         let lines = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "192.0.2.7")];
         assert_eq!(client(&lines), "192.0.2.7");
+        let mut map = HeaderMap::new();
+        map.insert("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 192.0.2.7").unwrap());
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let address = SocketAddr::new(PROXY.parse().unwrap(), 50_000);
+        let peer = Peer { address, local: None, scheme: Scheme::Http };
+        assert_eq!(pass(&trusted, &map, peer).1.source().to_string(), "192.0.2.7");
     }
 
     #[test]
@@ -331,6 +351,9 @@ mod tests {
             ("for=unknown", PROXY),
             ("for", PROXY),
             ("\"", PROXY),
+            // A visitor's quoted string without an end, and then what the proxy adds.
+            ("for=\"127.0.0.1\";x=\", for=192.0.2.7", PROXY),
+            ("for=127.0.0.1;x=\"\\\", for=\"[2001:db8::7]\"", PROXY),
         ] {
             assert_eq!(client(&[("forwarded", told)]), expected, "{told}");
         }

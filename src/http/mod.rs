@@ -6,7 +6,8 @@
 //! Following one request: [`serve`] accepts the connection and keeps slow clients from taking all
 //! the room there is; [`forwarded`] finds out whom a proxy speaks for; [`guard`] turns away what
 //! another web site sent; the table in [`routes`] names the handler and who may call it, which
-//! [`auth`] decides; [`body`] reads what was sent, within bounds; the handler ([`whep`], [`offer`], [`api`], [`pages`] …) asks the
+//! [`auth`] decides; [`body`] reads what was sent, within bounds; the handler ([`whep`],
+//! [`offer`], [`api`], [`pages`] …) asks the
 //! [`rtc`](crate::rtc) or [`hub`](crate::hub) and answers; what went wrong leaves as a
 //! [`problem`].
 

@@ -4,20 +4,22 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{HttpState, Peer, builtin};
+use super::serve::OwnPort;
+use super::{HttpState, Peer, auth, builtin};
 use crate::site::{ErrorPage, root_path};
 
 /// Why a request was not done.
@@ -46,19 +48,26 @@ pub(super) enum Remedy {
 struct Asked {
     method: Method,
     path: String,
-    /// The port in the address that the browser has, where it has one.
-    port: Option<String>,
+    /// Path and query, without a token.
+    target: String,
+    /// Our own address and port, where the client has reached us by them.
+    reached: Option<SocketAddr>,
 }
 
 impl Asked {
     fn of(request: &Request) -> Self {
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let port = host.and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
-        let port = port.filter(|port| port.parse::<u16>().is_ok());
+        let (uri, extensions) = (request.uri(), request.extensions());
+        let pairs = uri.query().unwrap_or_default().split('&');
+        let pairs: Vec<&str> =
+            pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("token=")).collect();
+        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+        let local = extensions.get::<Peer>().and_then(|peer| peer.local);
+        let port = extensions.get::<OwnPort>().map(|OwnPort(port)| *port);
         Self {
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-            port: port.map(str::to_owned),
+            path: uri.path().to_owned(),
+            target: format!("{}{query}", uri.path()),
+            reached: local.zip(port).map(SocketAddr::from),
         }
     }
 }
@@ -176,12 +185,15 @@ impl Problem {
         match self.status.as_u16() {
             // Any other page of this name is refused alike.
             421 => {
-                let name = format!("{hostname}.local");
-                let port = asked.port.as_ref().map(|port| format!(":{port}")).unwrap_or_default();
-                (format!("Open {name}"), format!("http://{name}{port}/"))
+                let place = match asked.reached {
+                    Some(address) if address.port() == 80 => address.ip().to_string(),
+                    Some(address) => address.to_string(),
+                    None => format!("{hostname}.local"),
+                };
+                (format!("Open {place}"), format!("http://{place}/"))
             }
             408 | 409 | 429 | 500.. if asked.method == Method::GET => {
-                ("Try again".to_owned(), format!("{root}{}", asked.path))
+                ("Try again".to_owned(), format!("{root}{}", asked.target))
             }
             _ => ("Watch the camera".to_owned(), format!("{root}/")),
         }
@@ -192,7 +204,7 @@ impl Problem {
         // Who merely came here has done nothing wrong; who sent a form is told what was.
         let (message, next) = match asked.method {
             Method::POST => (&*self.detail, "/"),
-            _ => ("", &*asked.path),
+            _ => ("", &*asked.target),
         };
         let path = &asked.path;
         let root = &root_path(path);
@@ -239,7 +251,7 @@ pub(super) async fn present(
 ) -> Response {
     let page = wants_page(request.headers());
     let asked = Asked::of(&request);
-    let peer = request.extensions().get::<Peer>().copied();
+    let local = auth::is_local(&request);
     let mut response = match caught(next.run(request)).await {
         Ok(response) => response,
         Err(panic) => crashed(panic.as_ref()).into_response(),
@@ -249,7 +261,7 @@ pub(super) async fn present(
     };
     // Its words may tell what is not everybody's business.
     let debugging = log::log_enabled!(log::Level::Debug);
-    if !(debugging && peer.is_some_and(|p| p.source().is_loopback())) {
+    if !(debugging && local) {
         problem.trace = None;
     }
     let mut shown = if page {
@@ -312,7 +324,8 @@ mod tests {
     use super::*;
 
     fn asked(method: Method) -> Asked {
-        Asked { method, path: "/x".into(), port: Some("8000".into()) }
+        let reached = Some(SocketAddr::from(([192, 0, 2, 1], 8000)));
+        Asked { method, path: "/x".into(), target: "/x?a=b".into(), reached }
     }
 
     #[test]
@@ -334,8 +347,8 @@ mod tests {
             let problem = Problem::new(StatusCode::from_u16(code).unwrap(), "detail");
             problem.way_on(&asked(method), ".", "garden").1
         };
-        assert_eq!(way(421, Method::GET), "http://garden.local:8000/");
-        assert_eq!(way(503, Method::GET), "./x");
+        assert_eq!(way(421, Method::GET), "http://192.0.2.1:8000/");
+        assert_eq!(way(503, Method::GET), "./x?a=b");
         // A form is not sent again by a link.
         assert_eq!(way(503, Method::POST), "./");
         assert_eq!(way(403, Method::GET), "./");

@@ -93,11 +93,13 @@ struct Terms {
     access: Access,
     /// Whether the handler is asked about strangers as well.
     asks_handler: bool,
+    /// Whether a token may stand in the URL of a picture, where `http.token_in_url` allows it.
+    token_in_url: bool,
 }
 
 impl Terms {
     const fn new(access: Access) -> Self {
-        Self { access, asks_handler: false }
+        Self { access, asks_handler: false, token_in_url: false }
     }
 }
 
@@ -121,6 +123,12 @@ impl Route {
         self.terms.asks_handler = true;
         self
     }
+
+    /// Takes a token in the URL of a picture, where the configuration allows it.
+    fn token_in_url(mut self) -> Self {
+        self.terms.token_in_url = true;
+        self
+    }
 }
 
 /// Every built-in route.
@@ -129,7 +137,7 @@ pub(super) fn table() -> Vec<Route> {
     use Access::{Open, Owner, Viewer};
     use Verb::{Delete, Get, Options, Patch, Post, Put};
     vec![
-        Route::new(Get,     "/",                       Viewer, mjpg_streamer::index),
+        Route::new(Get,     "/",                       Viewer, mjpg_streamer::index).token_in_url(),
         Route::new(Get,     "/static/{*path}",         Viewer, pages::static_file),
         Route::new(Get,     "/offer",                  Viewer, offer::offer),
         Route::new(Post,    "/offer",                  Viewer, offer::offer),
@@ -163,10 +171,10 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Post,    "/api/v1/update",          Owner,  update::upload),
         Route::new(Post,    "/api/v1/update/look",     Owner,  update::look),
         Route::new(Post,    "/api/v1/update/install",  Owner,  update::install),
-        Route::new(Get,     "/snapshot.jpg",           Viewer, snapshot::get),
-        Route::new(Get,     "/stream.mjpg",            Viewer, mjpeg::get),
-        Route::new(Get,     "/webcam",                 Viewer, mjpg_streamer::webcam),
-        Route::new(Get,     "/webcam/",                Viewer, mjpg_streamer::webcam),
+        Route::new(Get,     "/snapshot.jpg",           Viewer, snapshot::get).token_in_url(),
+        Route::new(Get,     "/stream.mjpg",            Viewer, mjpeg::get).token_in_url(),
+        Route::new(Get,     "/webcam",                 Viewer, mjpg_streamer::webcam).token_in_url(),
+        Route::new(Get,     "/webcam/",                Viewer, mjpg_streamer::webcam).token_in_url(),
         Route::new(Get,     "/metrics",                Viewer, metrics::get),
         Route::new(Get,     "/healthz",                Open,   api::healthz),
         Route::new(Get,     "/login",                  Open,   auth::page),
@@ -447,7 +455,8 @@ async fn ask_access(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if state.settings.token_in_url && mjpg_streamer::is_picture(request.uri()) {
+    let allowed = terms.token_in_url && state.settings.token_in_url;
+    if allowed && mjpg_streamer::is_picture(request.uri()) {
         auth::take_token_from_url(&mut request);
     }
     match auth::authorize(&state.auth, terms.access, &request) {

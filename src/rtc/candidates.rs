@@ -80,7 +80,7 @@ impl Addresses {
                 let ip = interface.ip();
                 (
                     path.camera != Some(ip),
-                    !is_on_link(&interface.addr, path.viewer),
+                    ip.is_loopback() || !is_on_link(&interface.addr, path.viewer),
                     ip.is_ipv4() != path.viewer.is_ipv4(),
                     if ip.is_loopback() { Standing::Virtual } else { standing(&interface.name) },
                     ip,

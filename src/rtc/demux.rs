@@ -24,7 +24,13 @@ pub(super) struct Owners {
     by_ufrag: HashMap<String, Named>,
     by_address: HashMap<Remote, Claims>,
     by_transaction: HashMap<TransactionId, Asked>,
+    /// Addresses that each session has been given in its running ICE session.
+    held: HashMap<Key, usize>,
 }
+
+/// Addresses a session may check us from, before it restarts ICE: a viewer has a few, and each takes
+/// memory, here and in the ICE agent.
+const MAX_ADDRESSES: usize = 64;
 
 /// What relates an answer to its request (RFC 8489 §5).
 pub(super) type TransactionId = [u8; 12];
@@ -91,6 +97,7 @@ impl Claims {
 impl Owners {
     /// Gives a session its ICE credentials; after a restart it has several.
     pub(super) fn name(&mut self, Credentials { ufrag, pwd }: Credentials, key: Key) {
+        self.held.remove(&key);
         self.by_ufrag.insert(ufrag, Named { key, secret: pwd });
     }
 
@@ -98,6 +105,7 @@ impl Owners {
     pub(super) fn forget(&mut self, key: Key) -> Vec<Remote> {
         self.by_ufrag.retain(|_, named| named.key != key);
         self.by_transaction.retain(|_, asked| asked.key != key);
+        self.held.remove(&key);
         let freed = self.by_address.extract_if(|_, claims| !claims.release(key));
         freed.map(|(remote, _)| remote).collect()
     }
@@ -144,6 +152,11 @@ impl Owners {
             if !is_sealed(&message, secret) {
                 return None;
             }
+            let held = self.held.entry(*key).or_default();
+            if *held == MAX_ADDRESSES {
+                return None;
+            }
+            *held += 1;
             if owner.is_none() {
                 self.by_address.entry(source).or_default().add(*key);
             }
@@ -249,6 +262,16 @@ mod tests {
         assert_eq!(owners.of(at(1), &[22; 30]), Some(2));
         owners.forget(2);
         assert_eq!(owners.of(at(1), &[22; 30]), Some(1), "who had it before has it again");
+    }
+
+    #[test]
+    fn a_viewer_who_checks_from_everywhere_is_not_followed_for_ever() {
+        let mut owners = two();
+        let heard = (1000..2000).filter(|port| owners.of(at(*port), &check("secret")).is_some());
+        assert_eq!(heard.count(), MAX_ADDRESSES);
+        assert_eq!(owners.of(at(1000), &check("secret")), Some(2), "where it was, it is heard");
+        owners.name(Credentials { ufrag: "anew".into(), pwd: "secret".into() }, 2);
+        assert_eq!(owners.of(at(3000), &sealed(0x0001, "anew:theirs", "secret")), Some(2));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! HTTP side, or the moment a session asked to be woken at. Which session a datagram is for is
 //! decided in [`demux`](super::demux).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,8 +38,10 @@ const MAX_CONNECTING: usize = 256;
 /// Cut pictures kept for sessions that come for them a little later.
 const MAX_CUTS: usize = 64;
 
-/// How often the owner is told of viewers who were refused.
-const TELL_REFUSALS: Duration = Duration::from_secs(60);
+/// How often the owner is told that viewers come in vain for one and the same reason, and how many
+/// reasons are remembered for that.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
+const MAX_TOLD: usize = 16;
 
 /// Datagrams handled before sessions are served again.
 const MAX_READS: usize = 64;
@@ -66,15 +68,15 @@ pub(super) struct Engine {
     timed: Option<u64>,
     /// The stream that sessions were last found to suit.
     suited: Option<ProfileLevel>,
-    /// When a refusal was last told to the owner.
-    told_refusal: Option<Instant>,
+    /// Why viewers came in vain, as the owner was told of late, and when.
+    told: VecDeque<(String, Instant)>,
     stopping: bool,
 }
 
 /// Pictures cut for sending, by their number in the stream.
 #[derive(Default)]
 struct Cuts {
-    kept: std::collections::VecDeque<Arc<Cut>>,
+    kept: VecDeque<Arc<Cut>>,
     /// What the newest key picture among them says of the stream.
     profile: Option<ProfileLevel>,
 }
@@ -136,7 +138,7 @@ impl Engine {
             delays: Arc::default(),
             timed: None,
             suited: None,
-            told_refusal: None,
+            told: VecDeque::new(),
             stopping: false,
         })
     }
@@ -227,6 +229,11 @@ impl Engine {
         session.tick(now);
         session.flush(now, &mut self.cuts, &mut self.outside);
         session.tell_asked(key, &mut self.owners);
+        if let Some(why) = session.take_trouble() {
+            let viewer = session.remote_ip();
+            self.tell(format!("a viewer cannot connect: {why}"), viewer, now);
+        }
+        let Some(session) = self.sessions.get_mut(&key) else { return };
         if let Some(end) = session.ended() {
             self.remove(key, end);
             return;
@@ -433,18 +440,23 @@ impl Engine {
             let answer = payload.map_err(OfferError::Codec);
             let answer = answer.and_then(|p| self.accept(offer, from, waited.viewer, p, now));
             if let Err(OfferError::Codec(refusal)) = &answer {
-                self.tell_of_refusal(refusal, from.viewer, now);
+                self.tell(format!("a viewer was turned away: {refusal}"), Some(from.viewer), now);
             }
             waited.reply.send(answer);
         }
     }
 
-    /// Tells the owner, but no more than once in a while: a page tries again and again.
-    fn tell_of_refusal(&mut self, refusal: &Refusal, from: IpAddr, now: Instant) {
-        if self.told_refusal.is_none_or(|told| now - told >= TELL_REFUSALS) {
-            self.told_refusal = Some(now);
-            log::warn!("a viewer at {from} was turned away: {refusal}");
+    /// Tells the owner why a viewer came in vain, but no more than once in a while: a page, or a
+    /// program, tries again and again.
+    fn tell(&mut self, why: String, viewer: Option<IpAddr>, now: Instant) {
+        let from = viewer.map(|ip| format!(" (from {ip})")).unwrap_or_default();
+        self.told.retain(|(_, told)| now - *told < TELL_AGAIN_AFTER);
+        if self.told.iter().any(|(told, _)| *told == why) || self.told.len() == MAX_TOLD {
+            log::debug!("{why}{from}");
+            return;
         }
+        log::warn!("{why}{from}");
+        self.told.push_back((why, now));
     }
 
     /// When the stream has become another, asks for one that suits all who watch: they may have come

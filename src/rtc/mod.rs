@@ -117,12 +117,15 @@ fn bind_advice(why: &std::io::Error) -> String {
                 .into()
         }
         std::io::ErrorKind::PermissionDenied => {
-            "it needs a right that Picket does not have; set webrtc.udp_port to one of 1024 or more"
+            "it needs a permission that Picket lacks; set webrtc.udp_port to one of 1024 or more"
                 .into()
         }
         _ => format!("{why}; set webrtc.udp_port to another one, or 0 for any"),
     }
 }
+
+/// Ports tried where any will do.
+const PORTS_TRIED: usize = 8;
 
 /// Commands that may queue up before callers wait.
 const QUEUE: usize = 64;
@@ -149,9 +152,19 @@ impl Rtc {
             .map_err(|e| other(&e))?;
         let (wire, tcp) = {
             let _inside = runtime.enter();
-            let wire = Wire::bind(settings.udp_port, settings.ipv6)
-                .map_err(|why| StartError::Bind { port: settings.udp_port, why })?;
-            let tcp = settings.tcp.then(|| Tcp::listen(wire.port(), wire.ipv6()));
+            let bind = || {
+                let wire = Wire::bind(settings.udp_port, settings.ipv6)
+                    .map_err(|why| StartError::Bind { port: settings.udp_port, why })?;
+                let tcp = settings.tcp.then(|| Tcp::listen(wire.port(), wire.ipv6()));
+                Ok::<_, StartError>((wire, tcp))
+            };
+            let (mut wire, mut tcp) = bind()?;
+            // Of any number that will do, not each that is free for UDP is free for TCP.
+            for _ in 0..PORTS_TRIED {
+                if settings.udp_port == 0 && matches!(tcp, Some(Err(_))) {
+                    (wire, tcp) = bind()?;
+                }
+            }
             // Viewers can do without it; most never use it.
             let tcp = tcp.and_then(|listening| match listening {
                 Ok(tcp) => Some(tcp),

@@ -2,7 +2,8 @@
 //!
 //! An answer quotes the stream's own SPS, and the camera starts only when somebody comes; so the
 //! first viewer's answer waits for the first picture. It could show nothing earlier anyway. One
-//! that cannot decode the source's own H.264 waits until that is encoded afresh. For a moment it also waits for STUN and TURN servers that have just been asked for our address.
+//! that cannot decode the source's own H.264 waits until that is encoded afresh. For a moment
+//! it also waits for STUN and TURN servers that have just been asked for our address.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -26,9 +26,10 @@ const ASK_EVERY = 2000; // how the camera is
 const SILENCE = 750; // without a packet, and we ask whether our session still is
 const PROBE_EVERY = 1000;
 const RESTART_EVERY = 2500; // ICE, while silence lasts
+const ASK_STILLS_EVERY = 10_000;
 const UNSEEN = 3000; // packets that make no picture for so long: the network is too slow
 const GIVE_UP = 8000; // on a session without a packet
-const PATIENCE = 5000; // for an answer; the camera takes up to 3 s when it has to start
+const PATIENCE = 8000; // for an answer; the camera takes 3 s to start, and 3 s to change its coding
 const PROBE_PATIENCE = 2000; // for an answer that takes no work
 const RETRY_FIRST = 300;
 const RETRY_MOST = 2000;
@@ -137,8 +138,11 @@ const stills = {
   },
 
   show() {
-    if (this.shown) return;
-    this.image.src = at("stream.mjpg");
+    // A stream that has ended leaves its last picture and says nothing: begin anew at times.
+    const now = performance.now();
+    if (this.shown && now - this.askedAt < ASK_STILLS_EVERY) return;
+    this.askedAt = now;
+    this.image.src = at(`stream.mjpg?${Math.round(now)}`);
     this.image.hidden = false;
     // Without them, the words say it all.
     this.image.onerror = () => this.hide();
@@ -176,6 +180,7 @@ class Session {
   #probedAt = -Infinity;
   #askedAt = -Infinity;
   #restartedAt = -Infinity;
+  #restarting = false;
 
   constructor() {
     const { iceServers = "[]" } = video.dataset;
@@ -246,9 +251,12 @@ class Session {
 
   /** Tells the camera where we are (WHEP's trickle). */
   async #tell() {
+    // In the midst of a restart, what is found belongs to what the camera does not know yet.
+    if (!this.#found.length || this.#restarting || this.#over) return;
     const found = this.#found.splice(0);
-    if (!found.length || this.#over) return;
-    await this.#patch(found).catch(() => {});
+    const response = await this.#patch(found).catch(() => undefined);
+    // With the next that are found, or after a restart, it is said again.
+    if (!response?.ok) this.#found.unshift(...found);
   }
 
   #patch(candidates, headers = {}) {
@@ -263,13 +271,18 @@ class Session {
   async restart() {
     if (this.#over || !this.#answer || performance.now() - this.#restartedAt < RESTART_EVERY) return;
     this.#restartedAt = performance.now();
-    this.#found = [];
-    this.#peer.restartIce();
-    await this.#peer.setLocalDescription();
-    const response = await this.#patch([], { "If-Match": "*" });
-    if (!response.ok) throw over();
-    this.#answer = withTransport(this.#answer, await response.text());
-    await this.#peer.setRemoteDescription({ type: "answer", sdp: this.#answer });
+    this.#restarting = true;
+    try {
+      this.#found = [];
+      this.#peer.restartIce();
+      await this.#peer.setLocalDescription();
+      const response = await this.#patch([], { "If-Match": "*" });
+      if (!response.ok) throw over();
+      this.#answer = withTransport(this.#answer, await response.text());
+      await this.#peer.setRemoteDescription({ type: "answer", sdp: this.#answer });
+    } finally {
+      this.#restarting = false;
+    }
     this.#tell();
   }
 
@@ -503,6 +516,7 @@ async function toggleFullScreen() {
 async function snapshot() {
   if (document.body.dataset.state !== "live" && !stills.shown) return toast("There is no picture to save now.");
   const response = await fetch(at("snapshot.jpg"), { cache: "no-store" }).catch(() => undefined);
+  if (!response?.ok && stills.shown) return toast("The camera has no picture to save now.");
   const drawn = () => new Promise((resolve) => draw(document.createElement("canvas")).toBlob(resolve, "image/jpeg", 0.92));
   const blob = response?.ok ? await response.blob() : await drawn();
   const link = document.createElement("a");
@@ -613,8 +627,11 @@ async function seen() {
 async function main() {
   controls();
   if (!globalThis.RTCPeerConnection) {
-    stills.show();
-    return say("refused", "This browser cannot play the video", "It has no WebRTC, or it is turned off. Still pictures are shown instead.");
+    for (;;) {
+      stills.show();
+      say("refused", "This browser cannot play the video", "It has no WebRTC, or it is turned off. Still pictures are shown instead.");
+      await sleep(ASK_STILLS_EVERY);
+    }
   }
   let session;
   addEventListener("pagehide", () => session?.leave());

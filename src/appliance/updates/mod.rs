@@ -166,7 +166,7 @@ impl Updates {
         let running = self.0.steward.status().await?.version;
         let newer = announced.is_newer_than(&running);
         if newer {
-            log::info!("Picket {} can be had; this is {running}", announced.version);
+            log::info!("Picket {} is available; this is {running}", announced.version);
         } else {
             log::debug!("the newest version is {}; this is {running}", announced.version);
         }

@@ -160,7 +160,7 @@ fn http() -> Vec<Key> {
             Maybe(TlsTable),
             "Serves HTTPS instead of HTTP. Without it a password crosses the network in the \
              clear, so a mistake here locks sign-in. This version does not serve HTTPS yet: where \
-             this is set, sign-in is locked, rather than in the clear."
+             this is set, sign-in is locked, so that no password crosses it unencrypted."
         )
         .guard()
         .example("{ cert = \"/etc/picket/cert.pem\", key = \"/etc/picket/key.pem\" }"),
@@ -176,7 +176,7 @@ fn http() -> Vec<Key> {
             "http.trusted_proxies",
             http.trusted_proxies,
             List(Parsed("an IP address or a range such as \"10.0.0.0/8\"")),
-            "Reverse proxies whose word is taken for whom they speak for: the visitor's address, for \
+            "Reverse proxies that are trusted to say who the visitor is: the visitor's address, for \
              the limit on sign-ins and the log; whether the visitor came by HTTPS; the host name \
              and the path. They tell it in `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, or in \
              `Forwarded`. Name only proxies that write these themselves: one that passes on what \
@@ -197,7 +197,7 @@ fn http() -> Vec<Key> {
                  \"http://10.0.0.2:*\", or \"'self'\"; \"*\" is not allowed"
             )),
             "Pages of other sites that may show the player in a frame, and the snapshot and MJPEG \
-             as an image. Such a page can have the visitor click what he does not see. A browser \
+             as an image. Such a page can have visitors click something they cannot see. A browser \
              that has signed in is known inside another site's page only where both have the \
              same host name."
         ),

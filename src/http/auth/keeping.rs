@@ -19,6 +19,12 @@ pub trait SessionStore: Send + Sync {
     /// # Errors
     /// When it cannot be written; the text says why.
     fn save(&self, bytes: &[u8]) -> Result<(), String>;
+
+    /// Forgets what was saved.
+    ///
+    /// # Errors
+    /// When it cannot be removed; the text says why.
+    fn forget(&self) -> Result<(), String>;
 }
 
 /// How long what was written down about the time that sessions have left may be old. Less would
@@ -90,10 +96,17 @@ impl Auth {
         let (now, clock) = (self.now(), SystemTime::now());
         let bytes = self.state().sessions.write(now, clock);
         let result = keeper.store.save(&bytes);
-        match &result {
-            Ok(()) => {}
-            Err(why) if saved.failed => log::debug!("sign-ins are still not kept: {why}"),
-            Err(why) => log::warn!("after a restart, everybody has to sign in again: {why}"),
+        // What was saved before may hold somebody who has signed out since.
+        let forgotten = if result.is_err() { keeper.store.forget() } else { Ok(()) };
+        match (&result, &forgotten) {
+            (Ok(()), _) => {}
+            (Err(why), _) if saved.failed => log::debug!("sign-ins are still not kept: {why}"),
+            (Err(why), Ok(())) => {
+                log::warn!("after a restart, everybody has to sign in again: {why}");
+            }
+            (Err(why), Err(also)) => log::warn!(
+                "after a restart, who has signed out may be signed in again: {why}; {also}"
+            ),
         }
         *saved = Saved { at: now, clock, failed: result.is_err() };
     }

@@ -1,7 +1,8 @@
 //! Who may do what.
 //!
 //! The owner signs in with a password and is known by a cookie; programs show a token, as a bearer
-//! or as the password of HTTP Basic, and may watch. Where no password has been set, this machine itself may do everything and everybody
+//! or as the password of HTTP Basic, and may watch. Where no password has been set, this
+//! machine itself may do everything and everybody
 //! else gets the page on which the owner sets one. Where the configuration cannot be trusted,
 //! nobody may do anything.
 //!
@@ -65,6 +66,8 @@ pub struct Auth {
 
 struct State {
     policy: Policy,
+    /// The password by which browsers have signed in.
+    password: Option<Password>,
     sessions: Sessions,
     guesses: Guesses,
 }
@@ -132,9 +135,11 @@ impl Auth {
     /// The same by another clock.
     #[must_use]
     pub fn with_clock(setting: &Setting, store: Box<dyn PasswordStore>, clock: Clock) -> Self {
+        let policy = Policy::new(setting);
         Self {
             state: Mutex::new(State {
-                policy: Policy::new(setting),
+                password: policy.password().cloned(),
+                policy,
                 sessions: Sessions::default(),
                 guesses: Guesses::default(),
             }),
@@ -150,7 +155,11 @@ impl Auth {
     pub fn apply(&self, setting: &Setting) {
         let policy = Policy::new(setting);
         let mut state = self.state();
-        let changed = policy.password() != state.policy.password();
+        // A mistake that locks sign-in for a while says nothing about who is signed in.
+        let changed = policy != Policy::Locked && {
+            let before = std::mem::replace(&mut state.password, policy.password().cloned());
+            before != state.password
+        };
         let any = changed && state.sessions.close_all();
         state.policy = policy;
         drop(state);
@@ -250,7 +259,7 @@ pub(super) fn keep(auth: &Arc<Auth>) {
 }
 
 /// Whether this machine's own program or browser sent it, as far as can be told.
-fn is_local(request: &Request) -> bool {
+pub(super) fn is_local(request: &Request) -> bool {
     let extensions = request.extensions();
     let proxied = extensions.get::<Passage>().is_some_and(|passage| passage.proxied);
     let renamed = extensions.get::<Approach>().is_some_and(|approach| approach.renamed);

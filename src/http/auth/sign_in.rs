@@ -18,6 +18,7 @@ use crate::http::forwarded::Passage;
 use crate::http::guard::Approach;
 use crate::http::problem::{Problem, Remedy};
 use crate::http::{HttpState, Peer};
+use crate::site::root_path;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -137,7 +138,7 @@ pub(in crate::http) async fn sign_out(
     if names.len() > 1 {
         save(&state.auth).await;
     }
-    gone(&names, &passage)
+    gone("/logout", &names, &passage)
 }
 
 /// `POST /logout/everywhere`: no browser is signed in any more, this one included.
@@ -153,7 +154,7 @@ pub(in crate::http) async fn sign_out_everywhere(
     log::info!("the owner signed out everywhere, from {}", peer.source());
     let shown = super::cookies(&headers).map(|(name, _)| name.to_owned());
     let names: Vec<String> = std::iter::once(cookie_name(approach)).chain(shown).collect();
-    gone(&names, &passage)
+    gone("/logout/everywhere", &names, &passage)
 }
 
 /// Writes down who is signed in, where it keeps nobody waiting.
@@ -164,8 +165,8 @@ async fn save(auth: &Arc<Auth>) {
 }
 
 /// The answer to who has signed out: these cookies are gone.
-fn gone(names: &[String], passage: &Passage) -> Response {
-    let mut response = see_other("/");
+fn gone(from: &str, names: &[String], passage: &Passage) -> Response {
+    let mut response = see_other(from, "/");
     for name in names {
         let path = &passage.prefix;
         let gone = format!("{name}=; HttpOnly; SameSite=Strict; Path={path}/; Max-Age=0");
@@ -282,7 +283,7 @@ fn signed_in(
         LIFETIME.as_secs()
     );
     let way_on = if media_type(headers).as_deref() == Some(FORM) {
-        see_other(next.filter(|n| is_local(n)).unwrap_or("/"))
+        see_other("/login", next.filter(|n| is_local(n)).unwrap_or("/"))
     } else {
         StatusCode::NO_CONTENT.into_response()
     };
@@ -304,10 +305,10 @@ fn is_local(next: &str) -> bool {
         && !path.split('/').any(climbs)
 }
 
-/// Leads to an absolute path of ours, from a route that stands at the root: relatively, because a
-/// proxy may show us below a path of its own.
-fn see_other(to: &str) -> Response {
-    let location = HeaderValue::from_str(&format!(".{to}"));
+/// Leads from one absolute path of ours to another: relatively, because a proxy may show us below a
+/// path of its own.
+fn see_other(from: &str, to: &str) -> Response {
+    let location = HeaderValue::from_str(&format!("{}{to}", root_path(from)));
     let location = location.unwrap_or(HeaderValue::from_static("./"));
     (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response()
 }

@@ -154,7 +154,7 @@ fn bind_advice(address: &SocketAddr, why: &io::Error) -> String {
             "another program has this port; end it, or set http.listen to a free port".into()
         }
         io::ErrorKind::PermissionDenied => {
-            "this port needs a right that Picket does not have; set http.listen to a port of 1024 \
+            "this port needs a permission that Picket lacks; set http.listen to a port of 1024 \
              or more, or give it the right CAP_NET_BIND_SERVICE, as docs/install.md says"
                 .into()
         }

@@ -21,6 +21,9 @@ const MAX_CHECKED: usize = 32;
 /// Checks whose answers are waited for; of a session that has connected, one is under way.
 const MAX_AWAITED: usize = 64;
 
+/// Candidates taken from a viewer between two restarts of ICE, beside those of its offer.
+const MAX_REMOTE_CANDIDATES: usize = 64;
+
 impl Session {
     /// Tells the library about the viewer's transport, and about nothing else: the one m-section
     /// is inactive. A viewer that is `ice_lite` leaves the checks and the choice to us.
@@ -91,8 +94,10 @@ impl Session {
 
     /// Adds candidates the viewer found later.
     pub(in crate::rtc) fn trickle(&mut self, candidates: &[Candidate], now: Instant) {
-        for candidate in candidates {
+        let room = MAX_REMOTE_CANDIDATES.saturating_sub(self.trickled);
+        for candidate in candidates.iter().take(room) {
             self.rtc.add_remote_candidate(candidate.clone());
+            self.trickled += 1;
         }
         self.wake_library = now;
     }
@@ -120,6 +125,7 @@ impl Session {
         let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
         self.rtc.direct_api().set_local_ice_credentials(creds);
         self.others.clear();
+        self.trickled = 0;
         self.local = local;
         self.wake_library = now;
         Ok(())

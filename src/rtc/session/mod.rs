@@ -93,8 +93,8 @@ pub(in crate::rtc) struct Session {
     id: String,
     rtc: Rtc,
     phase: Phase,
-    /// Why the viewer cannot connect has been logged.
-    told: bool,
+    /// Why the viewer cannot connect, where nobody was told yet.
+    trouble: Option<String>,
     ice: IceConnectionState,
     created: Instant,
     consent_until: Instant,
@@ -122,6 +122,8 @@ pub(in crate::rtc) struct Session {
     others: Vec<Transport>,
     local: Credentials,
     local_candidates: Vec<Candidate>,
+    /// Candidates of the viewer's that came after its offer or restart.
+    trickled: usize,
     egress: Option<Egress>,
     viewer: Viewer,
     /// A picture of which some is still to be sent.
@@ -166,7 +168,7 @@ impl Session {
             id,
             rtc,
             phase: Phase::Connecting,
-            told: false,
+            trouble: None,
             ice: IceConnectionState::New,
             created: now,
             consent_until: now + CONSENT,
@@ -185,6 +187,7 @@ impl Session {
             remote,
             local,
             local_candidates: Vec::new(),
+            trickled: 0,
             egress: None,
             viewer,
             under_way: None,
@@ -303,7 +306,7 @@ impl Session {
         self.wake_library = now;
     }
 
-    /// Logs what the library says is wrong, and once in plain words why the viewer cannot connect.
+    /// Logs what the library says is wrong, and finds plain words for why the viewer cannot connect.
     fn tell(&mut self, error: &RtcError) {
         log::debug!("session {}: {error}", self.id);
         let reason = keys::trouble().or_else(|| match error {
@@ -317,11 +320,14 @@ impl Session {
         });
         if let Some(reason) = reason
             && self.phase == Phase::Connecting
-            && !std::mem::replace(&mut self.told, true)
         {
-            let from = self.remote_ip().map(|ip| format!(" at {ip}")).unwrap_or_default();
-            log::warn!("the viewer{from} cannot connect: {reason}");
+            self.trouble.get_or_insert(reason);
         }
+    }
+
+    /// Why the viewer cannot connect, in plain words, if that was found out since it was last asked.
+    pub(in crate::rtc) fn take_trouble(&mut self) -> Option<String> {
+        self.trouble.take()
     }
 
     fn fail(&mut self) {
