@@ -55,7 +55,7 @@ fn come_and_go(daemon: &Daemon) {
         if i % 2 == 0 {
             peer.close();
         } else {
-            peer.vanish();
+            let _ = peer.vanish();
         }
     }
     wait_until_empty(daemon);
@@ -84,6 +84,18 @@ fn a_thousand_viewers_come_and_go_and_leave_nothing_behind() {
     // A session that is not freed holds 100 kB and more. What is left of this is the allocator's:
     // how many of those who vanished were there at once differs from round to round.
     assert!(slope < 30_000.0, "{slope} bytes a session");
+}
+
+#[test]
+fn who_is_given_the_port_of_one_that_vanished_joins_as_soon_as_anybody() {
+    let daemon = Daemon::start(&["stream.keep_warm=true"]);
+    for _ in 0..10 {
+        let mut first = Offered::new().send(&daemon);
+        first.run_until("connected", |seen| seen.connected);
+        let mut second = Offered::from_port(first.vanish()).send(&daemon);
+        second.run_until("connected", |seen| seen.connected);
+        second.close();
+    }
 }
 
 #[test]

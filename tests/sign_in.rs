@@ -436,7 +436,7 @@ fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
 fn the_page_to_sign_in_asks_for_what_there_is() {
     let page = |setting| get(house(setting).address, "/login").body;
     assert!(page(password(PASSWORD)).contains("Sign in to watch"));
-    assert!(page(Setting::Unset).contains("action=\"/setup\""));
+    assert!(page(Setting::Unset).contains("action=\"./setup\""));
     let locked = page(Setting::Locked { why: "canary-4711".into() });
     assert!(locked.contains("Nobody can sign in") && !locked.contains("canary"), "{locked}");
     assert!(!locked.contains("<form"), "{locked}");

@@ -5,6 +5,8 @@
 //! to the session whose viewer answered there last, or, as long as it is nobody's, checked there
 //! first. An address changes hands when a viewer vanishes without a word and its port is given to
 //! another: who only writes it on its own datagrams gets no answer there, and takes it from nobody.
+//! Between the new viewer's first check and its first answer, DTLS from there is the new one's, where
+//! the former has its handshake behind it: it has no use for it but would answer it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,28 +71,36 @@ struct Named {
     secret: String,
 }
 
-/// Who has shown to be at an address, the latest first. The others are remembered, because the
-/// address is theirs again when the latest is gone.
+/// Who has shown to be at an address.
 #[derive(Default)]
-struct Claims([Option<Key>; 3]);
+struct Claims {
+    /// The latest first. The others are remembered, because the address is theirs again when the
+    /// latest is gone.
+    owners: [Option<Key>; 3],
+    /// Who has checked us from there, and not answered yet.
+    challenger: Option<Key>,
+}
 
 impl Claims {
     fn add(&mut self, key: Key) {
-        if self.0[0] != Some(key) {
-            let at = self.0.iter().position(|k| *k == Some(key)).unwrap_or(self.0.len() - 1);
-            self.0[..=at].rotate_right(1);
-            self.0[0] = Some(key);
+        self.challenger = None;
+        let owners = &mut self.owners;
+        if owners[0] != Some(key) {
+            let at = owners.iter().position(|k| *k == Some(key)).unwrap_or(owners.len() - 1);
+            owners[..=at].rotate_right(1);
+            owners[0] = Some(key);
         }
     }
 
     /// Forgets a session; false when nobody is left.
     fn release(&mut self, key: Key) -> bool {
-        self.0.iter_mut().filter(|k| **k == Some(key)).for_each(|k| *k = None);
+        let all = self.owners.iter_mut().chain([&mut self.challenger]);
+        all.filter(|k| **k == Some(key)).for_each(|k| *k = None);
         self.latest().is_some()
     }
 
     fn latest(&self) -> Option<Key> {
-        self.0.iter().copied().flatten().next()
+        self.owners.iter().copied().flatten().next()
     }
 }
 
@@ -120,14 +130,25 @@ impl Owners {
         self.by_transaction.remove(&id);
     }
 
-    /// Whose datagram this is.
-    pub(super) fn of(&mut self, source: Remote, datagram: &[u8]) -> Option<Key> {
+    /// Whose datagram this is, where `is_connected` says who has its handshake behind it.
+    pub(super) fn of(
+        &mut self,
+        source: Remote,
+        datagram: &[u8],
+        is_connected: impl Fn(Key) -> bool,
+    ) -> Option<Key> {
         let named = match Stun::of(datagram) {
             Some(Stun::Answer(id)) => self.answered(source, id, datagram),
             Some(Stun::Check(_)) => Some(self.checked(source, datagram)?),
             None => None,
         };
-        named.or_else(|| self.by_address.get(&source)?.latest())
+        named.or_else(|| {
+            let claims = self.by_address.get(&source)?;
+            let owner = claims.latest()?;
+            let is_dtls = matches!(datagram, [20..=63, ..]);
+            let challenger = claims.challenger.filter(|_| is_dtls && is_connected(owner));
+            Some(challenger.unwrap_or(owner))
+        })
     }
 
     /// Whose check was answered; the address is then that session's.
@@ -157,8 +178,10 @@ impl Owners {
                 return None;
             }
             *held += 1;
-            if owner.is_none() {
-                self.by_address.entry(source).or_default().add(*key);
+            let claims = self.by_address.entry(source).or_default();
+            match owner {
+                None => claims.add(*key),
+                Some(_) => claims.challenger = Some(*key),
             }
         }
         Some(*key)
@@ -227,13 +250,17 @@ mod tests {
         (Protocol::Udp, SocketAddr::from(([192, 0, 2, 7], port)))
     }
 
+    fn of(owners: &mut Owners, source: Remote, datagram: &[u8]) -> Option<Key> {
+        owners.of(source, datagram, |_| false)
+    }
+
     /// Two sessions; the first has an address.
     fn two() -> Owners {
         let mut owners = Owners::default();
         let creds = |ufrag: &str, pwd: &str| Credentials { ufrag: ufrag.into(), pwd: pwd.into() };
         owners.name(creds("others", "another secret"), 1);
         owners.name(creds("ours", "secret"), 2);
-        assert_eq!(owners.of(at(1), &sealed(0x0001, "others:x", "another secret")), Some(1));
+        assert_eq!(of(&mut owners, at(1), &sealed(0x0001, "others:x", "another secret")), Some(1));
         owners
     }
 
@@ -243,43 +270,66 @@ mod tests {
         owners.ask(2, ID, &"theirs".into());
         // Some peers repeat our username in it, which has their fragment first there.
         let answer = sealed(0x0101, "theirs:ours", "theirs");
-        assert_eq!(owners.of(at(9), &answer), Some(2));
+        assert_eq!(of(&mut owners, at(9), &answer), Some(2));
         // And with it goes the address: what is no STUN is this session's too.
-        assert_eq!(owners.of(at(9), &[22; 30]), Some(2));
+        assert_eq!(of(&mut owners, at(9), &[22; 30]), Some(2));
         owners.give_up(ID);
-        assert_eq!(owners.of(at(1), &answer), Some(1), "by the address, as anything else");
+        assert_eq!(of(&mut owners, at(1), &answer), Some(1), "by the address, as anything else");
     }
 
     #[test]
     fn an_address_that_is_somebodys_moves_only_with_an_answer_from_there() {
         let mut owners = two();
-        assert_eq!(owners.of(at(1), &check("secret")), Some(2), "the check itself is heard");
-        assert_eq!(owners.of(at(1), &[22; 30]), Some(1), "but takes nothing away");
+        assert_eq!(of(&mut owners, at(1), &check("secret")), Some(2), "the check itself is heard");
+        assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(1), "but takes nothing away");
         owners.ask(2, ID, &"theirs".into());
-        owners.of(at(1), &sealed(0x0101, "", "not theirs"));
-        assert_eq!(owners.of(at(1), &[22; 30]), Some(1));
-        owners.of(at(1), &sealed(0x0101, "", "theirs"));
-        assert_eq!(owners.of(at(1), &[22; 30]), Some(2));
+        of(&mut owners, at(1), &sealed(0x0101, "", "not theirs"));
+        assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(1));
+        of(&mut owners, at(1), &sealed(0x0101, "", "theirs"));
+        assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(2));
         owners.forget(2);
-        assert_eq!(owners.of(at(1), &[22; 30]), Some(1), "who had it before has it again");
+        assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(1), "who had it before has it again");
+    }
+
+    #[test]
+    fn a_handshake_from_an_address_that_is_being_taken_over_reaches_who_begins_it() {
+        let mut owners = two();
+        let hello = [22, 254, 253];
+        let whose = |owners: &mut Owners, first_is_connected: bool| {
+            owners.of(at(1), &hello, |key| key == 1 && first_is_connected)
+        };
+        assert_eq!(whose(&mut owners, true), Some(1), "nobody else has checked from there");
+        of(&mut owners, at(1), &check("secret"));
+        assert_eq!(whose(&mut owners, false), Some(1), "in the midst of its own handshake");
+        assert_eq!(whose(&mut owners, true), Some(2));
+        assert_eq!(of(&mut owners, at(1), &[200; 30]), Some(1), "RTCP is the owner's");
+        // The owner shows that it is still there.
+        owners.ask(1, ID, &"theirs".into());
+        of(&mut owners, at(1), &sealed(0x0101, "", "theirs"));
+        assert_eq!(whose(&mut owners, true), Some(1));
     }
 
     #[test]
     fn a_viewer_who_checks_from_everywhere_is_not_followed_for_ever() {
         let mut owners = two();
-        let heard = (1000..2000).filter(|port| owners.of(at(*port), &check("secret")).is_some());
+        let heard =
+            (1000..2000).filter(|port| of(&mut owners, at(*port), &check("secret")).is_some());
         assert_eq!(heard.count(), MAX_ADDRESSES);
-        assert_eq!(owners.of(at(1000), &check("secret")), Some(2), "where it was, it is heard");
+        assert_eq!(
+            of(&mut owners, at(1000), &check("secret")),
+            Some(2),
+            "where it was, it is heard"
+        );
         owners.name(Credentials { ufrag: "anew".into(), pwd: "secret".into() }, 2);
-        assert_eq!(owners.of(at(3000), &sealed(0x0001, "anew:theirs", "secret")), Some(2));
+        assert_eq!(of(&mut owners, at(3000), &sealed(0x0001, "anew:theirs", "secret")), Some(2));
     }
 
     #[test]
     fn who_cannot_seal_a_check_gets_nothing() {
         let mut owners = two();
-        assert_eq!(owners.of(at(9), &check("no secret")), None);
-        assert_eq!(owners.of(at(9), &[22; 30]), None);
-        assert_eq!(owners.of(at(1), &check("no secret")), None);
+        assert_eq!(of(&mut owners, at(9), &check("no secret")), None);
+        assert_eq!(of(&mut owners, at(9), &[22; 30]), None);
+        assert_eq!(of(&mut owners, at(1), &check("no secret")), None);
     }
 
     #[test]
@@ -288,7 +338,7 @@ mod tests {
         for key in [1, 2, 1, 3, 4] {
             claims.add(key);
         }
-        assert_eq!(claims.0, [Some(4), Some(3), Some(1)]);
+        assert_eq!(claims.owners, [Some(4), Some(3), Some(1)]);
         assert!(claims.release(4) && claims.release(3));
         assert!(!claims.release(1));
     }

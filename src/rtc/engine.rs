@@ -292,7 +292,8 @@ impl Engine {
             let mut touched = Vec::new();
             let Self { outside, sessions, owners, .. } = self;
             let result = outside.receive(now, |path, datagram| {
-                let Some(key) = owners.of(path.remote(), datagram) else {
+                let is_connected = |key| sessions.get(&key).is_some_and(Session::is_connected);
+                let Some(key) = owners.of(path.remote(), datagram, is_connected) else {
                     return false;
                 };
                 let Some(session) = sessions.get_mut(&key) else {

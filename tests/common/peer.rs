@@ -179,8 +179,16 @@ impl Offered {
         Self::by_udp("127.0.0.1", true)
     }
 
+    /// An offer from a port that another has had.
+    pub fn from_port(port: u16) -> Self {
+        Self::over_udp(UdpSocket::bind(("127.0.0.1", port)).expect("a free port"), false)
+    }
+
     fn by_udp(ip: &str, ice_lite: bool) -> Self {
-        let socket = UdpSocket::bind((ip, 0)).expect("a free port");
+        Self::over_udp(UdpSocket::bind((ip, 0)).expect("a free port"), ice_lite)
+    }
+
+    fn over_udp(socket: UdpSocket, ice_lite: bool) -> Self {
         let local = socket.local_addr().expect("bound");
         let candidate = Candidate::host(local, "udp").expect("a usable address");
         Self::over(Link::Udp(socket), candidate, ice_lite)
@@ -295,8 +303,10 @@ impl Peer {
         }
     }
 
-    /// Leaves without a word.
-    pub fn vanish(self) {}
+    /// Leaves without a word. Returns the port it had.
+    pub fn vanish(self) -> u16 {
+        self.local.port()
+    }
 
     fn step(&mut self, longest: Duration) {
         self.send();
