@@ -85,10 +85,12 @@ impl Daemon {
             assert!(read > 0, "the daemon ended before it printed its address");
             if let Some(at) = line.find("http://") {
                 let address = line[at + 7..].trim_end().trim_end_matches('/');
-                // The first may be a name.
-                if let Ok(address) = address.parse() {
-                    break address;
-                }
+                // The first may be a name, under which a daemon is found that listens everywhere.
+                let named = |(_, port): (&str, &str)| {
+                    Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?)))
+                };
+                let address = address.parse().ok().or(address.rsplit_once(':').and_then(named));
+                break address.expect("an address with a port");
             }
         };
         // Keep the pipe open, or the daemon's next line would end it.
