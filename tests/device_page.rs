@@ -288,8 +288,9 @@ fn what_was_asked_before_an_update_began_is_not_taken_for_its_end() {
          window.answered = {};
          window.fetch = async (path, options) => {
              const answer = await ask(path, options);
-             window.answered[path] = true;
-             if (path === '/api/v1/update') await gate;
+             const { pathname } = new URL(path, location);
+             window.answered[pathname] = true;
+             if (pathname === '/api/v1/update') await gate;
              return answer;
          };");
     browser.wait_for("a look before", "window.answered['/api/v1/update']");
