@@ -12,6 +12,7 @@ impl Unavailable {
     }
 
     /// For sources whose driver was left out of this build.
+    #[cfg(not(all(feature = "libcamera", feature = "v4l2")))]
     pub(super) fn feature(feature: &str, what: &str) -> Self {
         Self(format!(
             "this build of Picket cannot use {what}: it was made without the feature \"{feature}\""
