@@ -23,7 +23,7 @@ const drawer = $("drawer");
 // In milliseconds.
 const LOOK_EVERY = 250; // at the stream's counters
 const ASK_EVERY = 2000; // how the camera is
-const SILENCE = 750; // without a packet, and we ask whether our session still is
+const SILENCE = 1000; // without a packet, and we ask whether our session still is
 const PROBE_EVERY = 1000;
 const RESTART_EVERY = 2500; // ICE, while silence lasts
 const ASK_STILLS_EVERY = 10_000;
