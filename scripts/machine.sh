@@ -37,11 +37,14 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# install_packages PACKAGE...: installs Debian's packages, when that is agreed to. Never removes one.
+# install_packages PACKAGE...: installs Debian's packages, when that is agreed to, as is the removal of
+# those that cannot be there beside them.
 install_packages() {
     [ $# -gt 0 ] || return 0
-    local script=${0##*/} plan log
-    local install=(apt-get install --no-install-recommends --no-remove)
+    local script=${0##*/} plan log question="Install them?"
+    local install=(apt-get install --no-install-recommends)
+    # What was not told is not done.
+    local limits=(--no-remove)
     echo "$script needs packages that are not installed: $*" >&2
     if ! type -P apt-get > /dev/null; then
         echo "$script: this machine has no apt-get: install what has the same programs" >&2
@@ -56,20 +59,19 @@ install_packages() {
             { skip = 0 }
             !/^(Reading|Building|\047)/') || true
     if grep -q '^The following packages will be REMOVED' <<< "$plan"; then
-        printf '%s\n' "$plan" >&2
-        echo "$script: apt would remove packages for that: install these yourself, if you want to" >&2
-        exit 1
+        question="Install them, and have apt remove what it says it will?"
+        limits=()
     fi
     [ -z "$plan" ] || printf '    %s\n' "${plan//$'\n'/$'\n'    }" >&2
-    agreed "Install them?" || {
+    agreed "$question" || {
         echo "$script: nothing was installed. This does: sudo ${install[*]} $*" >&2
         exit 1
     }
     log=$(mktemp)
     echo "installing them" >&2
-    if ! { [ -n "$plan" ] && apt_install "$@"; } > "$log" 2>&1 &&
+    if ! { [ -n "$plan" ] && apt_install "${limits[@]}" "$@"; } > "$log" 2>&1 &&
         # Lists that are missing, or name what is no longer there.
-        ! { as_root apt-get update -q && apt_install "$@"; } >> "$log" 2>&1; then
+        ! { as_root apt-get update -q && apt_install "${limits[@]}" "$@"; } >> "$log" 2>&1; then
         tail -n 20 "$log" >&2
         echo "$script: the packages could not be installed; all that apt said is in $log" >&2
         exit 1
@@ -77,8 +79,8 @@ install_packages() {
     rm -f "$log"
 }
 
-# apt_install PACKAGE...
+# apt_install [--no-remove] PACKAGE...
 apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -q --no-install-recommends --no-remove "$@" < /dev/null
+        apt-get install -y -q --no-install-recommends "$@" < /dev/null
 }

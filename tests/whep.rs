@@ -379,7 +379,7 @@ fn w23_one_viewer_too_many_is_told_when_to_come_back() {
     let reply = post(house.address, &Offered::new().sdp);
     assert_eq!(reply.status, 503);
     assert!(reply.header("retry-after").parse::<u32>().expect("seconds") > 0);
-    assert!(reply.detail().contains('1'));
+    assert!(reply.detail().contains("somebody is watching already"));
 }
 
 #[test]
