@@ -258,7 +258,8 @@ fn no_value_that_a_key_takes_keeps_the_camera_from_starting_or_lets_anybody_in()
         std::fs::write(&file, text).expect("written");
         let sets = ["http.listen=127.0.0.1:0", "log.level=warn"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
-        command.arg("--config").arg(&file);
+        // Some of the values are names of folders, which are made.
+        command.current_dir(&folder).arg("--config").arg(&file);
         for set in sets {
             command.args(["--set", set]);
         }
