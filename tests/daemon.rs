@@ -163,7 +163,7 @@ fn a_taken_port_is_told_with_what_to_do_and_taken_when_it_is_free() {
     assert!(told.contains("another program has this port; end it, or set"), "{told}");
     assert!(told.contains(&format!("until then it is http://{}/", daemon.http)), "{told}");
     drop(holder);
-    daemon.wait_for_log("http.listen can be had now");
+    daemon.wait_for_log("http.listen is available now");
     let healthy = ureq::get(&format!("http://{wanted}/healthz")).call();
     assert_eq!(healthy.expect("an answer").status(), 200);
 }
