@@ -16,7 +16,7 @@ use crate::camera::file::{FileCamera, FileMode};
 use crate::camera::{Camera, Constraints};
 use crate::config::{Backend, Config, Places, Problem, ProblemKind, Source};
 use crate::http::ServeError;
-use crate::rtc::{StartError, servers};
+use crate::rtc::StartError;
 use crate::site::Site;
 use crate::transform::LARGEST;
 
@@ -168,12 +168,7 @@ impl Examiner<'_> {
     fn ice_servers(&mut self) {
         let (places, problems) = (self.places, &mut self.problems);
         keep(&mut self.config.webrtc.ice_servers, |number, server| {
-            let server = servers::IceServer {
-                urls: server.urls.iter().map(ToString::to_string).collect(),
-                username: server.username.clone(),
-                credential: server.credential.as_ref().map(|c| c.expose().to_owned()),
-            };
-            let read = server.parse();
+            let read = parts::own_ice_server(server).parse();
             if let Err(why) = &read {
                 let message = format!("cannot be used as it is: {why}; this server is left out");
                 let key = "webrtc.ice_servers";

@@ -395,34 +395,41 @@ pub(super) fn http(
 /// The names of the configuration, and those this machine goes by without it: on a system that
 /// Picket was added to, that has a name already.
 fn allowed_hosts(config: &Config) -> Vec<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    let label = name.split('.').next().filter(|label| !label.is_empty());
-    let own = label.map(|label| [name.into(), label.into(), format!("{label}.local")]);
+    let own = system_name().map(|(name, label)| [name, label.clone(), format!("{label}.local")]);
     let set = config.http.allowed_hosts.iter().map(ToString::to_string);
     set.chain(own.into_iter().flatten()).collect()
 }
 
+/// The name that the system goes by, and the first part of it.
+pub(super) fn system_name() -> Option<(String, String)> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    let label = name.split('.').next().filter(|label| !label.is_empty())?;
+    Some((name.to_owned(), label.to_owned()))
+}
+
 /// The servers the daemon uses itself.
 pub(super) fn own_ice_servers(config: &Config) -> Vec<IceServer> {
-    let servers = ice_servers(config).into_iter();
-    servers
-        .map(|http::IceServer { urls, username, credential }| IceServer {
-            urls,
-            username,
-            credential,
-        })
-        .collect()
+    config.webrtc.ice_servers.iter().map(own_ice_server).collect()
+}
+
+/// One of them.
+pub(super) fn own_ice_server(server: &config::IceServer) -> IceServer {
+    IceServer {
+        urls: server.urls.iter().map(ToString::to_string).collect(),
+        username: server.username.clone(),
+        credential: server.credential.as_ref().map(|c| c.expose().to_owned()),
+    }
 }
 
 /// The servers viewers are told of.
 pub(super) fn ice_servers(config: &Config) -> Vec<http::IceServer> {
-    let servers = config.webrtc.ice_servers.iter();
+    let servers = own_ice_servers(config).into_iter();
     servers
-        .map(|server| http::IceServer {
-            urls: server.urls.iter().map(ToString::to_string).collect(),
-            username: server.username.clone(),
-            credential: server.credential.as_ref().map(|c| c.expose().to_owned()),
+        .map(|IceServer { urls, username, credential }| http::IceServer {
+            urls,
+            username,
+            credential,
         })
         .collect()
 }

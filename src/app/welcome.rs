@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
+use super::parts::system_name;
 use crate::config::Auth;
 
 /// Most addresses that are told. Who runs many virtual machines has many.
@@ -96,9 +97,7 @@ pub(super) fn name_of_the_system() -> Option<String> {
     if !Path::new("/run/avahi-daemon/socket").exists() {
         return None;
     }
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let label = name.trim().split('.').next()?;
-    (!label.is_empty()).then(|| label.to_owned())
+    system_name().map(|(_, label)| label)
 }
 
 /// The addresses at which others reach this machine, the one it reaches others by first.

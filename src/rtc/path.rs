@@ -21,3 +21,8 @@ impl Path {
 
 /// The far end of a path.
 pub(super) type Remote = (Protocol, SocketAddr);
+
+/// An address of a socket for both families with IPv4 as IPv4.
+pub(super) fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 
+use super::path::plain;
+
 /// Connections at once, in all and from one address.
 const MAX_CONNECTIONS: usize = 256;
 const MAX_FROM_ONE: usize = 32;
@@ -330,8 +332,4 @@ impl Outgoing {
         let mut queue = self.queue();
         (std::mem::take(&mut queue.bytes), queue.finished)
     }
-}
-
-fn plain(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

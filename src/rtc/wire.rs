@@ -8,6 +8,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::path::plain;
+
 /// Kernel memory asked for in each direction. A key picture for a hundred viewers leaves at once;
 /// what does not fit is lost, and repaired at the viewers' expense.
 const SOCKET_BUFFER: usize = 4 << 20;
@@ -144,8 +146,4 @@ fn bind_any(domain: Domain, address: SocketAddr) -> io::Result<Socket> {
     }
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-fn plain(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
