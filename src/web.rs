@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use ureq::Agent;
 use ureq::tls::TlsConfig;
 
-pub(crate) use network::network_of;
+pub(crate) use network::{is_near, is_on_link, network_of};
 
 pub(crate) const MAX_REDIRECTS: u32 = 5;
 

@@ -14,10 +14,12 @@ use picket::encoder::openh264::OpenH264;
 use picket::encoder::{Encoder, EncoderSettings, PictureKind};
 use picket::hub::{Hub, Layer};
 use picket::media::h264::ProfileLevel;
-use picket::rtc::{Rtc, RtcSettings, SignallingPath};
+use picket::rtc::{Answer, Caller, Holder, OfferError, Rtc, RtcSettings, SignallingPath};
 
-const LOOPBACK: SignallingPath =
-    SignallingPath { viewer: IpAddr::V4(Ipv4Addr::LOCALHOST), camera: None };
+const SOMEBODY: Caller = Caller {
+    holder: Holder::viewer([1; 16]),
+    path: SignallingPath { viewer: IpAddr::V4(Ipv4Addr::LOCALHOST), camera: None },
+};
 
 /// A camera, an encoder, a hub and the WebRTC side.
 struct Stage {
@@ -30,6 +32,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::for_viewers(10)
+    }
+
+    fn for_viewers(max_viewers: usize) -> Self {
         let hub = Hub::new();
         let stop = Arc::new(AtomicBool::new(false));
         let feeder = {
@@ -43,7 +49,7 @@ impl Stage {
             announce: Vec::new(),
             ice_servers: Vec::new(),
             live_broadcast: true,
-            max_viewers: 10,
+            max_viewers,
             expected_profile: ProfileLevel::constrained_baseline(31),
         };
         let rtc = Rtc::start(settings, hub.clone()).expect("starts");
@@ -51,9 +57,17 @@ impl Stage {
         Self { runtime, rtc, hub, stop, feeder: Some(feeder) }
     }
 
+    fn offer(&self, sdp: &str, by: Caller) -> Result<Answer, OfferError> {
+        self.runtime.block_on(self.rtc.offer(sdp.to_owned(), by))
+    }
+
     fn watch(&self) -> Peer {
+        self.watch_by(SOMEBODY)
+    }
+
+    fn watch_by(&self, by: Caller) -> Peer {
         let offered = Offered::new();
-        let answer = self.runtime.block_on(self.rtc.offer(offered.sdp.clone(), LOOPBACK)).unwrap();
+        let answer = self.offer(&offered.sdp, by).unwrap();
         let mut peer = offered.accept(&answer.sdp, Some(&answer.id));
         peer.run_until("connected", |seen| seen.connected);
         peer
@@ -134,4 +148,88 @@ fn stopping_tells_every_viewer_goodbye() {
     for peer in &mut peers {
         peer.run_until("closed", |seen| seen.closed);
     }
+}
+
+/// Somebody else.
+const ANOTHER: Caller = Caller { holder: Holder::viewer([2; 16]), path: SOMEBODY.path };
+
+#[test]
+fn of_six_who_connect_at_once_as_many_watch_as_are_allowed_and_the_rest_is_told_why() {
+    let stage = Stage::for_viewers(2);
+    let offered: Vec<Offered> = (0..6).map(|_| Offered::new()).collect();
+    let answers: Vec<Answer> =
+        offered.iter().map(|o| stage.offer(&o.sdp, SOMEBODY).expect("room, as yet")).collect();
+    let mut peers: Vec<Peer> = Vec::new();
+    for (offered, answer) in offered.into_iter().zip(&answers) {
+        peers.push(offered.accept(&answer.sdp, Some(&answer.id)));
+    }
+    let threads: Vec<_> = peers
+        .into_iter()
+        .map(|mut peer| {
+            std::thread::spawn(move || {
+                // Two pictures: the first may be under way when it is turned away.
+                peer.run_until("a picture, or the end", |s| s.closed || s.pictures > 1);
+                peer
+            })
+        })
+        .collect();
+    let peers: Vec<Peer> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+    assert_eq!(stage.rtc.totals().connected, 2);
+    let turned_away: Vec<&Peer> = peers.iter().filter(|peer| peer.seen.closed).collect();
+    assert_eq!(turned_away.len(), 4);
+    for peer in turned_away {
+        assert_eq!(peer.seen.pictures, 0);
+        let why = |by: Caller| {
+            stage.runtime.block_on(stage.rtc.why_ended(peer.session.clone(), by.holder))
+        };
+        let told = why(SOMEBODY).expect("a reason");
+        assert!(told.contains("2 viewers are watching already"), "{told}");
+        assert_eq!(why(ANOTHER), None, "it is nobody else's");
+    }
+}
+
+#[test]
+fn offers_without_end_of_one_credential_keep_no_other_viewer_out() {
+    let stage = Stage::new();
+    let mut before = stage.watch_by(ANOTHER);
+    let offer = Offered::new().sdp;
+    let flood: Vec<_> = (0..400).map(|_| stage.offer(&offer, SOMEBODY)).collect();
+    assert!(flood.iter().any(|answer| matches!(answer, Err(OfferError::Flood))));
+    let mut after = stage.watch_by(ANOTHER);
+    for peer in [&mut before, &mut after] {
+        let so_far = peer.seen.pictures;
+        peer.run_until("pictures", |seen| seen.pictures > so_far + 5);
+    }
+}
+
+#[test]
+fn whom_a_viewer_only_names_gets_no_more_from_us_than_the_viewer_sent() {
+    let stage = Stage::new();
+    let bystander = |_| std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let bystanders: Vec<std::net::UdpSocket> = (0..32).map(bystander).collect();
+    let mut sdp = Offered::new().sdp;
+    let first = sdp.find("a=candidate").expect("a candidate");
+    let last = sdp.rfind("a=candidate").expect("a candidate");
+    let end = last + sdp[last..].find("\r\n").expect("the end of a line") + 2;
+    let candidates: String = bystanders
+        .iter()
+        .enumerate()
+        .map(|(n, socket)| {
+            let port = socket.local_addr().expect("bound").port();
+            format!("a=candidate:{n} 1 udp {} 127.0.0.1 {port} typ host\r\n", 2_130_706_431 - n)
+        })
+        .collect();
+    sdp.replace_range(first..end, &candidates);
+    stage.offer(&sdp, SOMEBODY).expect("accepted");
+    common::daemon::wait_for("forgotten", || stage.rtc.totals().connecting == 0);
+    let mut got = 0;
+    for socket in bystanders {
+        socket.set_nonblocking(true).expect("possible");
+        let mut buffer = [0; 2048];
+        // With what IPv4 and UDP put in front.
+        while let Ok(len) = socket.recv(&mut buffer) {
+            got += len + 28;
+        }
+    }
+    assert!(got > 0 && got <= sdp.len(), "{got} bytes for {}", sdp.len());
 }

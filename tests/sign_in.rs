@@ -228,6 +228,90 @@ fn guessing_is_limited_and_does_not_lock_the_owner_out() {
 }
 
 #[test]
+fn a_browser_that_has_signed_in_before_gets_in_however_many_guess() {
+    let house = house(password(PASSWORD));
+    let attempt = |source: &str, cookie: &str, password: &str| {
+        let request = Request::post("/login")
+            .header("host", "porch")
+            .header("cookie", cookie)
+            .header("content-type", "application/json")
+            .body(Body::from(format!("{{\"password\": \"{password}\"}}")));
+        house.ask_from(source, request.expect("a request"))
+    };
+    let first = attempt("192.0.2.7", "", PASSWORD);
+    let given: Vec<&str> =
+        first.headers().get_all("set-cookie").iter().map(|v| v.to_str().expect("text")).collect();
+    let browser = given.iter().find(|cookie| cookie.starts_with("picket-browser"));
+    let browser = browser.expect("a cookie that says so").split(';').next().expect("a pair");
+    assert_eq!(
+        ask(house.address, "GET", "/", &[("Cookie", browser)], "").status,
+        401,
+        "it is no session"
+    );
+    // All tries that there are at once are used up, from the owner's own network too.
+    house.ahead.fetch_add(2, Ordering::SeqCst);
+    for n in 0..10 {
+        assert_eq!(attempt(&format!("2001:db8::{n}"), "", "guess").status(), 401, "{n}");
+    }
+    assert_eq!(attempt("2001:db8::77", "", PASSWORD).status(), 429, "one network is one source");
+    house.ahead.fetch_add(2, Ordering::SeqCst);
+    assert_eq!(attempt("2001:db8::77", browser, PASSWORD).status(), 204);
+}
+
+#[test]
+fn the_first_password_is_set_from_near_and_is_none_that_everybody_tries() {
+    let house = house(Setting::Unset);
+    let ask_from =
+        |source: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+            let mut request =
+                Request::builder().method(method).uri(path).header("host", "192.0.2.1");
+            for (name, value) in headers.iter().chain([&FORM, &BROWSER]) {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::from(body.to_owned())).expect("a request");
+            let (head, body) = house.ask_from(source, request).into_parts();
+            let body = house.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
+            (head.status, String::from_utf8_lossy(&body).into_owned())
+        };
+    let good = "password=correct+horse";
+    for (source, headers) in [
+        ("203.0.113.9", &[][..]),
+        ("2001:db8:77::9", &[]),
+        // A proxy that nobody trusts speaks for who knows whom.
+        ("192.168.1.7", &[("x-forwarded-for", "192.168.1.9")]),
+        ("127.0.0.1", &[("x-forwarded-for", "203.0.113.9")]),
+    ] {
+        for (method, path, body) in
+            [("GET", "/", ""), ("GET", "/login", ""), ("POST", "/setup", good)]
+        {
+            let (status, page) = ask_from(source, method, path, headers, body);
+            let told = if path == "/login" { 200 } else { 403 };
+            assert_eq!(status, told, "{source} {method} {path}");
+            assert!(page.contains("own network only") && !page.contains("<form"), "{page}");
+        }
+    }
+    for weak in ["password", "P4ssw0rd!", "12345678", "porch2026", "aaaaaaaa"] {
+        let (status, page) =
+            ask_from("192.168.1.7", "POST", "/setup", &[], &format!("password={weak}"));
+        assert_eq!(status, 400, "{weak}");
+        assert!(page.contains("guessers try first") && page.contains("<form"), "{page}");
+    }
+    assert!(house.store.0.lock().unwrap().is_empty());
+    assert_eq!(ask_from("fe80::7", "POST", "/setup", &[], good).0, 303);
+}
+
+#[test]
+fn cookies_that_others_have_set_on_this_host_keep_nobody_out() {
+    let house = house(password(PASSWORD));
+    let good = cookie(&house);
+    let others = "picket=x; picket-1=y; ".repeat(40);
+    for before in [others.as_str(), "broken; ", "picket=; ", "\"quoted\"=1; "] {
+        let status = ask(house.address, "GET", "/", &[("Cookie", &format!("{before}{good}"))], "");
+        assert_eq!(status.status, 200, "{before}");
+    }
+}
+
+#[test]
 fn another_password_signs_everybody_out_and_another_token_does_not() {
     let house = house(password(PASSWORD));
     let cookie = cookie(&house);
@@ -254,7 +338,7 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).expect("a request");
-        let reply = house.ask_from("192.0.2.7", request);
+        let reply = house.ask_from("192.168.1.7", request);
         let (head, body) = reply.into_parts();
         let body = house.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
         (head, String::from_utf8_lossy(&body).into_owned())

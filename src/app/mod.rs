@@ -340,6 +340,7 @@ impl Builder {
             ice_servers: ice_servers.clone(),
             controls: controls.clone(),
         };
+        runtime.spawn(crate::http::end_withdrawn(rooms.auth.clone(), rooms.rtc.clone()));
         let parts = parts::http(&config, rooms, house, restart);
         let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -14,6 +15,7 @@ use super::routes::Name;
 use super::whep::{no_such_session, session_id};
 use super::{Access, HttpState, auth};
 use crate::hub::{Layer, SourceState};
+use crate::rtc::Holder;
 use crate::rtc::sdp::Direction;
 
 /// `GET /healthz`: alive, and nothing else.
@@ -147,8 +149,9 @@ pub(super) async fn sessions(State(state): State<HttpState>) -> Response {
 pub(super) async fn session(
     State(state): State<HttpState>,
     Name(id): Name,
+    Extension(by): Extension<Holder>,
 ) -> Result<Response, Problem> {
-    let report = state.rtc.session(session_id(&id)?).await;
+    let report = state.rtc.session(session_id(&id)?, by).await;
     report.map(|report| body::json(&report)).ok_or_else(no_such_session)
 }
 
@@ -156,8 +159,9 @@ pub(super) async fn session(
 pub(super) async fn end_session(
     State(state): State<HttpState>,
     Name(id): Name,
+    Extension(by): Extension<Holder>,
 ) -> Result<StatusCode, Problem> {
-    if state.rtc.close(session_id(&id)?).await {
+    if state.rtc.close(session_id(&id)?, by).await {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(no_such_session())

@@ -36,6 +36,8 @@ const MAX_HOPS: usize = 16;
 pub(super) struct Passage {
     /// Whether a proxy stands between, trusted or not.
     pub(super) proxied: bool,
+    /// Whether it did not say, or cannot be believed, who the client is.
+    pub(super) client_unknown: bool,
     /// The host name that the client asked the first trusted proxy for. `Err` where it is none.
     pub(super) host: Option<Result<Authority, Malformed>>,
     /// The path below which the proxy shows us, such as "/camera"; empty where that is not known.
@@ -80,6 +82,7 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
     let is_trusted = |address: IpAddr| trusted.iter().any(|subnet| subnet.contains(address));
     if !is_trusted(peer.source()) {
         tell_once(peer.source());
+        passage.client_unknown = true;
         // The address by which the proxy has reached us is none of the visitor's.
         return (passage, Peer { local: None, ..peer });
     }
@@ -101,6 +104,7 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         // they disagree, nobody can say which is which.
         (Some(one), Some(other)) if headers.contains_key(FOR) && one.client != other.client => {
             passage.host = [one.host, other.host].into_iter().flatten().next().map(authority);
+            passage.client_unknown = true;
             return (passage, peer);
         }
         (Some(one), Some(other)) => Hop {
@@ -111,6 +115,7 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         (one, other) => one.or(other).unwrap_or_default(),
     };
     passage.host = told.host.map(authority);
+    passage.client_unknown = told.client.is_none();
     passage.prefix =
         [PREFIX, INGRESS].iter().find_map(|name| prefix(headers.get(name)?)).unwrap_or_default();
     let (address, local) = match told.client {

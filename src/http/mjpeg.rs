@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::problem::Problem;
 use super::{HttpState, Peer, snapshot};
 use crate::hub::{Layer, Viewer};
+use crate::rtc::Holder;
 use crate::stills::{Still, Wish};
 
 /// What stands between two pictures; mjpg-streamer's, which some programs take for granted.
@@ -103,6 +104,7 @@ pub(super) async fn answer(
         _viewer: state.hub.join(Layer::Main),
         place: Some(place),
         from,
+        holder: request.extensions.get::<Holder>().copied(),
         state,
     };
     // The first is waited for, so that what keeps it away can still be told.
@@ -133,6 +135,7 @@ struct Listener {
     _viewer: Viewer,
     place: Option<OwnedSemaphorePermit>,
     from: Option<IpAddr>,
+    holder: Option<Holder>,
     state: HttpState,
 }
 
@@ -146,6 +149,10 @@ impl Listener {
     async fn next(&mut self) -> Option<Vec<Bytes>> {
         self.due = (self.due + self.interval).max(Instant::now());
         tokio::time::sleep_until(self.due).await;
+        if self.holder.is_some_and(|holder| !self.state.auth.admits(&holder)) {
+            log::debug!("MJPEG ends: whoever asked for it may no longer watch");
+            return None;
+        }
         let snapshots = self.state.snapshots.clone()?;
         match snapshots.still(self.wish()).await {
             Ok(still) => Some(self.take(still)),

@@ -39,7 +39,7 @@ mod whep;
 /// The HTTP library, for those who add routes and middleware of their own.
 pub use axum;
 
-pub use auth::{Auth, Clock, PasswordStore, SessionStore};
+pub use auth::{Auth, Clock, PasswordStore, SessionStore, end_withdrawn};
 pub use metrics::{Meters, Sample, Value};
 pub use mjpeg::MjpegSettings;
 pub use names::LocalDomains;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::body::{self, Whole, expect_media_type};
 use super::problem::Problem;
 use super::{HttpState, Peer, Sharing};
-use crate::rtc::OfferError;
+use crate::rtc::{Holder, OfferError};
 
 /// When to come back for a camera that has nothing to show, or no room.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -42,6 +42,7 @@ struct Answer<'a> {
 pub(super) async fn offer(
     State(state): State<HttpState>,
     Extension(peer): Extension<Peer>,
+    Extension(holder): Extension<Holder>,
     method: Method,
     headers: HeaderMap,
     body: Whole,
@@ -58,7 +59,7 @@ pub(super) async fn offer(
         let detail = r#"expected "type": "offer"; this camera answers offers and makes none"#;
         return Err(Problem::bad_request(detail));
     }
-    let answer = state.rtc.offer(offer.sdp, peer.signalling_path()).await.map_err(refused)?;
+    let answer = state.rtc.offer(offer.sdp, peer.caller(holder)).await.map_err(refused)?;
     Ok(body::json(&Answer {
         sdp: &answer.sdp,
         kind: "answer",
@@ -75,7 +76,7 @@ pub(super) fn refused(error: OfferError) -> Problem {
         OfferError::NoSource(_) => {
             Problem::new(StatusCode::CONFLICT, detail).retry_after(RETRY_AFTER)
         }
-        OfferError::Full { .. } | OfferError::Stopping => {
+        OfferError::Full { .. } | OfferError::Flood | OfferError::Stopping => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER)
         }
         OfferError::Internal(_) => Problem::internal(detail),

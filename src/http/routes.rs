@@ -460,8 +460,11 @@ async fn ask_access(
         auth::take_token_from_url(&mut request);
     }
     match auth::authorize(&state.auth, terms.access, &request) {
-        Ok(()) => {
+        Ok(holder) => {
             auth::keep(&state.auth);
+            if let Some(holder) = holder {
+                request.extensions_mut().insert(holder);
+            }
             next.run(request).await
         }
         Err(problem) if terms.asks_handler && problem.status == StatusCode::UNAUTHORIZED => {

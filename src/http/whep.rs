@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::routes::{Name, Stranger};
 use super::{Access, HttpState, IceServer, Peer, auth};
 use crate::rtc::sdp::Fragment;
-use crate::rtc::{IfMatch, PatchError, Patched};
+use crate::rtc::{Caller, Holder, IfMatch, PatchError, Patched};
 
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -47,6 +47,14 @@ pub(super) fn session_id(name: &str) -> Result<String, Problem> {
     }
 }
 
+/// The answer to who asks for a session that is over, or was never theirs.
+pub(super) async fn over(state: &HttpState, id: String, by: Holder) -> Problem {
+    match state.rtc.why_ended(id, by).await {
+        Some(why) => Problem::not_found(format!("the session was ended: {why}")),
+        None => no_such_session(),
+    }
+}
+
 pub(super) fn no_such_session() -> Problem {
     Problem::not_found("no such session, or it is over")
 }
@@ -55,22 +63,23 @@ pub(super) fn no_such_session() -> Problem {
 pub(super) async fn post(
     State(state): State<HttpState>,
     Extension(peer): Extension<Peer>,
+    Extension(holder): Extension<Holder>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
-    create(&state, peer, &headers, body, resource).await
+    create(&state, peer.caller(holder), &headers, body, resource).await
 }
 
 /// Accepts an offer; `location` names the new session as seen from where it was posted.
 async fn create(
     state: &HttpState,
-    peer: Peer,
+    by: Caller,
     headers: &HeaderMap,
     body: Whole,
     location: fn(&str) -> String,
 ) -> Result<Response, Problem> {
     expect_media_type(headers, SDP).map_err(|p| p.with(ACCEPT_POST, SDP))?;
-    let answer = state.rtc.offer(body.text()?, peer.signalling_path()).await.map_err(refused)?;
+    let answer = state.rtc.offer(body.text()?, by).await.map_err(refused)?;
     let mut response = (StatusCode::CREATED, answer.sdp).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
@@ -88,6 +97,7 @@ pub(super) async fn post_camera(
     State(state): State<HttpState>,
     Name(camera): Name,
     Extension(peer): Extension<Peer>,
+    Extension(holder): Extension<Holder>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
@@ -95,7 +105,7 @@ pub(super) async fn post_camera(
         let detail = "no such camera; the one there is is called main";
         return Err(Problem::not_found(detail));
     }
-    create(&state, peer, &headers, body, str::to_owned).await
+    create(&state, peer.caller(holder), &headers, body, str::to_owned).await
 }
 
 /// `PATCH /whep/{session}`: candidates, or an ICE restart.
@@ -107,14 +117,17 @@ pub(super) async fn patch(
     State(state): State<HttpState>,
     Name(name): Name,
     Extension(peer): Extension<Peer>,
+    holder: Option<Extension<Holder>>,
     stranger: Option<Extension<Stranger>>,
     headers: HeaderMap,
     body: Whole,
 ) -> Result<Response, Problem> {
+    let holder = holder.map(|Extension(holder)| holder);
     match stranger {
-        None => change(&state, &name, peer, if_match(&headers), &headers, body).await,
+        None => change(&state, &name, (peer, holder), if_match(&headers), &headers, body).await,
         Some(Extension(Stranger(problem))) => {
-            let changed = change(&state, &name, peer, IfMatch::Absent, &headers, body).await;
+            let by = (peer, None);
+            let changed = change(&state, &name, by, IfMatch::Absent, &headers, body).await;
             changed.map_err(|_| problem)
         }
     }
@@ -123,7 +136,7 @@ pub(super) async fn patch(
 async fn change(
     state: &HttpState,
     name: &str,
-    peer: Peer,
+    (peer, by): (Peer, Option<Holder>),
     if_match: IfMatch,
     headers: &HeaderMap,
     body: Whole,
@@ -132,14 +145,18 @@ async fn change(
     expect_media_type(headers, SDP_FRAGMENT).map_err(|p| p.with(ACCEPT_PATCH, SDP_FRAGMENT))?;
     let fragment = Fragment::parse(&body.text()?)
         .map_err(|e| Problem::bad_request(format!("the fragment cannot be used: {e}")))?;
-    match state.rtc.patch(id, if_match, fragment, peer.signalling_path()).await {
+    let path = peer.signalling_path();
+    match state.rtc.patch(id.clone(), by, if_match, fragment, path).await {
         Ok(Patched::Trickled) => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(Patched::Restarted { etag, fragment }) => Ok((
             [(CONTENT_TYPE, HeaderValue::from_static(SDP_FRAGMENT)), (ETAG, header(&etag)?)],
             fragment,
         )
             .into_response()),
-        Err(PatchError::NoSuchSession) => Err(no_such_session()),
+        Err(PatchError::NoSuchSession) => Err(match by {
+            Some(by) => over(state, id, by).await,
+            None => no_such_session(),
+        }),
         Err(e @ PatchError::NoPrecondition) => {
             Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, e.to_string()))
         }
@@ -175,11 +192,13 @@ fn if_match(headers: &HeaderMap) -> IfMatch {
 pub(super) async fn delete(
     State(state): State<HttpState>,
     Name(name): Name,
+    Extension(by): Extension<Holder>,
 ) -> Result<StatusCode, Problem> {
-    if state.rtc.close(session_id(&name)?).await {
+    let id = session_id(&name)?;
+    if state.rtc.close(id.clone(), by).await {
         Ok(StatusCode::OK)
     } else {
-        Err(no_such_session())
+        Err(over(&state, id, by).await)
     }
 }
 
@@ -192,11 +211,15 @@ pub(super) async fn get() -> StatusCode {
 pub(super) async fn get_named(
     State(state): State<HttpState>,
     Name(name): Name,
+    Extension(by): Extension<Holder>,
 ) -> Result<StatusCode, Problem> {
-    if CAMERAS.contains(&name.as_str()) || state.rtc.session(session_id(&name)?).await.is_some() {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(no_such_session())
+    if CAMERAS.contains(&name.as_str()) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let id = session_id(&name)?;
+    match state.rtc.session(id.clone(), by).await {
+        Some(_) => Ok(StatusCode::NO_CONTENT),
+        None => Err(over(&state, id, by).await),
     }
 }
 

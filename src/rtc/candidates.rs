@@ -3,9 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use if_addrs::{IfAddr, Interface};
+use if_addrs::Interface;
 use str0m::net::{Protocol, TcpType};
 use str0m::{Candidate, CandidateKind};
+
+use crate::web::is_on_link;
 
 /// The addresses between which a viewer's request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,19 @@ pub struct SignallingPath {
     pub viewer: IpAddr,
     /// Ours, where it is known.
     pub camera: Option<IpAddr>,
+}
+
+/// Whether we send checks to what a viewer says is an address of its own. One that stands for many,
+/// or for whoever uses it, is nobody's; and only a viewer on this machine is at its loopback.
+pub(super) fn may_be_checked(candidate: &Candidate, viewer: IpAddr) -> bool {
+    let address = candidate.addr();
+    let somebodys = match address.ip().to_canonical() {
+        // RFC 1122 §3.2.1.3: networks 0 and 240 to 255, the broadcast among them.
+        IpAddr::V4(v4) => !v4.is_multicast() && !matches!(v4.octets()[0], 0 | 240..),
+        IpAddr::V6(v6) => !v6.is_multicast() && !v6.is_unspecified(),
+    };
+    let loopback = address.ip().to_canonical().is_loopback();
+    somebodys && address.port() != 0 && (!loopback || viewer.to_canonical().is_loopback())
 }
 
 /// Finds this machine's addresses anew for every offer: a camera's address may change while it
@@ -155,21 +170,6 @@ fn default_routes() -> Vec<String> {
     interfaces
 }
 
-/// Whether `other` is in the network of an interface's address.
-fn is_on_link(own: &IfAddr, other: IpAddr) -> bool {
-    match (own, other) {
-        (IfAddr::V4(own), IpAddr::V4(other)) => {
-            let network = |ip: std::net::Ipv4Addr| ip.to_bits() & own.netmask.to_bits();
-            network(own.ip) == network(other)
-        }
-        (IfAddr::V6(own), IpAddr::V6(other)) => {
-            let network = |ip: std::net::Ipv6Addr| ip.to_bits() & own.netmask.to_bits();
-            network(own.ip) == network(other)
-        }
-        _ => false,
-    }
-}
-
 /// A host candidate. Its priority is no other's, and falls with its rank (RFC 8445 §5.1.2.1, for
 /// TCP RFC 6544 §4.2).
 fn host(address: SocketAddr, protocol: Protocol, rank: usize, of: usize) -> Candidate {
@@ -202,6 +202,8 @@ fn host(address: SocketAddr, protocol: Protocol, rank: usize, of: usize) -> Cand
 mod tests {
     use std::collections::BTreeSet;
     use std::net::Ipv4Addr;
+
+    use if_addrs::IfAddr;
 
     use super::*;
 

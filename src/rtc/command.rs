@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::candidates::SignallingPath;
+use super::holder::{Caller, Holder};
 use super::report::SessionReport;
 use super::sdp::{Direction, Fragment, Refusal, SdpError};
 use super::servers::IceServer;
@@ -39,6 +40,9 @@ pub enum OfferError {
         /// The limit.
         most: usize,
     },
+    /// As many offers of the same sender wait for their viewers to connect as it may have.
+    #[error("many offers of yours are waiting for their viewers to connect; connect those first")]
+    Flood,
     /// Nothing to show.
     #[error("there is nothing to watch: {0}")]
     NoSource(String),
@@ -101,19 +105,31 @@ pub enum PatchError {
 pub(super) enum Command {
     Offer {
         sdp: String,
-        from: SignallingPath,
+        by: Caller,
         reply: OfferReply,
     },
     Patch {
         id: String,
+        /// Nobody that is known, where it is left to the fragment to show its right.
+        by: Option<Holder>,
         if_match: IfMatch,
         fragment: Fragment,
-        from: SignallingPath,
+        path: SignallingPath,
         reply: oneshot::Sender<Result<Patched, PatchError>>,
     },
     Close {
         id: String,
+        by: Holder,
         reply: oneshot::Sender<bool>,
+    },
+    /// Ends all sessions but those of whoever may watch.
+    Retain {
+        may_watch: Box<dyn Fn(&Holder) -> bool + Send>,
+    },
+    WhyEnded {
+        id: String,
+        by: Holder,
+        reply: oneshot::Sender<Option<String>>,
     },
     CloseAll {
         reply: oneshot::Sender<()>,
@@ -125,7 +141,8 @@ pub(super) enum Command {
         reply: oneshot::Sender<Option<SessionReport>>,
     },
     Report {
-        id: Option<String>,
+        /// One, as far as it is for the holder to see, or all.
+        which: Option<(String, Holder)>,
         reply: oneshot::Sender<Vec<SessionReport>>,
     },
     IceServers(Vec<IceServer>),

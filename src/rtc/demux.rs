@@ -24,6 +24,9 @@ pub(super) type Key = u64;
 #[derive(Default)]
 pub(super) struct Owners {
     by_ufrag: HashMap<String, Named>,
+    /// The fragments of each session's running ICE session, and of the one before: until the way
+    /// is found anew, the former is in use.
+    names: HashMap<Key, [String; 2]>,
     by_address: HashMap<Remote, Claims>,
     by_transaction: HashMap<TransactionId, Asked>,
     /// Addresses that each session has been given in its running ICE session.
@@ -105,15 +108,19 @@ impl Claims {
 }
 
 impl Owners {
-    /// Gives a session its ICE credentials; after a restart it has several.
+    /// Gives a session its ICE credentials; after a restart those before hold, too.
     pub(super) fn name(&mut self, Credentials { ufrag, pwd }: Credentials, key: Key) {
         self.held.remove(&key);
+        let [running, former] = self.names.entry(key).or_default();
+        self.by_ufrag.remove(former);
+        *former = std::mem::replace(running, ufrag.clone());
         self.by_ufrag.insert(ufrag, Named { key, secret: pwd });
     }
 
     /// Forgets a session; tells the addresses that are now nobody's.
     pub(super) fn forget(&mut self, key: Key) -> Vec<Remote> {
-        self.by_ufrag.retain(|_, named| named.key != key);
+        let names = self.names.remove(&key).unwrap_or_default();
+        names.iter().for_each(|ufrag| drop(self.by_ufrag.remove(ufrag)));
         self.by_transaction.retain(|_, asked| asked.key != key);
         self.held.remove(&key);
         let freed = self.by_address.extract_if(|_, claims| !claims.release(key));
@@ -203,6 +210,12 @@ fn sha1_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
     mac
 }
 
+/// An answer to a check (RFC 8489 §6.3.3), sealed with `pwd`.
+#[cfg(test)]
+pub(super) fn sealed_answer(id: TransactionId, pwd: &str) -> Vec<u8> {
+    tests::sealed(0x0101, id, "", pwd)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -214,11 +227,11 @@ mod tests {
     const ID: TransactionId = [7; 12];
 
     /// A STUN message (RFC 8489 §5) with a username, sealed.
-    fn sealed(kind: u16, username: &str, seal: &str) -> Vec<u8> {
+    pub(super) fn sealed(kind: u16, id: TransactionId, username: &str, seal: &str) -> Vec<u8> {
         let mut message = kind.to_be_bytes().to_vec();
         message.extend([0, 0]);
         message.extend(0x2112_a442_u32.to_be_bytes());
-        message.extend(ID);
+        message.extend(id);
         // The parser wants all that a check has.
         let attributes: [(u16, &[u8]); 4] = [
             (0x0006, username.as_bytes()),
@@ -243,7 +256,7 @@ mod tests {
 
     /// A check of the session called "ours", sealed with its password.
     fn check(seal: &str) -> Vec<u8> {
-        sealed(0x0001, "ours:theirs", seal)
+        sealed(0x0001, ID, "ours:theirs", seal)
     }
 
     fn at(port: u16) -> Remote {
@@ -260,7 +273,10 @@ mod tests {
         let creds = |ufrag: &str, pwd: &str| Credentials { ufrag: ufrag.into(), pwd: pwd.into() };
         owners.name(creds("others", "another secret"), 1);
         owners.name(creds("ours", "secret"), 2);
-        assert_eq!(of(&mut owners, at(1), &sealed(0x0001, "others:x", "another secret")), Some(1));
+        assert_eq!(
+            of(&mut owners, at(1), &sealed(0x0001, ID, "others:x", "another secret")),
+            Some(1)
+        );
         owners
     }
 
@@ -269,7 +285,7 @@ mod tests {
         let mut owners = two();
         owners.ask(2, ID, &"theirs".into());
         // Some peers repeat our username in it, which has their fragment first there.
-        let answer = sealed(0x0101, "theirs:ours", "theirs");
+        let answer = sealed(0x0101, ID, "theirs:ours", "theirs");
         assert_eq!(of(&mut owners, at(9), &answer), Some(2));
         // And with it goes the address: what is no STUN is this session's too.
         assert_eq!(of(&mut owners, at(9), &[22; 30]), Some(2));
@@ -283,9 +299,9 @@ mod tests {
         assert_eq!(of(&mut owners, at(1), &check("secret")), Some(2), "the check itself is heard");
         assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(1), "but takes nothing away");
         owners.ask(2, ID, &"theirs".into());
-        of(&mut owners, at(1), &sealed(0x0101, "", "not theirs"));
+        of(&mut owners, at(1), &sealed(0x0101, ID, "", "not theirs"));
         assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(1));
-        of(&mut owners, at(1), &sealed(0x0101, "", "theirs"));
+        of(&mut owners, at(1), &sealed(0x0101, ID, "", "theirs"));
         assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(2));
         owners.forget(2);
         assert_eq!(of(&mut owners, at(1), &[22; 30]), Some(1), "who had it before has it again");
@@ -305,7 +321,7 @@ mod tests {
         assert_eq!(of(&mut owners, at(1), &[200; 30]), Some(1), "RTCP is the owner's");
         // The owner shows that it is still there.
         owners.ask(1, ID, &"theirs".into());
-        of(&mut owners, at(1), &sealed(0x0101, "", "theirs"));
+        of(&mut owners, at(1), &sealed(0x0101, ID, "", "theirs"));
         assert_eq!(whose(&mut owners, true), Some(1));
     }
 
@@ -321,7 +337,26 @@ mod tests {
             "where it was, it is heard"
         );
         owners.name(Credentials { ufrag: "anew".into(), pwd: "secret".into() }, 2);
-        assert_eq!(of(&mut owners, at(3000), &sealed(0x0001, "anew:theirs", "secret")), Some(2));
+        assert_eq!(
+            of(&mut owners, at(3000), &sealed(0x0001, ID, "anew:theirs", "secret")),
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn of_restarts_without_end_the_last_credentials_are_remembered() {
+        let mut owners = two();
+        for n in 0..1000 {
+            owners.name(Credentials { ufrag: format!("anew{n}"), pwd: "secret".into() }, 2);
+        }
+        let heard = |owners: &mut Owners, n: u32| {
+            let check = sealed(0x0001, ID, &format!("anew{n}:theirs"), "secret");
+            of(owners, at(2), &check).is_some()
+        };
+        assert!(heard(&mut owners, 999) && heard(&mut owners, 998) && !heard(&mut owners, 997));
+        assert_eq!(owners.by_ufrag.len(), 3);
+        owners.forget(2);
+        assert_eq!(owners.by_ufrag.len(), 1);
     }
 
     #[test]

@@ -4,19 +4,22 @@
 //! In come offers from the [`http`](crate::http) side and pictures from the [`hub`](crate::hub);
 //! out go answers, and RTP to every viewer. It is the only room that names the WebRTC library.
 //!
-//! Following one offer: [`Rtc::offer`] hands it to the [`engine`], which reads it ([`sdp`]), waits
-//! for the stream's SPS ([`waiting`]), lists this machine's addresses ([`candidates`]), makes a
+//! Following one offer: [`Rtc::offer`] hands it to the [`engine`], which finds it a place
+//! ([`admission`]), reads it ([`sdp`]), waits for the stream's SPS ([`waiting`]), lists this machine's addresses ([`candidates`]), makes a
 //! [`session`] and writes the answer. Following one picture: the engine wakes, each session takes
 //! it from its place in the hub, has it cut once for all ([`packetize`]), writes and seals its
 //! packets ([`egress`], [`srtp`]) into a [`batch`], and the batch leaves through the [`wire`] in
 //! as few system calls as the kernel allows.
 
+mod admission;
 mod batch;
 mod candidates;
 mod command;
+mod cuts;
 mod demux;
 mod egress;
 mod engine;
+mod holder;
 mod keys;
 mod outside;
 mod pace;
@@ -40,6 +43,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use candidates::SignallingPath;
 pub use command::{Answer, IfMatch, OfferError, PatchError, Patched};
+pub use holder::{Caller, Holder};
 pub use report::{
     EncodingReport, SenderReport, SessionReport, StatsReport, TrackReport, TransceiverReport,
     TransportReport,
@@ -211,33 +215,47 @@ impl Rtc {
         self.delays.summary()
     }
 
-    /// Answers an offer that came by HTTP this way.
+    /// Answers an offer.
     ///
     /// # Errors
     /// See [`OfferError`].
-    pub async fn offer(&self, sdp: String, from: SignallingPath) -> Result<Answer, OfferError> {
-        let make = |reply| Command::Offer { sdp, from, reply: OfferReply(reply) };
+    pub async fn offer(&self, sdp: String, by: Caller) -> Result<Answer, OfferError> {
+        let make = |reply| Command::Offer { sdp, by, reply: OfferReply(reply) };
         self.ask(make).await.unwrap_or(Err(OfferError::Stopping))
     }
 
-    /// Adds candidates to a session, or restarts its ICE.
+    /// Adds candidates to a session, or restarts its ICE. Of another's session, `by` may do
+    /// neither, as if there were none; where nothing is known of who asks, `None`, the credentials
+    /// in the fragment have to do.
     ///
     /// # Errors
     /// See [`PatchError`].
     pub async fn patch(
         &self,
         id: String,
+        by: Option<Holder>,
         if_match: IfMatch,
         fragment: sdp::Fragment,
-        from: SignallingPath,
+        path: SignallingPath,
     ) -> Result<Patched, PatchError> {
-        let make = |reply| Command::Patch { id, if_match, fragment, from, reply };
+        let make = |reply| Command::Patch { id, by, if_match, fragment, path, reply };
         self.ask(make).await.unwrap_or(Err(PatchError::Stopping))
     }
 
-    /// Ends a session; false when there was none of that name.
-    pub async fn close(&self, id: String) -> bool {
-        self.ask(|reply| Command::Close { id, reply }).await.unwrap_or(false)
+    /// Ends a session; false when `by` has none of that name.
+    pub async fn close(&self, id: String, by: Holder) -> bool {
+        self.ask(|reply| Command::Close { id, by, reply }).await.unwrap_or(false)
+    }
+
+    /// Ends the sessions of those who may no longer watch.
+    pub async fn retain(&self, may_watch: impl Fn(&Holder) -> bool + Send + 'static) {
+        let may_watch = Box::new(may_watch);
+        let _ = self.commands.send(Command::Retain { may_watch }).await;
+    }
+
+    /// Why a session was ended here, if that was not long ago and nobody had asked for it.
+    pub async fn why_ended(&self, id: String, by: Holder) -> Option<String> {
+        self.ask(|reply| Command::WhyEnded { id, by, reply }).await.flatten()
     }
 
     /// Ends all sessions.
@@ -262,19 +280,20 @@ impl Rtc {
 
     /// All sessions, the oldest first.
     pub async fn sessions(&self) -> Vec<SessionReport> {
-        self.ask(|reply| Command::Report { id: None, reply }).await.unwrap_or_default()
+        self.ask(|reply| Command::Report { which: None, reply }).await.unwrap_or_default()
     }
 
-    /// One session.
-    pub async fn session(&self, id: String) -> Option<SessionReport> {
-        let found = self.ask(|reply| Command::Report { id: Some(id), reply }).await;
+    /// One session of `by`.
+    pub async fn session(&self, id: String, by: Holder) -> Option<SessionReport> {
+        let found = self.ask(|reply| Command::Report { which: Some((id, by)), reply }).await;
         found?.into_iter().next()
     }
 
     /// Comes back once the thread has answered: with false when it has ended.
     pub async fn answers(&self) -> bool {
         // The shortest question there is: a session without a name.
-        self.ask(|reply| Command::Report { id: Some(String::new()), reply }).await.is_some()
+        let nobody = (String::new(), Holder::viewer([0; 16]));
+        self.ask(|reply| Command::Report { which: Some(nobody), reply }).await.is_some()
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -10,7 +10,7 @@ use str0m::Candidate;
 use str0m::net::Protocol;
 use tokio::sync::mpsc;
 
-use super::candidates::{Addresses, SignallingPath};
+use super::candidates::{Addresses, SignallingPath, may_be_checked};
 use super::path::{Path, Remote};
 use super::servers::{Handled, IceServer, Kind, Poll, ServerId, Servers};
 use super::tcp::{Arrived, Tcp};
@@ -112,8 +112,8 @@ impl Outside {
     }
 
     /// A viewer may be at these addresses: relays are to let it through.
-    pub(super) fn permit(&mut self, candidates: &[Candidate], now: Instant) {
-        for candidate in candidates {
+    pub(super) fn permit(&mut self, candidates: &[Candidate], viewer: IpAddr, now: Instant) {
+        for candidate in candidates.iter().filter(|c| may_be_checked(c, viewer)) {
             self.servers.permit(now, candidate.addr().ip());
         }
         self.serve(now);

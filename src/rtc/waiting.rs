@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::candidates::SignallingPath;
-use super::command::OfferReply;
+use super::command::{OfferError, OfferReply};
+use super::holder::Caller;
 use super::sdp::Offer;
 use crate::hub::Viewer;
 use crate::media::h264::ProfileLevel;
@@ -22,13 +22,22 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const GATHERING: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
-pub(super) struct Waiting(VecDeque<Waited>);
+pub(super) struct Waiting {
+    offers: VecDeque<Waited>,
+    next_number: u64,
+}
+
+/// An offer, and what is needed to accept it.
+pub(super) struct Newcomer {
+    pub(super) offer: Offer,
+    pub(super) by: Caller,
+    pub(super) viewer: Viewer,
+}
 
 pub(super) struct Waited {
-    pub(super) offer: Offer,
-    pub(super) from: SignallingPath,
-    pub(super) viewer: Viewer,
+    pub(super) newcomer: Newcomer,
     pub(super) reply: OfferReply,
+    number: u64,
     since: Instant,
     /// The stream that the viewer cannot be sent; another has been asked for.
     unsuited: Option<ProfileLevel>,
@@ -42,24 +51,39 @@ impl Waited {
 }
 
 impl Waiting {
-    pub(super) fn push(
-        &mut self,
-        offer: Offer,
-        from: SignallingPath,
-        viewer: Viewer,
-        reply: OfferReply,
-        now: Instant,
-    ) {
-        self.0.push_back(Waited { offer, from, viewer, reply, since: now, unsuited: None });
+    pub(super) fn push(&mut self, newcomer: Newcomer, reply: OfferReply, now: Instant) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let unsuited = None;
+        self.offers.push_back(Waited { newcomer, reply, number, since: now, unsuited });
     }
 
     /// Has an offer wait, once more as long, for another stream than this one.
     pub(super) fn wait_for_another(&mut self, waited: Waited, than: ProfileLevel, now: Instant) {
-        self.0.push_front(Waited { since: now, unsuited: Some(than), ..waited });
+        self.offers.push_front(Waited { since: now, unsuited: Some(than), ..waited });
+    }
+
+    /// Who waits, and by which numbers.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, Caller)> {
+        self.offers.iter().map(|waited| (waited.number, waited.newcomer.by))
+    }
+
+    /// Gives this one's place to somebody else.
+    pub(super) fn give_up(&mut self, number: u64) {
+        let at = self.offers.iter().position(|waited| waited.number == number);
+        if let Some(waited) = at.and_then(|at| self.offers.remove(at)) {
+            waited.reply.send(Err(OfferError::Flood));
+        }
+    }
+
+    /// Keeps those alone of whom `may_watch` is true.
+    pub(super) fn retain(&mut self, may_watch: impl Fn(&Caller) -> bool) {
+        // Who is not told waits for nothing: the reply goes with the offer.
+        self.offers.retain(|waited| may_watch(&waited.newcomer.by));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.offers.len()
     }
 
     /// The next offer that can be answered: any when the stream's profile is `known`, else one
@@ -71,14 +95,14 @@ impl Waiting {
         now: Instant,
     ) -> Option<(Waited, Option<ProfileLevel>)> {
         loop {
-            let first = self.0.front()?;
+            let first = self.offers.front()?;
             let unknown = known.is_none_or(|known| first.unsuited == Some(known));
             let no_picture = unknown && now < first.since + PATIENCE;
             let no_address = gathering && now < first.since + GATHERING;
             if no_picture || no_address {
                 return None;
             }
-            let waited = self.0.pop_front()?;
+            let waited = self.offers.pop_front()?;
             if !waited.reply.is_abandoned() {
                 return Some((waited, known));
             }
@@ -88,7 +112,7 @@ impl Waiting {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         // The later of the two moments is looked at again when the earlier has come.
         let now = Instant::now();
-        let first = self.0.front()?;
+        let first = self.offers.front()?;
         [GATHERING, PATIENCE].into_iter().map(|d| first.since + d).find(|at| *at > now)
     }
 }

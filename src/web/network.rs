@@ -1,6 +1,9 @@
-//! Whom an address counts for, where each is to have no more than its share.
+//! Networks: whom an address counts for where each is to have no more than its share, and which
+//! addresses are near.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use if_addrs::IfAddr;
 
 /// A household or a rented server is given 64 bits of addresses to choose from (RFC 6177 §1, RFC
 /// 7421), so who counts them one by one counts nobody.
@@ -19,9 +22,51 @@ pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether `other` is in the network of an interface's address.
+pub(crate) fn is_on_link(own: &IfAddr, other: IpAddr) -> bool {
+    match (own, other) {
+        (IfAddr::V4(own), IpAddr::V4(other)) => {
+            let network = |ip: Ipv4Addr| ip.to_bits() & own.netmask.to_bits();
+            network(own.ip) == network(other)
+        }
+        (IfAddr::V6(own), IpAddr::V6(other)) => {
+            let network = |ip: Ipv6Addr| ip.to_bits() & own.netmask.to_bits();
+            network(own.ip) == network(other)
+        }
+        _ => false,
+    }
+}
+
+/// Whether whoever has `address` is in a network of this machine's, or in one that is nobody's but
+/// its owner's (RFC 1918, RFC 4193): anywhere else is the Internet.
+pub(crate) fn is_near(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let private = match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    private
+        || if_addrs::get_if_addrs()
+            .is_ok_and(|interfaces| interfaces.iter().any(|own| is_on_link(&own.addr, address)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_private_is_near_and_the_internet_is_not() {
+        for near in
+            ["127.0.0.1", "10.1.2.3", "192.168.4.5", "172.31.0.1", "fe80::1", "fd00::1", "::1"]
+        {
+            assert!(is_near(near.parse().unwrap()), "{near}");
+        }
+        for far in
+            ["203.0.113.9", "172.32.0.1", "100.64.0.1", "2001:db8:77::1", "::ffff:198.51.100.1"]
+        {
+            assert!(!is_near(far.parse().unwrap()), "{far}");
+        }
+    }
 
     #[test]
     fn an_address_counts_for_itself_by_ipv4_and_for_its_64_by_ipv6() {

@@ -147,6 +147,7 @@ impl House {
         };
         let auth = Auth::with_clock(&plan.auth, Box::new(store.clone()), Arc::new(clock));
         let auth = Arc::new(auth);
+        runtime.spawn(picket::http::end_withdrawn(Arc::clone(&auth), Arc::clone(&rtc)));
         let restarted: Arc<AtomicUsize> = Arc::clone(&restarts);
         let state = HttpState::new(Parts {
             hub: hub.clone(),

@@ -29,7 +29,7 @@ pub struct Peer {
 }
 
 /// Says whether to lose a datagram.
-pub type Lose = Box<dyn FnMut(&[u8]) -> bool>;
+pub type Lose = Box<dyn FnMut(&[u8]) -> bool + Send>;
 
 /// What a viewer has seen so far.
 #[derive(Debug, Default, Clone)]

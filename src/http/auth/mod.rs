@@ -9,38 +9,40 @@
 //! Who comes by way of a proxy is never this machine itself. But not every proxy can be told from a
 //! program on this machine, so a password must be set before one is put in front.
 
+mod cookies;
 mod guesses;
+mod holders;
 mod keeping;
 mod sessions;
 mod sign_in;
+mod strength;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, AUTHORIZATION, COOKIE, USER_AGENT, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, USER_AGENT, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use base64ct::{Base64Unpadded, Encoding};
+use tokio::sync::watch;
 
 use super::forwarded::Passage;
 use super::guard::Approach;
 use super::problem::{Problem, Remedy, in_words};
 use super::{Access, Peer};
 use crate::config::{Auth as Setting, Credentials, Password, PasswordHash};
-use guesses::{Guesses, TooMany, Turn};
+use crate::rtc::Holder;
+use crate::web::is_near;
+use cookies::{Kind, cookies};
+use guesses::{Asker, Guesses, Ticket, TooMany, Turn};
+use holders::THIS_MACHINE;
 use keeping::Keeper;
 use sessions::{Digest, Sessions};
 
+pub use holders::end_withdrawn;
 pub use keeping::SessionStore;
 pub(super) use sign_in::{page, set_up, sign_in, sign_out, sign_out_everywhere, style};
-
-/// The cookie by which the owner is known; with the port, "picket-8000", because browsers keep one
-/// jar of cookies for all ports of a host.
-const COOKIE_NAME: &str = "picket";
-
-/// Cookies of that kind looked at.
-const MAX_COOKIES: usize = 16;
 
 /// Where a password set on the page is kept.
 pub trait PasswordStore: Send + Sync {
@@ -62,6 +64,8 @@ pub struct Auth {
     keeper: Option<Keeper>,
     /// Held while a password is hashed: one at a time, because each takes memory and a core.
     hashing: Arc<tokio::sync::Mutex<()>>,
+    /// Told when somebody may no longer watch.
+    changes: watch::Sender<()>,
 }
 
 struct State {
@@ -116,11 +120,13 @@ impl Policy {
 /// What somebody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    Owner,
-    Viewer,
+    Owner(Holder),
+    Viewer(Holder),
     Stranger,
     /// A stranger, while there is no password.
     MaySetUp,
+    /// The same, from too far away.
+    TooFar,
     /// Anybody, while nobody can sign in.
     LockedOut,
 }
@@ -147,6 +153,7 @@ impl Auth {
             clock,
             keeper: None,
             hashing: Arc::default(),
+            changes: watch::Sender::default(),
         }
     }
 
@@ -163,6 +170,7 @@ impl Auth {
         let any = changed && state.sessions.close_all();
         state.policy = policy;
         drop(state);
+        self.changes.send_replace(());
         if any {
             self.save();
         }
@@ -181,54 +189,79 @@ impl Auth {
         let state = self.state();
         let tokens = match &state.policy {
             Policy::Locked => return Standing::LockedOut,
-            Policy::Unset if is_local(request) => return Standing::Owner,
-            Policy::Unset => return Standing::MaySetUp,
+            Policy::Unset if is_local(request) => return Standing::Owner(THIS_MACHINE),
+            Policy::Unset if may_set_up(request) => return Standing::MaySetUp,
+            Policy::Unset => return Standing::TooFar,
             Policy::Set { tokens, .. } => tokens,
         };
         let (bond, now) = (state.policy.bond(), self.now());
-        if cookies(headers).any(|(_, value)| state.sessions.is_open(value, bond, now)) {
-            return Standing::Owner;
+        let mut sessions = cookies(headers, Kind::Session);
+        if let Some(number) = sessions.find_map(|(_, v)| state.sessions.find(v, bond, now)) {
+            return Standing::Owner(Holder::owner(number));
         }
         let in_url = request.extensions().get::<UrlToken>();
         let shown = [header_token(headers), in_url.map(|UrlToken(token)| token.clone())];
-        let known = |token: &String| tokens.iter().any(|t| t.is_of(token));
-        if shown.iter().flatten().any(known) { Standing::Viewer } else { Standing::Stranger }
+        let known = |shown: &String| tokens.iter().find(|token| token.is_of(shown));
+        match shown.iter().flatten().find_map(known) {
+            Some(token) => Standing::Viewer(Holder::viewer(token.number())),
+            None => Standing::Stranger,
+        }
     }
 
-    /// Waits until `source` may try a password.
-    async fn turn(&self, source: IpAddr) -> Result<(), TooMany> {
-        self.state().guesses.ask(source, self.now())?;
+    /// Waits until whoever comes from `source` may try a password.
+    async fn turn(&self, source: IpAddr, headers: &HeaderMap) -> Result<Asker, TooMany> {
+        let lot = lot();
+        let (asker, ticket) = {
+            let mut state = self.state();
+            let mut shown = cookies(headers, Kind::Browser);
+            let browser = shown.find_map(|(_, value)| state.sessions.knows(value));
+            let asker = Asker { address: source, browser };
+            (asker, state.guesses.ask(asker, lot, self.now())?)
+        };
         // Leaves the queue too when the client hangs up and this future is dropped.
-        let _queued = Queued { auth: self, source };
+        let _queued = Queued { auth: self, ticket };
         loop {
-            let turn = self.state().guesses.turn(source, self.now())?;
+            let turn = self.state().guesses.turn(ticket, self.now())?;
             match turn {
-                Turn::Now => return Ok(()),
+                Turn::Now => return Ok(asker),
                 Turn::In(wait) => tokio::time::sleep(wait).await,
             }
         }
     }
 }
 
+/// A number that nobody can foretell.
+fn lot() -> u32 {
+    let mut random = [0; 4];
+    // Without random numbers, first come is first served.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    u32::from_ne_bytes(random)
+}
+
 struct Queued<'a> {
     auth: &'a Auth,
-    source: IpAddr,
+    ticket: Ticket,
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        self.auth.state().guesses.leave(self.source);
+        self.auth.state().guesses.leave(self.ticket);
     }
 }
 
-/// Whether whoever sent `request` may use what `access` guards.
-pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Result<(), Problem> {
+/// Whether whoever sent `request` may use what `access` guards, and by which credential.
+pub(super) fn authorize(
+    auth: &Auth,
+    access: Access,
+    request: &Request,
+) -> Result<Option<Holder>, Problem> {
     if access == Access::Open {
-        return Ok(());
+        return Ok(None);
     }
     match (auth.standing(request), access) {
-        (Standing::Owner, _) | (Standing::Viewer, Access::Viewer | Access::Open) => Ok(()),
-        (Standing::Viewer, Access::Owner) => {
+        (Standing::Owner(holder), _)
+        | (Standing::Viewer(holder), Access::Viewer | Access::Open) => Ok(Some(holder)),
+        (Standing::Viewer(_), Access::Owner) => {
             let detail = "a token lets one watch; this is for the owner, who signs in";
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
@@ -246,8 +279,31 @@ pub(super) fn authorize(auth: &Auth, access: Access, request: &Request) -> Resul
             let detail = "no password has been set yet; open this address in a browser to set one";
             Err(Problem::new(StatusCode::FORBIDDEN, detail).remedy(Remedy::SetUp))
         }
+        (Standing::TooFar, _) => Err(too_far()),
         (Standing::LockedOut, _) => Err(locked_out()),
     }
+}
+
+/// Whether whoever sent `request` may set the first password: it is whoever comes first, and must
+/// not be whoever finds the camera in the Internet.
+fn may_set_up(request: &Request) -> bool {
+    let extensions = request.extensions();
+    let Some(peer) = extensions.get::<Peer>() else { return false };
+    is_from_near(*peer, extensions.get::<Passage>().unwrap_or(&Passage::default()))
+}
+
+fn is_from_near(peer: Peer, passage: &Passage) -> bool {
+    !passage.client_unknown && is_near(peer.source())
+}
+
+/// Why somebody may not even set the first password.
+const TOO_FAR: &str = "no password has been set yet, and the first is set from the camera's own \
+                       network only: open the camera's page there, or write the password into \
+                       config.toml; a proxy that leads there must be named in \
+                       http.trusted_proxies";
+
+fn too_far() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, TOO_FAR)
 }
 
 /// Brings what is written down about who is signed in up to date, now and then.
@@ -293,19 +349,6 @@ fn is_browser(headers: &HeaderMap) -> bool {
     starts(USER_AGENT, "Mozilla/")
         || starts(ACCEPT, "text/html")
         || headers.contains_key("sec-fetch-site")
-}
-
-/// Names and values of our cookies (RFC 6265 §4.2). Another Picket on this host has some too.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
-    let pairs =
-        lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let ours = |name: &str| match name.strip_prefix(COOKIE_NAME) {
-        Some("") => true,
-        Some(rest) => rest.strip_prefix('-').is_some_and(|port| port.parse::<u16>().is_ok()),
-        None => false,
-    };
-    pairs.filter(move |(name, _)| ours(name)).take(MAX_COOKIES)
 }
 
 /// The token in `Authorization`: a bearer's (RFC 6750 §2.1), or the password of HTTP Basic
@@ -357,15 +400,6 @@ mod tests {
         {
             assert_eq!(shown(value), None, "{value}");
         }
-    }
-
-    #[test]
-    fn cookies_of_a_picket_are_told_from_others() {
-        let value =
-            "a=1; picket-8000=x; picket=y; pickets=2; picket-=3; picket-http=4; picket-1=z=";
-        let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(value))]);
-        let found: Vec<_> = cookies(&headers).collect();
-        assert_eq!(found, [("picket-8000", "x"), ("picket", "y"), ("picket-1", "z=")]);
     }
 
     #[test]

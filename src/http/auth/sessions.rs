@@ -13,6 +13,9 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Browsers signed in at once; past it, the one that signed in first is signed out.
 const MAX_SESSIONS: usize = 64;
 
+/// Browsers that are known to have signed in before.
+const MAX_KNOWN: usize = 64;
+
 /// A secret as it is kept: hashed, so that a copy of the memory signs nobody in. A fast hash is
 /// enough for what is random and long.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +26,11 @@ impl Digest {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
         Self(bytes)
+    }
+
+    /// By which the secret is told from others.
+    pub(super) fn number(&self) -> Number {
+        number(&self.0)
     }
 
     /// Whether it is that of `secret`, in a time that says nothing.
@@ -36,11 +44,34 @@ impl Digest {
 /// Each is kept as a hash of its cookie and of the password it was signed in with. So none
 /// outlasts the password, and who reads the hashes learns neither.
 #[derive(Default)]
-pub(super) struct Sessions(Vec<Session>);
+pub(super) struct Sessions {
+    open: Vec<Session>,
+    /// Browsers that have signed in before, the latest last. It says nothing of what they may do.
+    known: Vec<Number>,
+}
+
+/// By what a credential is told from others inside the program.
+pub(super) type Number = [u8; 16];
 
 struct Session {
     digest: [u8; 32],
     until: Instant,
+}
+
+/// Digits of a cookie's value.
+const COOKIE_LEN: usize = 32;
+
+/// 128 random bits in hexadecimal digits.
+fn random() -> Option<String> {
+    let mut random = [0; COOKIE_LEN / 2];
+    aws_lc_rs::rand::fill(&mut random).ok()?;
+    Some(hex(&random))
+}
+
+fn number(digest: &[u8; 32]) -> Number {
+    let mut number = Number::default();
+    number.copy_from_slice(&digest[..16]);
+    number
 }
 
 /// What binds a session to the password: HMAC-SHA-256 of that, by the cookie as the key.
@@ -54,39 +85,71 @@ fn bound(cookie: &str, password: &str) -> [u8; 32] {
 impl Sessions {
     /// Signs somebody in; the cookie's value is 128 random bits in hexadecimal digits.
     pub(super) fn open(&mut self, password: &str, now: Instant) -> Option<String> {
-        let mut random = [0; 16];
-        aws_lc_rs::rand::fill(&mut random).ok()?;
-        let cookie = hex(&random);
-        self.0.retain(|s| now < s.until);
-        if self.0.len() >= MAX_SESSIONS {
-            self.0.remove(0);
+        let cookie = random()?;
+        self.open.retain(|s| now < s.until);
+        if self.open.len() >= MAX_SESSIONS {
+            self.open.remove(0);
         }
-        self.0.push(Session { digest: bound(&cookie, password), until: now + LIFETIME });
+        self.open.push(Session { digest: bound(&cookie, password), until: now + LIFETIME });
         Some(cookie)
     }
 
-    pub(super) fn is_open(&self, cookie: &str, password: &str, now: Instant) -> bool {
+    /// The session of this cookie.
+    pub(super) fn find(&self, cookie: &str, password: &str, now: Instant) -> Option<Number> {
+        // What is no cookie of ours costs nothing.
+        if cookie.len() != COOKIE_LEN {
+            return None;
+        }
         let digest = bound(cookie, password);
-        self.0.iter().any(|s| now < s.until && s.is(&digest))
+        let open = self.open.iter().any(|s| now < s.until && s.is(&digest));
+        open.then(|| number(&digest))
+    }
+
+    /// Whether the session of this number is open.
+    pub(super) fn has(&self, wanted: &Number, now: Instant) -> bool {
+        self.open.iter().any(|s| now < s.until && number(&s.digest) == *wanted)
+    }
+
+    /// Takes note of a browser that has signed in, which showed `cookie`, if any, when it did.
+    /// Gives what it is to show the next time.
+    pub(super) fn know(&mut self, cookie: Option<&str>) -> Option<String> {
+        let cookie = match cookie.filter(|cookie| self.knows(cookie).is_some()) {
+            Some(cookie) => cookie.to_owned(),
+            None => random()?,
+        };
+        let number = Digest::of(&cookie).number();
+        self.known.retain(|known| *known != number);
+        if self.known.len() >= MAX_KNOWN {
+            self.known.remove(0);
+        }
+        self.known.push(number);
+        Some(cookie)
+    }
+
+    /// Which browser this is, if it has signed in before.
+    pub(super) fn knows(&self, cookie: &str) -> Option<Number> {
+        let number = Digest::of(cookie).number();
+        let same = |known: &&Number| verify_slices_are_equal(&known[..], &number).is_ok();
+        self.known.iter().find(same).copied()
     }
 
     /// Signs a browser out; false if it was not signed in.
     pub(super) fn close(&mut self, cookie: &str, password: &str) -> bool {
         let digest = bound(cookie, password);
-        let before = self.0.len();
-        self.0.retain(|s| !s.is(&digest));
-        self.0.len() < before
+        let before = self.open.len();
+        self.open.retain(|s| !s.is(&digest));
+        self.open.len() < before
     }
 
     /// Signs everybody out; false if nobody was signed in.
     pub(super) fn close_all(&mut self) -> bool {
-        let any = !self.0.is_empty();
-        self.0.clear();
+        let any = !self.open.is_empty();
+        self.open.clear();
         any
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.open.is_empty()
     }
 
     /// Writes them down: how long each has left, for a machine whose clock may be wrong, and when
@@ -96,7 +159,11 @@ impl Sessions {
             digest: hex(&s.digest),
             left: s.until.saturating_duration_since(now).as_secs(),
         };
-        let file = File { written: seconds(clock), sessions: self.0.iter().map(kept).collect() };
+        let file = File {
+            written: seconds(clock),
+            sessions: self.open.iter().map(kept).collect(),
+            known: self.known.iter().map(|number| hex(number)).collect(),
+        };
         serde_json::to_vec(&file).unwrap_or_default()
     }
 
@@ -110,7 +177,8 @@ impl Sessions {
             let until = now.checked_add(left).filter(|until| now < *until)?;
             Some(Session { digest: unhex(&kept.digest)?, until })
         });
-        Ok(Self(kept.take(MAX_SESSIONS).collect()))
+        let known = file.known.iter().filter_map(|number| unhex(number));
+        Ok(Self { open: kept.take(MAX_SESSIONS).collect(), known: known.take(MAX_KNOWN).collect() })
     }
 }
 
@@ -127,6 +195,8 @@ struct File {
     /// When, in seconds since 1970.
     written: u64,
     sessions: Vec<Kept>,
+    #[serde(default)]
+    known: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,9 +218,9 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     for (i, byte) in bytes.iter_mut().enumerate() {
@@ -172,9 +242,9 @@ mod tests {
         let mut open = || sessions.open(PASSWORD, now).unwrap();
         let (a, b) = (open(), open());
         assert_eq!((a.len(), a == b), (32, false));
-        let is_open = |s: &Sessions, c: &str| s.is_open(c, PASSWORD, now);
+        let is_open = |s: &Sessions, c: &str| s.find(c, PASSWORD, now).is_some();
         assert!(is_open(&sessions, &a) && is_open(&sessions, &b));
-        assert!(!sessions.is_open(&a, PASSWORD, now + LIFETIME));
+        assert!(sessions.find(&a, PASSWORD, now + LIFETIME).is_none());
         assert!(!is_open(&sessions, "") && !is_open(&sessions, &a[..31]));
         assert!(sessions.close(&a, PASSWORD) && !sessions.close(&a, PASSWORD));
         assert!(!is_open(&sessions, &a) && is_open(&sessions, &b));
@@ -186,7 +256,10 @@ mod tests {
     fn a_session_is_worth_nothing_with_another_password() {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
         let cookie = sessions.open(PASSWORD, now).unwrap();
-        assert!(!sessions.is_open(&cookie, "another", now) && !sessions.is_open(&cookie, "", now));
+        assert!(
+            sessions.find(&cookie, "another", now).is_none()
+                && sessions.find(&cookie, "", now).is_none()
+        );
         assert!(!sessions.close(&cookie, "another"));
     }
 
@@ -195,8 +268,27 @@ mod tests {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
         let cookies: Vec<_> =
             (0..=MAX_SESSIONS).map(|_| sessions.open(PASSWORD, now).unwrap()).collect();
-        assert!(!sessions.is_open(&cookies[0], PASSWORD, now));
-        assert!(cookies[1..].iter().all(|c| sessions.is_open(c, PASSWORD, now)));
+        assert!(sessions.find(&cookies[0], PASSWORD, now).is_none());
+        assert!(cookies[1..].iter().all(|c| sessions.find(c, PASSWORD, now).is_some()));
+    }
+
+    #[test]
+    fn a_browser_that_has_signed_in_is_known_whatever_becomes_of_its_session() {
+        let (mut sessions, now) = (Sessions::default(), Instant::now());
+        let cookie = sessions.know(None).unwrap();
+        let number = sessions.knows(&cookie);
+        assert!(number.is_some() && sessions.knows("").is_none());
+        assert_eq!(sessions.know(Some(&cookie)).as_ref(), Some(&cookie), "the same again");
+        sessions.close_all();
+        let written = sessions.write(now, UNIX_EPOCH);
+        assert!(!String::from_utf8_lossy(&written).contains(&cookie));
+        let mut sessions = Sessions::read(&written, now, UNIX_EPOCH).unwrap();
+        assert_eq!(sessions.knows(&cookie), number);
+        assert!(sessions.find(&cookie, PASSWORD, now).is_none(), "and is not signed in by that");
+        for _ in 0..MAX_KNOWN {
+            sessions.know(Some("made up")).unwrap();
+        }
+        assert_eq!(sessions.knows(&cookie), None, "a browser that was not heard of for longest");
     }
 
     #[test]
@@ -211,7 +303,7 @@ mod tests {
         let later = now + SECOND * 77;
         let open = |clock, then: Duration| {
             let read = Sessions::read(&written, later, clock).unwrap();
-            read.is_open(&cookie, PASSWORD, later + then)
+            read.find(&cookie, PASSWORD, later + then).is_some()
         };
         assert!(open(clock, LIFETIME - SECOND) && !open(clock, LIFETIME));
         let week = SECOND * 7 * 24 * 3600;
@@ -234,7 +326,7 @@ mod tests {
             for bytes in [written[..i].to_vec(), [&written[..i], &written[i + 1..]].concat()] {
                 let read = Sessions::read(&bytes, now, UNIX_EPOCH).unwrap_or_default();
                 for (cookie, password) in [("", ""), ("", PASSWORD), (&*cookie, "")] {
-                    assert!(!read.is_open(cookie, password, now));
+                    assert!(read.find(cookie, password, now).is_none());
                 }
             }
         }
@@ -244,7 +336,7 @@ mod tests {
             many.repeat(500).trim_end_matches(',')
         );
         let read = Sessions::read(text.as_bytes(), now, UNIX_EPOCH).unwrap();
-        assert_eq!(read.0.len(), MAX_SESSIONS);
-        assert!(read.0.iter().all(|s| s.until <= now + LIFETIME));
+        assert_eq!(read.open.len(), MAX_SESSIONS);
+        assert!(read.open.iter().all(|s| s.until <= now + LIFETIME));
     }
 }

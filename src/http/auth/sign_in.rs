@@ -1,6 +1,7 @@
 //! Signing in and out, and setting the first password.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract;
@@ -9,8 +10,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::cookies::{Kind, cookies};
 use super::sessions::{Digest, LIFETIME};
-use super::{Auth, COOKIE_NAME, LOCKED_OUT, Policy, Setting, State, locked_out, too_many};
+use super::{
+    Auth, LOCKED_OUT, Policy, Setting, State, TOO_FAR, is_from_near, locked_out, strength, too_far,
+    too_many,
+};
 use crate::config::{Credentials, Password, PasswordError, PasswordHash};
 use crate::http::body::{Whole, expect_media_type, media_type};
 use crate::http::builtin;
@@ -21,6 +26,12 @@ use crate::http::{HttpState, Peer};
 use crate::site::root_path;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// How long a browser is known to have signed in before. Browsers keep nothing for longer.
+const KNOWN_FOR: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// Cookies taken back at once.
+const MAX_NAMES: usize = 32;
 
 /// What is sent to sign in.
 #[derive(Deserialize)]
@@ -51,11 +62,16 @@ impl Entry {
 }
 
 /// `GET /login`: where there is a password to ask for. Without one, it is the page to set it.
-pub(in crate::http) async fn page(extract::State(state): extract::State<HttpState>) -> Response {
+pub(in crate::http) async fn page(
+    extract::State(state): extract::State<HttpState>,
+    Extension(peer): Extension<Peer>,
+    Extension(passage): Extension<Passage>,
+) -> Response {
     match &state.auth.state().policy {
         Policy::Set { password: Some(_), .. } => builtin::sign_in(".", "", "/").into_response(),
         Policy::Set { password: None, .. } => nobody_can(TOKENS_ONLY),
-        Policy::Unset => builtin::set_up(".", "").into_response(),
+        Policy::Unset if is_from_near(peer, &passage) => builtin::set_up(".", "").into_response(),
+        Policy::Unset => nobody_can(TOO_FAR),
         Policy::Locked => nobody_can(LOCKED_OUT),
     }
 }
@@ -93,14 +109,14 @@ pub(in crate::http) async fn sign_in(
     let Some(password) = password else {
         return Err(Problem::new(StatusCode::FORBIDDEN, TOKENS_ONLY));
     };
-    auth.turn(peer.source()).await.map_err(too_many)?;
+    let asker = auth.turn(peer.source(), &headers).await.map_err(too_many)?;
     let known = auth.check(password.clone(), entry.password).await?;
     if !known {
         log::info!("somebody at {} tried to sign in with a wrong password", peer.source());
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "that is not the password");
         return Err(problem.remedy(Remedy::SignIn));
     }
-    let cookie = {
+    let cookies = {
         let mut guarded = auth.state();
         // The password may have been changed while the old one was being checked.
         let current =
@@ -109,13 +125,12 @@ pub(in crate::http) async fn sign_in(
             let detail = "the password has just been changed; sign in again";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail).remedy(Remedy::SignIn));
         }
-        guarded.guesses.forgive(peer.source());
-        let State { policy, sessions, .. } = &mut *guarded;
-        sessions.open(policy.bond(), auth.now())
+        guarded.guesses.forgive(asker);
+        guarded.let_in(&headers, auth.now())
     };
     save(auth).await;
     log::info!("the owner signed in from {}", peer.source());
-    signed_in(cookie, approach, &passage, &headers, entry.next.as_deref())
+    signed_in(cookies, approach, &passage, &headers, entry.next.as_deref())
 }
 
 /// `POST /logout`.
@@ -125,17 +140,18 @@ pub(in crate::http) async fn sign_out(
     Extension(passage): Extension<Passage>,
     headers: HeaderMap,
 ) -> Response {
-    let mut names = vec![cookie_name(approach)];
+    let mut names = vec![Kind::Session.name(approach.port)];
     {
         let mut guarded = state.auth.state();
         let State { policy, sessions, .. } = &mut *guarded;
-        for (name, value) in super::cookies(&headers) {
+        for (name, value) in cookies(&headers, Kind::Session) {
             if sessions.close(value, policy.bond()) {
                 names.push(name.to_owned());
             }
         }
     }
     if names.len() > 1 {
+        state.auth.changes.send_replace(());
         save(&state.auth).await;
     }
     gone("/logout", &names, &passage)
@@ -150,10 +166,12 @@ pub(in crate::http) async fn sign_out_everywhere(
     headers: HeaderMap,
 ) -> Response {
     state.auth.state().sessions.close_all();
+    state.auth.changes.send_replace(());
     save(&state.auth).await;
     log::info!("the owner signed out everywhere, from {}", peer.source());
-    let shown = super::cookies(&headers).map(|(name, _)| name.to_owned());
-    let names: Vec<String> = std::iter::once(cookie_name(approach)).chain(shown).collect();
+    let shown = cookies(&headers, Kind::Session).map(|(name, _)| name.to_owned());
+    let own = Kind::Session.name(approach.port);
+    let names: Vec<String> = std::iter::once(own).chain(shown).take(MAX_NAMES).collect();
     gone("/logout/everywhere", &names, &passage)
 }
 
@@ -177,10 +195,6 @@ fn gone(from: &str, names: &[String], passage: &Passage) -> Response {
     response
 }
 
-fn cookie_name(approach: Approach) -> String {
-    approach.port.map_or(COOKIE_NAME.to_owned(), |port| format!("{COOKIE_NAME}-{port}"))
-}
-
 /// `POST /setup`: the first password. Open while there is none, and only then.
 pub(in crate::http) async fn set_up(
     extract::State(state): extract::State<HttpState>,
@@ -193,13 +207,20 @@ pub(in crate::http) async fn set_up(
     let entry = Entry::read(&headers, &body)?;
     let auth = Arc::clone(&state.auth);
     auth.expect_unset()?;
+    if !is_from_near(peer, &passage) {
+        return Err(too_far());
+    }
     if !approach.known {
         let detail = "the first password is set under a name that is known to be this camera's; \
                       add the one that this page has to http.allowed_hosts, or open the page under \
                       the camera's own name or address";
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    auth.turn(peer.source()).await.map_err(|wait| too_many(wait).remedy(Remedy::SetUp))?;
+    if let Some(weakness) = strength::weakness(&entry.password, &state.settings.hostname) {
+        return Err(Problem::bad_request(weakness.to_string()).remedy(Remedy::SetUp));
+    }
+    let turn = auth.turn(peer.source(), &headers).await;
+    let asker = turn.map_err(|wait| too_many(wait).remedy(Remedy::SetUp))?;
     let turn = Arc::clone(&auth.hashing).lock_owned().await;
     let keeper = Arc::clone(&auth);
     // Once begun it is done, even if the client hangs up. Of two who set a password at the same
@@ -218,13 +239,29 @@ pub(in crate::http) async fn set_up(
     });
     kept.await.map_err(|_| Problem::internal("setting the password crashed"))??;
     log::info!("the owner set a password from {}", peer.source());
-    let cookie = {
+    let cookies = {
         let mut guarded = auth.state();
-        let State { policy, sessions, .. } = &mut *guarded;
-        sessions.open(policy.bond(), auth.now())
+        guarded.guesses.forgive(asker);
+        guarded.let_in(&headers, auth.now())
     };
     save(&auth).await;
-    signed_in(cookie, approach, &passage, &headers, None)
+    signed_in(cookies, approach, &passage, &headers, None)
+}
+
+/// What a browser is given that has signed in: who it is, and that it has.
+struct Cookies {
+    session: String,
+    browser: String,
+}
+
+impl State {
+    /// Signs a browser in; `None` where the system gives no random numbers.
+    fn let_in(&mut self, headers: &HeaderMap, now: Instant) -> Option<Cookies> {
+        let session = self.sessions.open(self.policy.bond(), now)?;
+        let mut shown = cookies(headers, Kind::Browser).map(|(_, value)| value);
+        let known = shown.find(|value| self.sessions.knows(value).is_some());
+        Some(Cookies { session, browser: self.sessions.know(known)? })
+    }
 }
 
 impl Auth {
@@ -266,28 +303,35 @@ fn no_password_yet() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, detail).remedy(Remedy::SetUp)
 }
 
-/// The answer to a right password: the cookie, and for a form the way on.
+/// The answer to a right password: the cookies, and for a form the way on.
 fn signed_in(
-    cookie: Option<String>,
+    cookies: Option<Cookies>,
     approach: Approach,
     passage: &Passage,
     headers: &HeaderMap,
     next: Option<&str>,
 ) -> Result<Response, Problem> {
-    let cookie = cookie.ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
+    let cookies = cookies.ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
     let secure = if approach.secure { "; Secure" } else { "" };
-    let cookie = format!(
-        "{}={cookie}; HttpOnly; SameSite=Strict; Path={}/; Max-Age={}{secure}",
-        cookie_name(approach),
-        passage.prefix,
-        LIFETIME.as_secs()
-    );
-    let way_on = if media_type(headers).as_deref() == Some(FORM) {
+    let mut response = if media_type(headers).as_deref() == Some(FORM) {
         see_other("/login", next.filter(|n| is_local(n)).unwrap_or("/"))
     } else {
         StatusCode::NO_CONTENT.into_response()
     };
-    Ok(([(SET_COOKIE, cookie)], way_on).into_response())
+    for (kind, value, lifetime) in
+        [(Kind::Session, cookies.session, LIFETIME), (Kind::Browser, cookies.browser, KNOWN_FOR)]
+    {
+        let cookie = format!(
+            "{}={value}; HttpOnly; SameSite=Strict; Path={}/; Max-Age={}{secure}",
+            kind.name(approach.port),
+            passage.prefix,
+            lifetime.as_secs()
+        );
+        let cookie = HeaderValue::from_str(&cookie);
+        let cookie = cookie.map_err(|_| Problem::internal("a path that no cookie can have"))?;
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 /// Whether `next` stays here: a path, and not one that a browser reads as another host's, or that

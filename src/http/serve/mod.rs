@@ -31,7 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::BodyTimeout;
-use crate::rtc::SignallingPath;
+use crate::rtc::{Caller, Holder, SignallingPath};
 use connections::{Connections, Room};
 use patient::Patient;
 use strict::Strict;
@@ -54,6 +54,11 @@ impl Peer {
     #[must_use]
     pub fn source(&self) -> IpAddr {
         self.address.ip().to_canonical()
+    }
+
+    /// Who it is, to the WebRTC side, with this credential.
+    pub(super) fn caller(&self, holder: Holder) -> Caller {
+        Caller { holder, path: self.signalling_path() }
     }
 
     /// The way its request took.

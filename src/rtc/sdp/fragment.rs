@@ -13,6 +13,8 @@ pub struct Fragment {
     credentials: Vec<(Option<String>, Credentials)>,
     /// Candidates that can be used.
     pub candidates: Vec<Candidate>,
+    /// Bytes of it.
+    pub len: usize,
 }
 
 /// One m-section of a fragment, or what comes before the first.
@@ -49,7 +51,8 @@ impl Fragment {
                 }
             }
         }
-        let mut fragment = Self { credentials: Vec::new(), candidates: Vec::new() };
+        let mut fragment =
+            Self { credentials: Vec::new(), candidates: Vec::new(), len: text.len() };
         for Part { mid, transport } in parts {
             match (transport.credentials(), &transport.credentials) {
                 (Some(credentials), _) => fragment.credentials.push((mid, credentials.clone())),

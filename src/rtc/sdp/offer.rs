@@ -22,6 +22,8 @@ pub struct Offer {
     session: TransportLines,
     /// The viewer answers connectivity checks and makes none (RFC 8445 §2.5).
     pub ice_lite: bool,
+    /// Bytes of it.
+    pub len: usize,
 }
 
 impl Offer {
@@ -36,7 +38,7 @@ impl Offer {
             let (line, kind, value) = item?;
             reader.line(line, kind, value)?;
         }
-        reader.finish()
+        Ok(Self { len: text.len(), ..reader.finish()? })
     }
 
     /// The section the video is sent in: the first that can have it.
@@ -251,6 +253,7 @@ impl Reader {
             bundle: self.bundle,
             session: self.session,
             ice_lite: self.ice_lite,
+            len: 0,
         };
         offer.video = offer.find_video()?;
         Ok(offer)
@@ -277,8 +280,12 @@ impl Offer {
             ));
         };
         let MediaSection { line, direction, .. } = section(&at);
-        let problem =
-            format!("the video is offered as {}; a viewer must offer recvonly", direction.name());
+        let problem = if direction.receives() {
+            "the video is offered without a=rtcp-mux, and this camera has one port for RTP and RTCP"
+                .into()
+        } else {
+            format!("the video is offered as {}; a viewer must offer recvonly", direction.name())
+        };
         Err(SdpError::new(*line, problem))
     }
 }

@@ -162,7 +162,7 @@ impl MediaSection {
                 self.mid = value.into();
                 self.tagged = true;
             }
-            "rtcp-mux" => self.rtcp_mux = true,
+            "rtcp-mux" | "rtcp-mux-only" => self.rtcp_mux = true,
             "extmap" => self.extmap(value),
             "rtpmap" | "fmtp" | "rtcp-fb" => RemoteCodec::attribute(&mut self.codecs, name, value),
             _ => {}
@@ -203,7 +203,12 @@ impl MediaSection {
 
     /// Whether it asks for video that could be sent to it.
     pub(super) fn wants_video(&self) -> bool {
-        self.kind == "video" && !self.rejected && self.is_rtp() && self.direction.receives()
+        self.kind == "video"
+            && !self.rejected
+            && self.is_rtp()
+            && self.direction.receives()
+            // There is one port for both (RFC 8834 §4.5).
+            && self.rtcp_mux
     }
 
     /// The payload type to send a stream described by `stream` with.

@@ -1,25 +1,16 @@
 //! The session's way to its viewer: candidates, credentials, restarts, and which pair of addresses
 //! is in use.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::change::SdpOffer;
 use str0m::ice::StunMessage;
-use str0m::net::Protocol;
 use str0m::{Candidate, IceCreds};
 
 use super::Session;
+use crate::rtc::candidates::may_be_checked;
 use crate::rtc::demux::{Key, Owners, is_sealed};
-use crate::rtc::path::Path;
 use crate::rtc::sdp::{Credentials, Fragment, Setup, Transport};
-
-/// Paths remembered; of more candidate pairs than this, few are still being checked.
-const MAX_CHECKED: usize = 32;
-
-/// Checks whose answers are waited for; of a session that has connected, one is under way.
-const MAX_AWAITED: usize = 64;
 
 /// Candidates taken from a viewer between two restarts of ICE, beside those of its offer.
 const MAX_REMOTE_CANDIDATES: usize = 64;
@@ -40,8 +31,8 @@ impl Session {
         );
         let offer = SdpOffer::from_sdp_string(&text).map_err(|e| e.to_string())?;
         self.rtc.sdp_api().accept_offer(offer).map_err(|e| e.to_string())?;
-        for candidate in candidates {
-            self.rtc.add_remote_candidate(candidate.clone());
+        for candidate in candidates.clone() {
+            self.add_remote(&candidate);
         }
         Ok(())
     }
@@ -82,8 +73,8 @@ impl Session {
             std::mem::swap(&mut self.remote, &mut self.others[at]);
             let Credentials { ufrag, pwd } = self.remote.credentials.clone();
             self.rtc.direct_api().set_remote_ice_credentials(IceCreds { ufrag, pass: pwd });
-            for candidate in &self.remote.candidates {
-                self.rtc.add_remote_candidate(candidate.clone());
+            for candidate in self.remote.candidates.clone() {
+                self.add_remote(&candidate);
             }
         } else if theirs != self.remote.credentials.ufrag {
             return;
@@ -93,10 +84,11 @@ impl Session {
     }
 
     /// Adds candidates the viewer found later.
-    pub(in crate::rtc) fn trickle(&mut self, candidates: &[Candidate], now: Instant) {
+    pub(in crate::rtc) fn trickle(&mut self, fragment: &Fragment, now: Instant) {
+        self.checks.grant(fragment.len);
         let room = MAX_REMOTE_CANDIDATES.saturating_sub(self.trickled);
-        for candidate in candidates.iter().take(room) {
-            self.rtc.add_remote_candidate(candidate.clone());
+        for candidate in fragment.candidates.iter().take(room) {
+            self.add_remote(candidate);
             self.trickled += 1;
         }
         self.wake_library = now;
@@ -124,6 +116,7 @@ impl Session {
         }
         let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
         self.rtc.direct_api().set_local_ice_credentials(creds);
+        self.checks.grant(fragment.len);
         self.others.clear();
         self.trickled = 0;
         self.local = local;
@@ -133,33 +126,13 @@ impl Session {
 
     /// Tells the demultiplexer which answers are for this session.
     pub(in crate::rtc) fn tell_asked(&mut self, key: Key, owners: &mut Owners) {
-        if self.asked.is_empty() {
-            return;
-        }
-        let secret: Arc<str> = self.remote.credentials.pwd.as_str().into();
-        for id in self.asked.drain(..) {
-            owners.ask(key, id, &secret);
-            if self.awaited.len() == MAX_AWAITED {
-                self.awaited.pop_front().into_iter().for_each(|old| owners.give_up(old));
-            }
-            self.awaited.push_back(id);
-        }
+        self.checks.tell(key, &self.remote.credentials.pwd, owners);
     }
 
-    /// Remembers where we have sent something of late.
-    pub(super) fn remember(&mut self, path: Path) {
-        if !self.checked.contains(&path) {
-            if self.checked.len() == MAX_CHECKED {
-                self.checked.pop_front();
-            }
-            self.checked.push_back(path);
+    /// Tells the library of an address that the viewer says it is at.
+    fn add_remote(&mut self, candidate: &Candidate) {
+        if may_be_checked(candidate, self.by.path.viewer) {
+            self.rtc.add_remote_candidate(candidate.clone());
         }
-    }
-
-    /// The path between two addresses, of which the library does not tell the protocol.
-    pub(super) fn checked_path(&self, local: SocketAddr, remote: SocketAddr) -> Option<Path> {
-        let between = |path: &&Path| path.local == local && path.remote == remote;
-        let checked = self.checked.iter().rev().find(between).copied();
-        Some(checked.unwrap_or(Path { protocol: Protocol::Udp, local, remote }))
     }
 }

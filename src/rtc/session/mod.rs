@@ -7,11 +7,11 @@
 //! camera is done here: which picture goes out when, and in [`feedback`] what the viewer's feedback
 //! means.
 
+mod checks;
 mod feedback;
 mod ice;
 mod report;
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,8 +26,8 @@ use crate::hub::{Delivery, Published, Viewer};
 use crate::media::MediaTime;
 use crate::media::h264::ProfileLevel;
 use crate::rtc::batch::Batch;
-use crate::rtc::demux::{Stun, TransactionId};
 use crate::rtc::egress::{Egress, StreamParameters};
+use crate::rtc::holder::{Caller, Holder};
 use crate::rtc::keys;
 use crate::rtc::pace::{KeyRequests, Pacer};
 use crate::rtc::packetize::Cut;
@@ -35,6 +35,8 @@ use crate::rtc::path::Path;
 use crate::rtc::report::StatsReport;
 use crate::rtc::sdp::answer::AnsweredOffer;
 use crate::rtc::sdp::{Credentials, Direction, Offer, Setup, Transport};
+use checks::Checks;
+use feedback::FeedbackBudget;
 
 /// An offer that has not become a connection by then is forgotten.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -91,25 +93,21 @@ enum Phase {
 
 pub(in crate::rtc) struct Session {
     id: String,
+    /// Whose it is.
+    by: Caller,
     rtc: Rtc,
     phase: Phase,
     /// Why the viewer cannot connect, where nobody was told yet.
     trouble: Option<String>,
     ice: IceConnectionState,
     created: Instant,
-    consent_until: Instant,
-    /// Connectivity checks the viewer has answered on the pair in use.
-    answers: u64,
+    /// When the viewer was connected.
+    connected: Option<Instant>,
     wake_library: Instant,
     next_report: Option<Instant>,
     /// The candidate pair in use.
     path: Option<Path>,
-    /// Paths we have sent something on, the latest last.
-    checked: VecDeque<Path>,
-    /// Checks sent of which the demultiplexer does not know yet, and those of which it does, the
-    /// latest last.
-    asked: Vec<TransactionId>,
-    awaited: VecDeque<TransactionId>,
+    checks: Checks,
     parameters: StreamParameters,
     mid: String,
     answered: AnsweredOffer,
@@ -124,6 +122,7 @@ pub(in crate::rtc) struct Session {
     local_candidates: Vec<Candidate>,
     /// Candidates of the viewer's that came after its offer or restart.
     trickled: usize,
+    feedback_budget: FeedbackBudget,
     egress: Option<Egress>,
     viewer: Viewer,
     /// A picture of which some is still to be sent.
@@ -140,6 +139,7 @@ pub(in crate::rtc) struct Session {
 /// What a session is made from, besides the offer.
 pub(in crate::rtc) struct Setting {
     pub(in crate::rtc) id: String,
+    pub(in crate::rtc) by: Caller,
     pub(in crate::rtc) config: RtcConfig,
     pub(in crate::rtc) local: Credentials,
     pub(in crate::rtc) parameters: StreamParameters,
@@ -156,7 +156,7 @@ impl Session {
         setting: Setting,
         now: Instant,
     ) -> Result<Self, String> {
-        let Setting { id, config, local, parameters, viewer } = setting;
+        let Setting { id, by, config, local, parameters, viewer } = setting;
         let creds = IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
         let rtc = config
             .set_local_ice_credentials(creds)
@@ -166,19 +166,17 @@ impl Session {
         let remote = offer.transport().map_err(|e| e.to_string())?;
         let mut session = Self {
             id,
+            by,
             rtc,
             phase: Phase::Connecting,
             trouble: None,
             ice: IceConnectionState::New,
             created: now,
-            consent_until: now + CONSENT,
-            answers: 0,
+            connected: None,
             wake_library: now + FIRST_CHECK_AFTER,
             next_report: None,
             path: None,
-            checked: VecDeque::new(),
-            asked: Vec::new(),
-            awaited: VecDeque::new(),
+            checks: Checks::new(offer.len),
             parameters,
             mid: offer.video().mid.clone(),
             answered: AnsweredOffer::from(offer),
@@ -188,6 +186,7 @@ impl Session {
             local,
             local_candidates: Vec::new(),
             trickled: 0,
+            feedback_budget: FeedbackBudget::default(),
             egress: None,
             viewer,
             under_way: None,
@@ -207,6 +206,14 @@ impl Session {
     /// Whether a stream of this profile may go under the payload type that was agreed on.
     pub(in crate::rtc) fn suits(&self, stream: ProfileLevel) -> bool {
         self.parameters.payload.profile_level.decodes(stream)
+    }
+
+    pub(in crate::rtc) fn caller(&self) -> Caller {
+        self.by
+    }
+
+    pub(in crate::rtc) fn holder(&self) -> Holder {
+        self.by.holder
     }
 
     pub(in crate::rtc) fn id(&self) -> &str {
@@ -253,6 +260,11 @@ impl Session {
         self.phase == Phase::Connected
     }
 
+    /// Whether its end has begun.
+    pub(in crate::rtc) fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing(_) | Phase::Ended(_))
+    }
+
     /// Whether and why it is over; it can then be dropped.
     pub(in crate::rtc) fn ended(&self) -> Option<End> {
         match self.phase {
@@ -270,6 +282,11 @@ impl Session {
         if !self.others.is_empty() {
             self.recognize(datagram);
         }
+        // RFC 7983 §7: SRTCP, of which a viewer in its senses sends little.
+        if matches!(datagram, [128..=191, ..]) && self.feedback_budget.is_spent(now) {
+            return;
+        }
+        self.checks.answered(path, datagram, &self.remote.credentials.pwd, now);
         let Path { protocol, local, remote } = path;
         // What is no datagram of WebRTC says nothing.
         let Ok(receive) = Receive::new(protocol, remote, local, datagram) else { return };
@@ -285,12 +302,19 @@ impl Session {
             Phase::Connecting if now >= self.created + CONNECT_WITHIN => {
                 self.phase = Phase::Ended(End::NeverConnected);
             }
-            Phase::Connected if now >= self.consent_until => {
+            Phase::Connected if now >= self.consent_until() => {
                 self.phase = Phase::Ended(End::ConsentLost);
             }
             Phase::Closing(until) if now >= until => self.phase = Phase::Ended(End::ClosedHere),
             _ => {}
         }
+    }
+
+    /// Until when the viewer is taken to want what it is sent: every check that it answers on the
+    /// path in use renews that, and nothing else does.
+    fn consent_until(&self) -> Instant {
+        let answered = self.path.and_then(|path| self.checks.last_answer(path));
+        answered.max(self.connected).unwrap_or(self.created) + CONSENT
     }
 
     fn feed(&mut self, input: Input<'_>, now: Instant) {
@@ -302,7 +326,7 @@ impl Session {
                 self.fail();
             }
         }
-        // What it has to say is fetched by `flush`.
+        // What it has to say is fetched by `converse`.
         self.wake_library = now;
     }
 
@@ -322,6 +346,10 @@ impl Session {
             && self.phase == Phase::Connecting
         {
             self.trouble.get_or_insert(reason);
+            // It has shown who it is, and that is not who was announced.
+            if matches!(error, RtcError::RemoteSdp(_)) {
+                self.fail();
+            }
         }
     }
 
@@ -369,14 +397,13 @@ impl Session {
         self.active && matches!(self.direction, Direction::SendOnly | Direction::SendRecv)
     }
 
-    /// Sends what there is to send and takes note of what has happened.
-    pub(in crate::rtc) fn flush(
+    /// Sends what there is to send of the stream.
+    pub(in crate::rtc) fn stream(
         &mut self,
         now: Instant,
         cutter: &mut impl Cutter,
         wire: &mut impl Wire,
     ) {
-        self.flush_library(now, wire);
         if self.phase == Phase::Connected {
             self.send_report(now);
             self.send_pictures(now, cutter);
@@ -384,7 +411,8 @@ impl Session {
         self.send_batch(wire);
     }
 
-    fn flush_library(&mut self, now: Instant, wire: &mut impl Wire) {
+    /// Sends what else there is to send, and takes note of what has happened.
+    pub(in crate::rtc) fn converse(&mut self, now: Instant, wire: &mut impl Wire) {
         if now < self.wake_library {
             return;
         }
@@ -408,9 +436,8 @@ impl Session {
                     if !stun {
                         self.path = Some(path);
                     }
-                    self.remember(path);
-                    if let Some(Stun::Check(id)) = Stun::of(&transmit.contents) {
-                        self.asked.push(id);
+                    if !self.checks.allow(path, &transmit.contents) {
+                        continue;
                     }
                     wire.send(path, &transmit.contents, transmit.contents.len());
                 }
@@ -447,27 +474,19 @@ impl Session {
         match event {
             Event::Connected if self.phase == Phase::Connecting => {
                 self.phase = Phase::Connected;
-                self.consent_until = now + CONSENT;
+                self.connected = Some(now);
                 self.next_report = Some(now + FIRST_REPORT_AFTER);
             }
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::PeerStats(stats) => {
                 if let Some(pair) = stats.selected_candidate_pair {
-                    let in_use = self.checked_path(pair.local.addr, pair.remote.addr);
-                    let another = self.path != in_use;
-                    self.path = in_use;
+                    self.path = Some(self.checks.path(pair.local.addr, pair.remote.addr));
                     self.rtt = pair.current_round_trip_time.or(self.rtt);
-                    // Every answered check renews the viewer's consent. The count falls to zero
-                    // when the library has given the pair up.
-                    if another || pair.responses_received > self.answers {
-                        self.consent_until = now + CONSENT;
-                    }
-                    self.answers = pair.responses_received;
                 }
             }
             Event::RawPacket(packet) => {
                 if let RawPacket::RtcpRx(rtcp) = *packet {
-                    self.feedback(rtcp);
+                    self.feedback(rtcp, now);
                 }
             }
             Event::Closed if self.ended().is_none() => {
@@ -534,11 +553,12 @@ impl Session {
         self.batch.clear();
     }
 
-    /// When to call [`Session::tick`] and [`Session::flush`] next, if nothing comes before.
+    /// When to call [`Session::tick`], [`Session::converse`] and [`Session::stream`] next, if nothing
+    /// comes before.
     pub(in crate::rtc) fn wake_at(&self, now: Instant) -> Instant {
         let own = match self.phase {
             Phase::Connecting => self.created + CONNECT_WITHIN,
-            Phase::Connected => self.consent_until,
+            Phase::Connected => self.consent_until(),
             Phase::Closing(until) => until,
             Phase::Ended(_) => now,
         };

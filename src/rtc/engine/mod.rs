@@ -1,50 +1,46 @@
 //! The thread that serves all viewers.
 //!
-//! It waits for whatever comes first: a datagram, a new picture in the hub, a command from the
-//! HTTP side, or the moment a session asked to be woken at. Which session a datagram is for is
-//! decided in [`demux`](super::demux).
+//! It waits for whatever comes: a datagram, a new picture in the hub, a command from the HTTP side,
+//! or the moment a session asked to be woken at. Which session a datagram is for is decided in
+//! [`demux`](super::demux); what becomes of offers, in [`offers`].
+
+mod offers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::RtcConfig;
 use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
 use tokio::sync::{mpsc, watch};
 
-use super::candidates::SignallingPath;
-use super::command::{Answer, Command, IfMatch, OfferError, PatchError, Patched};
+use super::command::{Command, OfferError, PatchError};
+use super::cuts::{Cuts, profile_of};
 use super::demux::{Key, Owners};
-use super::egress::StreamParameters;
+use super::holder::Holder;
 use super::outside::Outside;
-use super::packetize::Cut;
 use super::report::SessionReport;
-use super::sdp::{Credentials, Fragment, Offer, Payload, Refusal, answer};
-use super::session::{Cutter, End, Session, Setting};
+use super::session::{End, Session};
 use super::tcp::Tcp;
 use super::waiting::Waiting;
 use super::wire::Wire;
 use super::{RtcSettings, Totals};
-use crate::hub::{Hub, Layer, Published, SourceState, Viewer};
-use crate::media::h264::{NalType, ProfileLevel};
+use crate::hub::{Hub, Layer};
+use crate::media::h264::ProfileLevel;
 use crate::media::{Delays, MediaTime};
-
-/// Offers that have not connected yet. Past it the oldest is dropped for the newest, so that a
-/// flood of offers from nowhere keeps nobody out for longer than it takes to connect.
-const MAX_CONNECTING: usize = 256;
-
-/// Cut pictures kept for sessions that come for them a little later.
-const MAX_CUTS: usize = 64;
 
 /// How often the owner is told that viewers come in vain for one and the same reason, and how many
 /// reasons are remembered for that.
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
 const MAX_TOLD: usize = 16;
 
-/// Datagrams handled before sessions are served again.
-const MAX_READS: usize = 64;
+/// For how long datagrams are read before it is somebody else's turn: pictures are due every 16 ms
+/// or more.
+const READ_FOR: Duration = Duration::from_millis(2);
+
+/// Sessions that were ended here of which it is remembered why.
+const MAX_ENDED: usize = 64;
 
 pub(super) struct Engine {
     hub: Hub,
@@ -70,33 +66,9 @@ pub(super) struct Engine {
     suited: Option<ProfileLevel>,
     /// Why viewers came in vain, as the owner was told of late, and when.
     told: VecDeque<(String, Instant)>,
+    /// Why sessions were ended here, by their names and holders, the latest last.
+    ended: VecDeque<(String, Holder, String)>,
     stopping: bool,
-}
-
-/// Pictures cut for sending, by their number in the stream.
-#[derive(Default)]
-struct Cuts {
-    kept: VecDeque<Arc<Cut>>,
-    /// What the newest key picture among them says of the stream.
-    profile: Option<ProfileLevel>,
-}
-
-impl Cutter for Cuts {
-    fn cut(&mut self, picture: &Arc<Published>) -> Arc<Cut> {
-        let found = self.kept.iter().rev().find(|c| Arc::ptr_eq(&c.picture, picture));
-        if let Some(cut) = found {
-            return cut.clone();
-        }
-        let cut = Arc::new(Cut::new(picture.clone()));
-        if picture.unit.is_key() {
-            self.profile = profile_of(picture);
-        }
-        if self.kept.len() == MAX_CUTS {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(cut.clone());
-        cut
-    }
 }
 
 enum Event {
@@ -139,6 +111,7 @@ impl Engine {
             timed: None,
             suited: None,
             told: VecDeque::new(),
+            ended: VecDeque::new(),
             stopping: false,
         })
     }
@@ -156,8 +129,9 @@ impl Engine {
             let alarm = self.next_alarm();
             // With nobody to send it to, a picture is no reason to wake up.
             let awaited = !self.sessions.is_empty() || self.waiting.len() > 0;
+            // Whoever keeps one of these busy starves none of the others: of those that are ready,
+            // each is as likely to be next.
             let event = tokio::select! {
-                biased;
                 command = self.commands.recv(), if !self.stopping => Event::Command(command),
                 () = self.outside.ready(Instant::now) => Event::Readable,
                 () = arrivals.next(), if awaited => Event::Published,
@@ -212,9 +186,7 @@ impl Engine {
 
     /// Takes note of how long the newest picture took to be sent to everybody.
     fn time_newest(&mut self) {
-        let Some(Cut { picture, .. }) = self.cuts.kept.back().map(Arc::as_ref) else {
-            return;
-        };
+        let Some(picture) = self.cuts.newest() else { return };
         if self.timed.replace(picture.sequence) != Some(picture.sequence) {
             self.delays.note(MediaTime::now().since(picture.at));
         }
@@ -227,7 +199,7 @@ impl Engine {
         };
         let was_connected = session.is_connected();
         session.tick(now);
-        session.flush(now, &mut self.cuts, &mut self.outside);
+        session.converse(now, &mut self.outside);
         session.tell_asked(key, &mut self.owners);
         if let Some(why) = session.take_trouble() {
             let viewer = session.remote_ip();
@@ -238,13 +210,50 @@ impl Engine {
             self.remove(key, end);
             return;
         }
-        let wake = session.wake_at(now);
         if session.is_connected() && !was_connected {
             let from = session.remote_ip().map_or_else(String::new, |ip| ip.to_string());
+            // There may have been room when it was answered, for each of several.
+            if let Err(full) = self.room_for(Some(key)) {
+                log::info!("viewer at {from} is turned away: {full}");
+                return self.dismiss(key, full.to_string(), now);
+            }
             self.count();
             log::info!("viewer joined from {from}, {} watching", self.totals.borrow().connected);
         }
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.stream(now, &mut self.cuts, &mut self.outside);
+        let wake = session.wake_at(now);
         self.set_alarm(key, wake);
+    }
+
+    /// Whether one more may watch, beside those who do.
+    fn room_for(&self, newcomer: Option<Key>) -> Result<(), OfferError> {
+        let others =
+            self.sessions.iter().filter(|(k, s)| s.is_connected() && Some(**k) != newcomer);
+        let most = if self.settings.live_broadcast { self.settings.max_viewers } else { 1 };
+        if others.count() < most { Ok(()) } else { Err(OfferError::Full { most }) }
+    }
+
+    /// Ends a session, and remembers why for when its viewer asks.
+    fn dismiss(&mut self, key: Key, why: String, now: Instant) {
+        if let Some(session) = self.sessions.get(&key) {
+            if self.ended.len() == MAX_ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((session.id().to_owned(), session.holder(), why));
+            self.close(key, now);
+        }
+    }
+
+    /// Ends the sessions of those who may no longer watch, and forgets their offers.
+    fn retain(&mut self, may_watch: &dyn Fn(&Holder) -> bool, now: Instant) {
+        let withdrawn = |(_, s): &(&Key, &Session)| !s.is_closing() && !may_watch(&s.holder());
+        let keys: Vec<Key> = self.sessions.iter().filter(withdrawn).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.dismiss(key, "whoever opened it may no longer watch".into(), now);
+        }
+        self.waiting.retain(|by| may_watch(&by.holder));
+        self.count_for_relays(now);
     }
 
     fn set_alarm(&mut self, key: Key, at: Instant) {
@@ -288,7 +297,7 @@ impl Engine {
     }
 
     fn read(&mut self, now: Instant) {
-        for _ in 0..MAX_READS {
+        while now.elapsed() < READ_FOR {
             let mut touched = Vec::new();
             let Self { outside, sessions, owners, .. } = self;
             let result = outside.receive(now, |path, datagram| {
@@ -321,32 +330,28 @@ impl Engine {
 
     fn command(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Offer { sdp, from, reply } => {
-                let offer = Offer::parse(&sdp).map_err(OfferError::Sdp);
-                let offer = match offer.and_then(|offer| self.admit().map(|()| offer)) {
-                    Ok(offer) => offer,
-                    Err(error) => return reply.send(Err(error)),
-                };
-                // Joining starts the camera, so that its first picture is under way.
-                let viewer = self.hub.join(Layer::Main);
-                viewer.request_key_picture();
-                self.waiting.push(offer, from, viewer, reply, now);
-                self.count_for_relays(now);
-                self.answer_waiting(now);
-            }
-            Command::Patch { id, if_match, fragment, from, reply } => {
-                let result = self.patch(&id, &if_match, &fragment, from, now);
-                if let Some(key) = self.by_id.get(&id).copied() {
+            Command::Offer { sdp, by, reply } => self.offer(&sdp, by, reply, now),
+            Command::Patch { id, by, if_match, fragment, path, reply } => {
+                let key = self.find(&id, by.as_ref());
+                let result = key.ok_or(PatchError::NoSuchSession);
+                let result =
+                    result.and_then(|key| self.patch(key, &if_match, &fragment, path, now));
+                if let Some(key) = key {
                     self.serve(key, now);
                 }
                 let _ = reply.send(result);
             }
-            Command::Close { id, reply } => {
-                let key = self.by_id.get(&id).copied();
+            Command::Close { id, by, reply } => {
+                let key = self.find(&id, Some(&by));
                 if let Some(key) = key {
                     self.close(key, now);
                 }
                 let _ = reply.send(key.is_some());
+            }
+            Command::Retain { may_watch } => self.retain(&*may_watch, now),
+            Command::WhyEnded { id, by, reply } => {
+                let ended = self.ended.iter().find(|(i, of, _)| *i == id && by.may_change(of));
+                let _ = reply.send(ended.map(|(_, _, why)| why.clone()));
             }
             Command::CloseAll { reply } => {
                 let keys: Vec<Key> = self.sessions.keys().copied().collect();
@@ -361,9 +366,9 @@ impl Engine {
                 });
                 let _ = reply.send(report);
             }
-            Command::Report { id, reply } => {
-                let keys: Vec<Key> = match id {
-                    Some(id) => self.by_id.get(&id).copied().into_iter().collect(),
+            Command::Report { which, reply } => {
+                let keys: Vec<Key> = match which {
+                    Some((id, by)) => self.find(&id, Some(&by)).into_iter().collect(),
                     None => self.sessions.keys().copied().collect(),
                 };
                 let mut reports: Vec<SessionReport> =
@@ -374,6 +379,14 @@ impl Engine {
             Command::IceServers(servers) => self.outside.set_servers(&servers, now),
             Command::Stop => self.stop(now),
         }
+    }
+
+    /// The session of this name, if it is for `by` to change; a stranger shows in other ways what
+    /// they may do.
+    fn find(&self, id: &str, by: Option<&Holder>) -> Option<Key> {
+        let key = *self.by_id.get(id)?;
+        let holder = self.sessions.get(&key)?.holder();
+        by.is_none_or(|by| by.may_change(&holder)).then_some(key)
     }
 
     fn count_for_relays(&mut self, now: Instant) {
@@ -399,54 +412,6 @@ impl Engine {
         }
     }
 
-    /// Whether there is room for one more viewer.
-    fn admit(&mut self) -> Result<(), OfferError> {
-        if *self.hub.source().borrow() == SourceState::Ended {
-            return Err(OfferError::NoSource("the source has ended".into()));
-        }
-        let connected = self.sessions.values().filter(|s| s.is_connected()).count();
-        let most = if self.settings.live_broadcast { self.settings.max_viewers } else { 1 };
-        if connected >= most {
-            return Err(OfferError::Full { most });
-        }
-        let connecting = || self.sessions.iter().filter(|(_, s)| s.is_connecting());
-        if connecting().count() + self.waiting.len() >= MAX_CONNECTING {
-            if let Some(oldest) = connecting().map(|(k, _)| *k).min() {
-                self.remove(oldest, End::NeverConnected);
-            } else {
-                return Err(OfferError::Full { most });
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers the offers that wait for the stream's first key picture, whose SPS the answer
-    /// must quote.
-    fn answer_waiting(&mut self, now: Instant) {
-        let known = self.stream_profile();
-        loop {
-            let next = self.waiting.pop(known, self.outside.gathering(), now);
-            let Some((mut waited, profile)) = next else { return };
-            let profile = profile.unwrap_or(self.settings.expected_profile);
-            let mut payload = waited.offer.settle(profile);
-            if matches!(payload, Err(Refusal::Profile { .. })) && !self.hub.makes_key_pictures() {
-                if !waited.wanted_another() && self.hub.ask_to_encode_afresh(Layer::Main) {
-                    self.waiting.wait_for_another(waited, profile, now);
-                    continue;
-                }
-                // There is no other stream, and decoders mostly do more than they promise.
-                payload = waited.offer.settle_nearest(profile);
-            }
-            let (offer, from) = (waited.offer, waited.from);
-            let answer = payload.map_err(OfferError::Codec);
-            let answer = answer.and_then(|p| self.accept(offer, from, waited.viewer, p, now));
-            if let Err(OfferError::Codec(refusal)) = &answer {
-                self.tell(format!("a viewer was turned away: {refusal}"), Some(from.viewer), now);
-            }
-            waited.reply.send(answer);
-        }
-    }
-
     /// Tells the owner why a viewer came in vain, but no more than once in a while: a page, or a
     /// program, tries again and again.
     fn tell(&mut self, why: String, viewer: Option<IpAddr>, now: Instant) {
@@ -463,10 +428,10 @@ impl Engine {
     /// When the stream has become another, asks for one that suits all who watch: they may have come
     /// while a card was shown, which any of them decodes.
     fn mind_profile(&mut self) {
-        if self.suited == self.cuts.profile {
+        if self.suited == self.cuts.profile() {
             return;
         }
-        self.suited = self.cuts.profile;
+        self.suited = self.cuts.profile();
         if let Some(profile) = self.suited
             && self.sessions.values().any(|session| !session.suits(profile))
         {
@@ -477,137 +442,4 @@ impl Engine {
     fn stream_profile(&self) -> Option<ProfileLevel> {
         self.hub.newest_key_picture(Layer::Main).as_deref().and_then(profile_of)
     }
-
-    fn accept(
-        &mut self,
-        offer: Offer,
-        from: SignallingPath,
-        viewer: Viewer,
-        payload: Payload,
-        now: Instant,
-    ) -> Result<Answer, OfferError> {
-        let random = |n: usize| random_hex(n).map_err(OfferError::Internal);
-        let number = |hex: String| u32::from_str_radix(&hex, 16).unwrap_or_default();
-        let id = random(16)?;
-        let local = Credentials { ufrag: random(8)?, pwd: random(16)? };
-        let ssrc = number(random(4)?).max(1);
-        let parameters = StreamParameters {
-            payload,
-            extensions: offer.video().extensions,
-            ssrc,
-            rtx_ssrc: ssrc ^ 1,
-            cname: random(8)?,
-            timestamp_offset: number(random(4)?),
-        };
-        let remote = offer.transport().map_err(OfferError::Sdp)?;
-        self.outside.permit(&remote.candidates, now);
-        let setting = Setting {
-            id: id.clone(),
-            config: self.config(),
-            local: local.clone(),
-            parameters: parameters.clone(),
-            viewer,
-        };
-        let mut session = Session::new(&offer, setting, now).map_err(OfferError::Internal)?;
-        let candidates = session.add_local_candidates(self.outside.candidates(from));
-        let sdp = answer::write(
-            &offer,
-            &answer::Local {
-                session: self.next_key + 1,
-                credentials: &local,
-                fingerprint: &session.fingerprint(),
-                setup: session.setup(),
-                candidates: &candidates,
-                payload: &parameters.payload,
-                ssrc: parameters.ssrc,
-                rtx_ssrc: parameters.rtx_ssrc,
-                cname: &parameters.cname,
-            },
-        );
-        let key = self.next_key;
-        self.next_key += 1;
-        let answer = Answer { id: id.clone(), etag: session.etag(), sdp };
-        let wake = session.wake_at(now);
-        self.by_id.insert(id, key);
-        self.owners.name(local, key);
-        self.sessions.insert(key, session);
-        self.set_alarm(key, wake);
-        self.totals.send_modify(|t| t.offers_accepted += 1);
-        self.count();
-        Ok(answer)
-    }
-
-    fn config(&self) -> RtcConfig {
-        RtcConfig::new()
-            .set_crypto_provider(self.crypto.clone())
-            .set_dtls_cert(self.certificate.clone())
-            .clear_codecs()
-            .clear_extension_map()
-            .set_rtp_mode(true)
-    }
-
-    fn patch(
-        &mut self,
-        id: &str,
-        if_match: &IfMatch,
-        fragment: &Fragment,
-        from: SignallingPath,
-        now: Instant,
-    ) -> Result<Patched, PatchError> {
-        let key = *self.by_id.get(id).ok_or(PatchError::NoSuchSession)?;
-        let candidates = self.outside.candidates(from);
-        let session = self.sessions.get_mut(&key).ok_or(PatchError::NoSuchSession)?;
-        let said = fragment.credentials(session.mid());
-        let new = said.filter(|credentials| !session.knows(credentials)).cloned();
-        // RFC 9725 §4.3.3: a restart says `*`, a trickle names the ICE session it belongs to. Many
-        // clients say `*`, or nothing, for a trickle too; then its credentials say as much.
-        match if_match {
-            IfMatch::Any => {}
-            IfMatch::Tags(tags) if tags.contains(&session.etag()) => {}
-            IfMatch::Tags(_) => return Err(PatchError::StaleEtag),
-            IfMatch::Absent if new.is_none() && said.is_some() => {}
-            IfMatch::Absent => return Err(PatchError::NoPrecondition),
-        }
-        self.outside.permit(&fragment.candidates, now);
-        match new {
-            None => {
-                session.trickle(&fragment.candidates, now);
-                Ok(Patched::Trickled)
-            }
-            Some(remote) => {
-                let random = |n: usize| random_hex(n).map_err(PatchError::Internal);
-                let local = Credentials { ufrag: random(8)?, pwd: random(16)? };
-                session
-                    .restart(remote, fragment, local.clone(), now)
-                    .map_err(PatchError::Internal)?;
-                self.owners.name(local, key);
-                let candidates = session.add_local_candidates(candidates);
-                let sdp = answer::fragment(session.answered(), session.local(), &candidates);
-                Ok(Patched::Restarted { etag: session.etag(), fragment: sdp })
-            }
-        }
-    }
-}
-
-/// What the SPS in a key picture says of the stream.
-fn profile_of(picture: &Published) -> Option<ProfileLevel> {
-    let sps = picture.unit.nals().find(|nal| NalType::of(nal) == NalType::Sps)?;
-    match *sps {
-        [_, profile_idc, constraints, level_idc, ..] => {
-            Some(ProfileLevel { profile_idc, constraints, level_idc })
-        }
-        _ => None,
-    }
-}
-
-/// `bytes` random bytes as lower-case hexadecimal digits, which are valid as ICE characters, in
-/// URLs and as numbers.
-fn random_hex(bytes: usize) -> Result<String, String> {
-    use std::fmt::Write;
-    let mut random = vec![0; bytes];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random numbers")?;
-    Ok(random.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
 }
