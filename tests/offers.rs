@@ -290,6 +290,16 @@ fn every_section_of_an_offer_has_its_answer() {
 }
 
 #[test]
+fn an_offer_without_rtcp_mux_is_refused_in_words() {
+    let offer = text("chromium-156");
+    let without = offer.replace("a=rtcp-mux\r\n", "");
+    assert_ne!(offer, without);
+    let error = Offer::parse(&without).expect_err("one port is all there is").to_string();
+    assert!(error.contains("without a=rtcp-mux"), "{error}");
+    assert!(Offer::parse(&offer.replace("a=rtcp-mux\r\n", "a=rtcp-mux-only\r\n")).is_ok());
+}
+
+#[test]
 fn a_mark_or_a_space_too_many_changes_nothing() {
     let plain = text("chromium-156");
     let tidy = Offer::parse(&plain).expect("an offer");

@@ -50,6 +50,7 @@ impl Stage {
             ice_servers: Vec::new(),
             live_broadcast: true,
             max_viewers,
+            infinite_frames: true,
             expected_profile: ProfileLevel::constrained_baseline(31),
         };
         let rtc = Rtc::start(settings, hub.clone()).expect("starts");

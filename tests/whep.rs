@@ -161,6 +161,16 @@ fn w06_without_a_source_there_is_a_conflict_and_a_time_to_come_back() {
     let reply = post(house.address, &Offered::new().sdp);
     assert_eq!(reply.status, 409);
     assert!(reply.header("retry-after").parse::<u32>().expect("seconds") > 0);
+    // A lost one is none, where no card is shown for it.
+    let lost = |infinite_frames| {
+        let house = House::build(Plan { source: Source::Lost, infinite_frames, ..Plan::default() });
+        post(house.address, &Offered::new().sdp)
+    };
+    assert_eq!(lost(true).status, 201);
+    let reply = lost(false);
+    assert_eq!(reply.status, 409);
+    assert!(reply.detail().contains("the cable is loose"), "{}", reply.detail());
+    assert!(reply.header("retry-after").parse::<u32>().expect("seconds") > 0);
 }
 
 #[test]

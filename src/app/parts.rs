@@ -206,6 +206,7 @@ pub(super) fn rtc(config: &Config) -> RtcSettings {
         ice_servers: own_ice_servers(config),
         live_broadcast: config.stream.live_broadcast,
         max_viewers: config.stream.max_viewers as usize,
+        infinite_frames: config.stream.infinite_frames,
         expected_profile: ProfileLevel::constrained_baseline(level_for(
             width,
             height,

@@ -80,6 +80,8 @@ pub struct RtcSettings {
     pub live_broadcast: bool,
     /// Most viewers at once.
     pub max_viewers: usize,
+    /// Whether there is something to see while the source is lost.
+    pub infinite_frames: bool,
     /// What the stream is expected to be, where no picture has shown it yet.
     pub expected_profile: ProfileLevel,
 }

@@ -33,6 +33,7 @@ pub struct Plan {
     pub settings: Settings,
     pub limits: Limits,
     pub max_viewers: usize,
+    pub infinite_frames: bool,
     pub source: Source,
     pub site: Site,
     pub snapshots: Option<Arc<dyn Snapshotter>>,
@@ -45,6 +46,7 @@ pub struct Plan {
 pub enum Source {
     Pattern,
     Ended,
+    Lost,
 }
 
 impl Default for Plan {
@@ -54,6 +56,7 @@ impl Default for Plan {
             settings: Settings { hostname: "porch".into(), ..Settings::default() },
             limits: Limits::default(),
             max_viewers: 4,
+            infinite_frames: true,
             source: Source::Pattern,
             site: Site::embedded(),
             snapshots: None,
@@ -123,6 +126,10 @@ impl House {
                 hub.set_source(SourceState::Ended);
                 None
             }
+            Source::Lost => {
+                hub.set_source(SourceState::Lost("the cable is loose".into()));
+                None
+            }
         };
         let rtc = Rtc::start(
             RtcSettings {
@@ -133,6 +140,7 @@ impl House {
                 ice_servers: Vec::new(),
                 live_broadcast: plan.settings.sharing == Sharing::Broadcast,
                 max_viewers: plan.max_viewers,
+                infinite_frames: plan.infinite_frames,
                 expected_profile: ProfileLevel::constrained_baseline(31),
             },
             hub.clone(),

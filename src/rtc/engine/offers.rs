@@ -50,9 +50,7 @@ impl Engine {
 
     /// Whether there is a place for one more viewer, and whose.
     fn admit(&self, by: &Caller) -> Result<Admission<Place>, OfferError> {
-        if *self.hub.source().borrow() == SourceState::Ended {
-            return Err(OfferError::NoSource("the source has ended".into()));
-        }
+        self.something_to_see()?;
         self.room_for(None)?;
         let connecting = self.sessions.iter().filter(|(_, s)| s.is_connecting());
         let connecting =
@@ -62,6 +60,17 @@ impl Engine {
         match admission::admit(&connecting.chain(waiting).collect::<Vec<_>>(), by) {
             Admission::Refused => Err(OfferError::Flood),
             place => Ok(place),
+        }
+    }
+
+    fn something_to_see(&self) -> Result<(), OfferError> {
+        match &*self.hub.source().borrow() {
+            SourceState::Ended => Err(OfferError::NoSource("the source has ended".into())),
+            // Where the stream goes on without it, there is a card to see.
+            SourceState::Lost(why) if !self.settings.infinite_frames => {
+                Err(OfferError::NoSource(why.clone()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -83,7 +92,8 @@ impl Engine {
                 payload = waited.newcomer.offer.settle_nearest(profile);
             }
             let from = waited.newcomer.by.path.viewer;
-            let answer = payload.map_err(OfferError::Codec);
+            // It may have been lost while the offer waited.
+            let answer = self.something_to_see().and(payload.map_err(OfferError::Codec));
             let answer = answer.and_then(|p| self.accept(waited.newcomer, p, now));
             if let Err(OfferError::Codec(refusal)) = &answer {
                 self.tell(format!("a viewer was turned away: {refusal}"), Some(from), now);
