@@ -21,6 +21,7 @@ mod lease;
 mod network;
 mod notices;
 mod owner;
+mod plain;
 mod programs;
 mod release;
 mod restart;
@@ -411,7 +412,7 @@ impl Answerer for Desk {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.notices.now()))),
             Request::Report(camera) => {
-                self.notices.change(|status| status.camera = camera);
+                self.notices.change(|status| status.camera = plain::report(&camera));
                 Ok(Reply::Done)
             }
             Request::FoundAs { name } => {
