@@ -20,6 +20,7 @@ mod hint;
 mod keys;
 mod load;
 mod model;
+mod numbers;
 mod places;
 mod problem;
 #[cfg(test)]
