@@ -30,8 +30,8 @@ impl<'t> Numbers<'t> {
         spans.sort_by_key(|span| span.start);
         let numbers: Vec<&str> = spans.iter().filter_map(|span| text.get(span.clone())).collect();
         // Longer than whatever is written into the file: no name or password holds it.
-        let stems = (0..).map(|salt: usize| format!("0.{salt:070}"));
-        let stem = stems.filter(|stem| !text.contains(stem)).next().unwrap_or_default();
+        let mut stems = (0..).map(|salt: usize| format!("0.{salt:070}"));
+        let stem = stems.find(|stem| !text.contains(stem)).unwrap_or_default();
         let (mut plain, mut end) = (String::with_capacity(text.len()), 0);
         for (number, span) in spans.into_iter().enumerate() {
             plain += &text[end..span.start];
