@@ -168,9 +168,9 @@ fn quoted_length(text: &str, quote: char) -> usize {
     let close = if text.starts_with(&three) { three.as_str() } else { &three[..1] };
     let mut at = close.len();
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with(close) {
+        if let Some(after) = rest.strip_prefix(close) {
             // Up to two quotes may stand before the three that close it.
-            let more = rest[close.len()..].chars().take_while(|c| *c == quote).count();
+            let more = after.chars().take_while(|c| *c == quote).count();
             return at + close.len() + if close.len() == 3 { more.min(2) } else { 0 };
         }
         let escape = quote == '"' && rest.starts_with('\\');

@@ -7,6 +7,8 @@ fn a_password_that_was_meant_to_protect_locks_wherever_it_stands() {
     let secret = "hunter2hunter2";
     for text in [
         // The hash of one, under whatever name.
+        "[auth]\npassword = \"HASH\"",
+        "[auth]\ntokens = [\"HASH\"]",
         "x = \"HASH\"",
         "[led]\nx = \"HASH\"",
         "[camera]\nx = [\"HASH\"]",
