@@ -56,9 +56,14 @@ struct Run {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Set one key, or several of a section, over the file: --set camera.source=file:clip.mp4,
-    /// --set 'camera.overlay={text="Garden"}'
+    /// --set 'camera.overlay={text="Garden"}'. Everybody on the machine can read it: for a
+    /// password, see --set-file.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Set one key, over the file and over --set, to what stands in a file:
+    /// --set-file auth.password=/run/secrets/camera. It is read when Picket starts.
+    #[arg(long = "set-file", value_name = "KEY=FILE")]
+    set_files: Vec<String>,
     /// Set what holds for one key where the file does not set it.
     #[arg(long = "default", value_name = "KEY=VALUE")]
     defaults: Vec<String>,
@@ -68,7 +73,7 @@ struct Run {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| without_values(error).exit());
     let result = match cli.command {
         None => run(cli.run),
         Some(Command::Run(options)) => run(options),
@@ -96,6 +101,32 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is wrong with the command line, without what was written where something else belongs: it may
+/// be a password, and a service's output is kept.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let hidden = |shown: &str| ContextValue::String(format!("{shown}…"));
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let option = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::String(option)) => option.split_once('=').map(|(name, _)| name),
+                _ => None,
+            };
+            let option = option.map(|name| format!("{name}=")).unwrap_or_default();
+            error.insert(ContextKind::InvalidArg, hidden(&option));
+            error.remove(ContextKind::Suggested);
+        }
+        ErrorKind::InvalidSubcommand => drop(error.remove(ContextKind::Suggested)),
+        _ => {}
+    }
+    for kind in [ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+        if error.get(kind).is_some() {
+            error.insert(kind, hidden(""));
+        }
+    }
+    error
+}
+
 /// What went wrong has been said.
 #[derive(Debug, thiserror::Error)]
 #[error("see above")]
@@ -113,13 +144,13 @@ fn say(text: &str) -> anyhow::Result<()> {
 }
 
 fn run(options: Run) -> anyhow::Result<()> {
-    let Run { config, mut sets, defaults, log } = options;
+    let Run { config, mut sets, set_files, defaults, log } = options;
     // Nothing that is run from here may become more than this is.
     rustix::thread::set_no_new_privs(true).context("the system is too old")?;
     // A level asked for on the command line holds over the file, however that changes.
     sets.extend(log.map(|level| format!("log.level={}", level.as_str().to_lowercase())));
     let file = find(config.as_deref());
-    let mut source = ConfigSource { file, defaults, sets, ..ConfigSource::default() };
+    let mut source = ConfigSource { file, defaults, sets, set_files, ..ConfigSource::default() };
     let (config, problems) = source.load(None);
     start_logging(config.log.level);
     problems.iter().for_each(|problem| log::warn!("{problem}"));

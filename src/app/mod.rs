@@ -19,6 +19,7 @@ mod password;
 mod probe;
 mod reload;
 mod service;
+mod set_file;
 mod sign_ins;
 mod tuning;
 mod unavailable;

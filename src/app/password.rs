@@ -1,12 +1,16 @@
 //! Writing a new password into `config.toml`.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::appliance::create_private;
 use crate::config::{PasswordHash, edit};
 use crate::http::PasswordStore;
+
+/// For its owner alone.
+const PRIVATE: u32 = 0o600;
 
 /// Keeps the password in the configuration file the daemon was started with. Comments and order
 /// of the file stay as they are.
@@ -32,31 +36,49 @@ fn store(file: &Path, hash: &PasswordHash) -> Result<(), String> {
         Err(e) => return Err(e.to_string()),
     };
     let changed = edit::set_password(&bytes, hash).map_err(|e| e.to_string())?;
+    // A link stays one.
+    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let mut new = file.as_os_str().to_owned();
     new.push(".new");
-    // A file kept from others must not become readable by being replaced; a new one holds a hash.
-    let mode = std::fs::metadata(file).map(|metadata| metadata.permissions());
-    let mode = mode.unwrap_or(Permissions::from_mode(0o600));
-    replace(file, Path::new(&new), changed.as_bytes(), mode).map_err(|e| e.to_string())
+    // A new one holds a hash.
+    let former = std::fs::metadata(file).ok();
+    replace(file, Path::new(&new), changed.as_bytes(), former.as_ref()).map_err(|e| e.to_string())
 }
 
 /// Puts `contents` in place of the file in one step, by way of the file `new`: after a power cut it
-/// is the old one or the new one, whole. It is never readable by more than `mode` lets.
+/// is the old one or the new one, whole. It is its owner's alone or, where it takes the place of a
+/// `former` one, readable by those who could read that, and by nobody else.
 pub(super) fn replace(
     file: &Path,
     new: &Path,
     contents: &[u8],
-    mode: Permissions,
+    former: Option<&Metadata>,
 ) -> std::io::Result<()> {
-    let mut out =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(new)?;
-    // One that was left by a power cut may have been anybody's.
-    out.set_permissions(mode)?;
-    out.write_all(contents)?;
-    out.sync_all()?;
-    std::fs::rename(new, file)?;
+    let replaced = write(new, contents, former).and_then(|()| std::fs::rename(new, file));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(new);
+    }
+    replaced?;
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
+}
+
+fn write(new: &Path, contents: &[u8], former: Option<&Metadata>) -> std::io::Result<()> {
+    let mut out = create_private(new)?;
+    // The umask may have taken from it what its owner needs.
+    let mode = former.map_or(PRIVATE, |former| mode_after(former, &out));
+    out.set_permissions(Permissions::from_mode(mode))?;
+    out.write_all(contents)?;
+    out.sync_all()
+}
+
+/// The mode for the file that takes the place of a former one.
+fn mode_after(former: &Metadata, new: &File) -> u32 {
+    let mode = former.mode() & 0o777;
+    // Its group keeps its rights, but no other group gets them.
+    let kept = new.metadata().is_ok_and(|new| new.gid() == former.gid())
+        || std::os::unix::fs::fchown(new, None, Some(former.gid())).is_ok();
+    if kept { mode } else { mode & !0o070 }
 }
 
 #[cfg(test)]
@@ -81,6 +103,76 @@ mod tests {
         };
         let crate::config::Password::Hash(read) = credentials.password.unwrap() else { panic!() };
         assert!(read.verify("a new password"));
+    }
+
+    fn mode(file: &Path) -> u32 {
+        std::fs::metadata(file).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone_and_an_old_one_is_never_opened_further() {
+        let hash = PasswordHash::of("a new password").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        ConfigFile(Some(file.clone())).store(&hash).unwrap();
+        assert_eq!(mode(&file), 0o600);
+        for before in [0o644, 0o640, 0o600, 0o400] {
+            std::fs::set_permissions(&file, Permissions::from_mode(before)).unwrap();
+            ConfigFile(Some(file.clone())).store(&hash).unwrap();
+            assert_eq!(mode(&file), before, "{before:o}");
+        }
+        // What does not say who may read it stays behind.
+        std::fs::set_permissions(&file, Permissions::from_mode(0o4755)).unwrap();
+        ConfigFile(Some(file.clone())).store(&hash).unwrap();
+        assert_eq!(mode(&file), 0o755);
+    }
+
+    #[test]
+    fn whoever_left_the_temporary_file_reads_nothing_of_the_new_one() {
+        let hash = PasswordHash::of("a new password").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (file, new) =
+            (folder.path().join("config.toml"), folder.path().join("config.toml.new"));
+        std::fs::write(&new, "left").unwrap();
+        std::fs::set_permissions(&new, Permissions::from_mode(0o666)).unwrap();
+        let mut left = std::fs::File::open(&new).unwrap();
+        ConfigFile(Some(file.clone())).store(&hash).unwrap();
+        let mut read = String::new();
+        std::io::Read::read_to_string(&mut left, &mut read).unwrap();
+        assert_eq!(read, "left");
+        // Nor where it leads elsewhere.
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::write(&elsewhere, "other").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &new).unwrap();
+        ConfigFile(Some(file.clone())).store(&hash).unwrap();
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "other");
+        assert!(file.metadata().unwrap().is_file() && !new.exists());
+    }
+
+    #[test]
+    fn a_file_behind_a_link_is_replaced_where_it_is() {
+        let hash = PasswordHash::of("a new password").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("real.toml"), folder.path().join("config.toml"));
+        std::fs::write(&file, "# mine\n").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        ConfigFile(Some(link.clone())).store(&hash).unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert!(std::fs::read_to_string(&file).unwrap().contains("password_hash"));
+        assert_eq!(mode(&file), 0o600);
+    }
+
+    #[test]
+    fn nothing_is_left_where_the_file_cannot_be_replaced() {
+        let hash = PasswordHash::of("a new password").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        // A folder with something in it cannot be replaced by a file.
+        let file = folder.path().join("config.toml");
+        std::fs::create_dir_all(file.join("x")).unwrap();
+        let new = folder.path().join("new");
+        replace(&file, &new, hash.expose().as_bytes(), None).unwrap_err();
+        assert!(!new.exists());
     }
 
     #[test]

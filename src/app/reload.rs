@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::controls::controls;
 use super::examine::examine;
-use super::{parts, tell};
+use super::{parts, set_file, tell};
 use crate::camera::ControlPanel;
-use crate::config::{Config, Loaded, Places, Problem, Sight, Stamp, Watch};
+use crate::config::{Config, Loaded, Places, Problem, Secret, Sight, Stamp, Watch};
 use crate::http::{Auth, IceServers};
 use crate::pipeline::LiveSettings;
 use crate::rtc::Rtc;
@@ -115,6 +115,11 @@ pub struct ConfigSource {
     pub defaults: Vec<String>,
     /// `key=value`, each over the file.
     pub sets: Vec<String>,
+    /// `key=file`, each over the file and over `sets`: the value stands in a file of its own, which
+    /// is read once.
+    pub set_files: Vec<String>,
+    /// What was read of those, by their keys.
+    pub texts: Option<Vec<(String, Result<Secret, String>)>>,
     /// The file as [`ConfigSource::load`] has read it: whatever differs from it is a change.
     pub read: Option<Stamp>,
     /// Where what was read stands.
@@ -144,6 +149,13 @@ impl ConfigSource {
         let Loaded { mut config, problems: told, mut places, .. } = loaded.or_last_good(last_good);
         problems.extend(told);
         problems.extend(config.apply_sets(&self.sets, &mut places));
+        let texts = self.texts.get_or_insert_with(|| {
+            // What is on the command line stays there, so this is told once, too.
+            problems.extend(Config::secrets_in(&self.defaults));
+            problems.extend(Config::secrets_in(&self.sets));
+            self.set_files.iter().map(|set| set_file::read(set)).collect()
+        });
+        problems.extend(config.apply_texts(texts, &mut places));
         self.places = places;
         (config, problems)
     }

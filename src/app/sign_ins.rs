@@ -1,7 +1,6 @@
 //! Keeping who is signed in, in a file of the data folder.
 
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::password::replace;
@@ -39,8 +38,7 @@ impl SessionStore for SignIns {
 
     fn save(&self, bytes: &[u8]) -> Result<(), String> {
         let new = self.0.with_extension("json.new");
-        let mode = std::fs::Permissions::from_mode(0o600);
-        replace(&self.0, &new, bytes, mode)
+        replace(&self.0, &new, bytes, None)
             .map_err(|e| format!("cannot write {}: {e}", self.0.display()))
     }
 
@@ -68,6 +66,8 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -83,6 +83,19 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn whoever_left_the_temporary_file_reads_nothing_of_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SignIns(folder.path().join(NAME));
+        let new = folder.path().join("sign-ins.json.new");
+        std::fs::write(&new, "left").unwrap();
+        let mut left = std::fs::File::open(&new).unwrap();
+        store.save(b"hashes").unwrap();
+        let mut read = String::new();
+        left.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "left");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod mdns;
 mod network;
 mod notify;
 mod panel;
+mod private;
 mod steward;
 mod updates;
 
@@ -27,6 +28,7 @@ pub use mdns::{Announcement, OtherName};
 pub use network::{OWN_NETWORK, has_network};
 pub use notify::ServiceManager;
 pub use panel::{Look, Panel};
+pub(crate) use private::create_private;
 pub use steward::{
     Answers, Asked, CameraReport, Data, DeviceStatus, Join, Lease, LinkStatus, LongestLine,
     Outcome, Reply, Request, SOCKET, SeenNetwork, Slot, Steward, StewardError, UpdateStatus,

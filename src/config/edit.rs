@@ -3,8 +3,9 @@
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value, value};
 
+use super::numbers::Numbers;
 use super::shape::MOST_ENTRIES;
-use super::text::Text;
+use super::text::{MAX_BYTES, Text};
 use super::{CountryCode, PasswordHash, Ssid, WifiNetwork};
 
 /// Why a file was not changed.
@@ -16,6 +17,9 @@ pub enum EditError {
     /// A value stands where there should be a section.
     #[error("`{0}` in config.toml is not a section; mend it first")]
     NoSection(&'static str),
+    /// With what is to be written it would be too large to be read again.
+    #[error("config.toml would be larger than 1 MiB; shorten it first")]
+    TooLarge,
     /// What stands where further networks should be is no list, or a full one.
     #[error("`wifi.networks` in config.toml takes no further network; mend it first")]
     NoRoom,
@@ -165,14 +169,19 @@ fn edit(
     if let Some(fault) = fault {
         return Err(EditError::Unreadable(fault.into()));
     }
-    let parsed = text.parse::<DocumentMut>();
+    let (plain, numbers) = Numbers::take_out(&text);
+    let parsed = plain.parse::<DocumentMut>();
     let mut document = parsed.map_err(|e| EditError::Unreadable(e.message().into()))?;
     change(&mut document)?;
-    let edited = document.to_string();
-    Ok(match text.contains("\r\n") {
+    let edited = numbers.put_back(&document.to_string());
+    let edited = match text.contains("\r\n") {
         true => edited.replace("\r\n", "\n").replace('\n', "\r\n"),
         false => edited,
-    })
+    };
+    if edited.len() > MAX_BYTES {
+        return Err(EditError::TooLarge);
+    }
+    Ok(edited)
 }
 
 fn section<'d>(
@@ -318,6 +327,37 @@ mod tests {
             let new = network("new", "battery staple");
             assert_eq!(set_network(file.as_bytes(), &new, None), Err(EditError::NoRoom));
         }
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_stay_as_they_are_written() {
+        let before = "[camera]\nfps = 101e999 # fast\nwidth = 99999999999999999999\n\
+                      x = [-1e400, +1_0e4_00, 0xFFFFFFFFFFFFFFFFFFFF, { y = 0b1, z = 1e999 }]\n\
+                      \"1e999\" = '1e999' # 1e999\n\n[wifi]\nssid = \"a\"\nz = 1e999\n";
+        assert_eq!(Config::load(before.as_bytes(), "f").extent, crate::config::Extent::Whole);
+        let after = set_password(before.as_bytes(), &hash()).unwrap();
+        assert!(after.starts_with(before), "{after}");
+        let after = set_network(before.as_bytes(), &network("b", "correct horse"), None).unwrap();
+        assert!(after.contains("width = 99999999999999999999\n"), "{after}");
+        assert!(after.contains("\"1e999\" = '1e999' # 1e999\n"), "{after}");
+        let before = "[device]\nfactory_reset = true # 1e999\nx = 1e999\n";
+        assert_eq!(clear_factory_reset(before.as_bytes()).unwrap(), "[device]\nx = 1e999\n");
+        // One that goes takes nothing of another's place.
+        let before = "[auth]\npassword = 1e999\n[camera]\nfps = 2e999\n";
+        let after = set_password(before.as_bytes(), &hash()).unwrap();
+        assert!(after.ends_with("[camera]\nfps = 2e999\n"), "{after}");
+        // One that stands for a network's name is none still.
+        let before = "[wifi]\nssid = 1e999\n";
+        let after = set_network(before.as_bytes(), &network("b", "correct horse"), None).unwrap();
+        assert!(!after.contains("1e999"), "{after}");
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_again_is_not_written() {
+        let mut before = "#".repeat(MAX_BYTES - 10);
+        before.push('\n');
+        assert_eq!(Config::load(before.as_bytes(), "f").problems, []);
+        assert_eq!(set_password(before.as_bytes(), &hash()), Err(EditError::TooLarge));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The door for fuzzers: one input, and a panic if a promise of this room is broken.
 
-use super::{Auth, Config, Extent, Loaded, Secret, Wifi, WifiNetwork, edit, keys};
+use super::{Auth, Config, Extent, Loaded, PasswordHash, Secret, Wifi, WifiNetwork, edit, keys};
 
 /// Loads any bytes and checks what must hold for all of them.
 ///
@@ -34,11 +34,44 @@ pub fn load(bytes: &[u8]) -> Loaded {
         let taken = again.apply_set(&format!("{}={written}", key.name));
         assert!(taken.is_ok() && key.same(&again, &loaded.config), "{} = {written}", key.name);
     }
+    if loaded.extent == Extent::Whole {
+        edited(bytes, &loaded.config);
+    }
     if !loaded.any_refused() {
         joined(bytes, &loaded.config);
     }
     loaded
 }
+
+/// Changes a file that can be read to its end: that goes, unless what is in the way was told, and
+/// changes nothing else.
+fn edited(bytes: &[u8], before: &Config) {
+    let hash: PasswordHash = HASH.parse().expect("it is a hash");
+    match edit::set_password(bytes, &hash) {
+        Ok(file) => {
+            let after = Config::load(file.as_bytes(), "config.toml");
+            assert_eq!(after.extent, Extent::Whole, "{:?} in {file}", after.problems);
+            let other = Config { auth: before.auth.clone(), ..after.config };
+            assert_eq!(other, *before, "another setting has changed: {file}");
+        }
+        Err(edit::EditError::NoSection(_)) => assert!(matches!(before.auth, Auth::Locked { .. })),
+        Err(error) => assert_eq!(error, edit::EditError::TooLarge),
+    }
+    if before.device.factory_reset {
+        let file = edit::clear_factory_reset(bytes).expect("it is there to be taken out");
+        let after = Config::load(file.as_bytes(), "config.toml");
+        assert_eq!(after.extent, Extent::Whole, "{:?} in {file}", after.problems);
+        let mut wanted = before.clone();
+        wanted.device.factory_reset = false;
+        // Lines, and with them the places in messages, may have moved.
+        wanted.auth = after.config.auth.clone();
+        assert_eq!(after.config, wanted, "another setting has changed: {file}");
+    }
+}
+
+/// Of a password that nobody has.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ZmPrMAJzsQlyBVFBUWOZZ5T0KAJAtvPtD8C2LVg2STU";
 
 /// Writes a network that was joined into a file that is used whole: no other is lost, and nothing
 /// else changes.
@@ -50,7 +83,7 @@ fn joined(bytes: &[u8], before: &Config) {
     };
     let file = match edit::set_network(bytes, &network, None) {
         Ok(file) => file,
-        Err(edit::EditError::NoRoom) => return,
+        Err(edit::EditError::NoRoom | edit::EditError::TooLarge) => return,
         Err(error) => panic!("a file that can be read can be changed: {error}"),
     };
     let after = Config::load(file.as_bytes(), "config.toml");

@@ -9,10 +9,35 @@ pub(super) struct Hint {
     pub words: String,
     /// Whether it may have been meant to guard access. Then it is not enough to ignore it.
     pub guard: bool,
+    /// The section that may have been meant, if one was.
+    pub section: Option<&'static str>,
 }
 
 /// Parts of names that speak of access, even where no key is near.
-const ACCESS: [&str; 9] = ["auth", "pass", "pwd", "token", "tls", "ssl", "cert", "login", "secret"];
+const ACCESS: [&str; 12] = [
+    "auth",
+    "pass",
+    "pwd",
+    "token",
+    "tls",
+    "ssl",
+    "cert",
+    "login",
+    "secret",
+    "credential",
+    "argon2",
+    "kennwort",
+];
+
+/// Whole names that do.
+const ACCESS_WHOLE: [&str; 6] = ["pw", "psw", "pswd", "hash", "signin", "sign_in"];
+
+/// Ordinary words that have such a part in them.
+const ORDINARY: [&str; 6] =
+    ["author", "compass", "bypass", "passive", "passthrough", "pass_through"];
+
+/// What the password of a wireless network is called.
+const OF_WIFI: [&str; 5] = ["pass", "psk", "pwd", "key", "secret"];
 
 /// Longest name that is compared; longer ones are no misspellings.
 const LONGEST: usize = 40;
@@ -22,20 +47,23 @@ pub(super) fn hint(section: &str, name: &str) -> Hint {
     let here = keys().iter().filter(|key| key.split().0 == section);
     if let Some(key) = nearest(name, here, |key| key.split().1) {
         let words = format!("did you mean `{}`?", key.split().1);
-        return Hint { words, guard: key.guard };
+        return Hint { words, guard: key.guard, section: None };
     }
     let below = sections().filter_map(|s| Some((s, parent_and_leaf(s.name, section)?)));
     if let Some((meant, _)) = nearest(name, below, |(_, leaf)| leaf) {
         // The section may hold anything; its keys are looked at one by one.
         let words = format!("did you mean [{}]?", meant.name);
-        return Hint { words, guard: meant.name == "auth" };
+        return Hint { words, guard: meant.name == "auth", section: Some(meant.name) };
     }
-    let guard = speaks_of_access(name);
     let elsewhere: Vec<_> = keys().iter().filter(|key| key.split().1 == name).collect();
     if !elsewhere.is_empty() {
         let homes: Vec<_> = elsewhere.iter().map(|key| format!("[{}]", key.split().0)).collect();
         let words = format!("it belongs in {}", homes.join(" or "));
-        return Hint { words, guard: guard || elsewhere.iter().any(|key| key.guard) };
+        return Hint { words, guard: elsewhere.iter().any(|key| key.guard), section: None };
+    }
+    let guard = speaks_of_access(name, section);
+    if section == "wifi" && is_of_wifi(&comparable(name)) {
+        return Hint { words: "did you mean `password`?".to_owned(), guard, section: None };
     }
     let words = match nearest(name, keys().iter(), |key| key.split().1) {
         Some(key) => {
@@ -44,7 +72,7 @@ pub(super) fn hint(section: &str, name: &str) -> Hint {
         }
         None => String::new(),
     };
-    Hint { words, guard }
+    Hint { words, guard, section: None }
 }
 
 /// Looks for what was meant by a dotted name as a whole, as in `--set`.
@@ -55,17 +83,33 @@ pub(super) fn hint_for_path(path: &str) -> Hint {
     }
     let words = nearest(path, keys().iter(), |key| key.name)
         .map_or_else(String::new, |key| format!("did you mean `{}`?", key.name));
-    let guard = guards(section) || path.split('.').any(speaks_of_access);
-    Hint { words, guard }
+    let root = path.split('.').next().unwrap_or_default();
+    let guard = guards(section) || path.split('.').any(|part| speaks_of_access(part, root));
+    Hint { words, guard, section: None }
 }
 
-/// Whether a name has to do with access: it holds a word for it, or nearly names a key that
-/// guards it.
-pub(super) fn speaks_of_access(name: &str) -> bool {
+/// Whether a name in `section`, which may be none that there is, has to do with access: it holds a
+/// word for it, or nearly names a key that guards it.
+pub(super) fn speaks_of_access(name: &str, section: &str) -> bool {
     let name = comparable(name);
-    ACCESS.iter().any(|word| name.contains(word))
+    match section {
+        // The password of a network, and that of a relay, are other passwords.
+        "wifi" if is_of_wifi(&name) => return false,
+        "webrtc" if name.contains("credential") => return false,
+        _ => {}
+    }
+    let ordinary = ORDINARY.iter().any(|word| name.contains(word)) && !name.contains("authori");
+    (!ordinary && ACCESS.iter().any(|word| name.contains(word)))
+        || ACCESS_WHOLE.contains(&&*name)
         || distance_allowed(&name, "auth").is_some()
         || keys().iter().any(|key| key.guard && distance_allowed(&name, key.split().1).is_some())
+}
+
+/// Whether a name means the password of a wireless network, where one is meant.
+fn is_of_wifi(name: &str) -> bool {
+    let named = OF_WIFI.iter().any(|word| name.contains(word))
+        || distance_allowed(name, "password").is_some();
+    named && !name.contains("hash")
 }
 
 /// The last part of a section's name, if the rest of it is `parent`.
@@ -74,7 +118,7 @@ fn parent_and_leaf(section: &'static str, parent: &str) -> Option<&'static str> 
     (head == parent).then_some(leaf)
 }
 
-fn nearest<'k, T>(
+pub(super) fn nearest<'k, T>(
     name: &str,
     candidates: impl Iterator<Item = T>,
     name_of: impl Fn(&T) -> &'k str,
@@ -126,7 +170,8 @@ mod tests {
     #[test]
     fn what_is_like_nothing_gets_no_hint() {
         assert_eq!(hint("camera", "zzzzzzzz").words, "");
-        assert_eq!(hint("", &"x".repeat(100_000)), Hint { words: String::new(), guard: false });
+        let nothing = Hint { words: String::new(), guard: false, section: None };
+        assert_eq!(hint("", &"x".repeat(100_000)), nothing);
     }
 
     #[test]
@@ -141,12 +186,22 @@ mod tests {
             ("http", "password"),
             ("camera", "passwd"),
             ("", "login"),
+            ("wifi", "password_hash"),
+            ("wifi", "tokens"),
         ] {
             assert!(hint(section, name).guard, "{section}.{name}");
         }
-        for (section, name) in
-            [("wifi", "pasword"), ("", "htpp"), ("http", "lisen"), ("camera", "widht"), ("", "x")]
-        {
+        for (section, name) in [
+            ("wifi", "pasword"),
+            ("", "htpp"),
+            ("http", "lisen"),
+            ("camera", "widht"),
+            ("", "x"),
+            ("wifi", "passphrase"),
+            ("webrtc", "credential"),
+            ("", "author"),
+            ("camera", "compass"),
+        ] {
             assert!(!hint(section, name).guard, "{section}.{name}");
         }
     }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::hint::{Hint, hint, speaks_of_access};
-use super::keys::{Key, Taken, find_key, guards, is_section};
+use super::hint::{Hint, hint};
+use super::keys::{Key, Taken, find_key, guards, holds_secrets, is_section};
 use super::problem::{Place, Problem, ProblemKind};
 use super::shape::{Refusal, Value, quoted};
+use super::stray::{self, PROTECTS, Stray, What};
 use super::text::Text;
 use super::together::{self, Clash};
 use super::{Config, Places};
@@ -103,8 +104,11 @@ impl Config {
 /// `unknown key …: did you mean …?`
 pub(super) fn unknown(what: &str, hint: &str, guard: bool) -> String {
     let separator = if hint.is_empty() { "" } else { ": " };
+    // What to write, unless the hint says it.
+    let meant =
+        if hint.contains("`tls`") { "to protect".into() } else { format!("for {PROTECTS}") };
     match guard {
-        true => format!("{what}{separator}{hint}; it may have been meant to protect, so {LOCKED}"),
+        true => format!("{what}{separator}{hint}; it may have been meant {meant}, so {LOCKED}"),
         false => format!("{what}{separator}{hint}"),
     }
 }
@@ -120,9 +124,30 @@ pub(super) enum Origin<'t> {
     },
     /// The command line.
     Set {
-        /// The key, as it was given.
+        /// The key, as it may be told.
         key: String,
+        /// Whether the value itself, or the file that holds it, stands there.
+        by: By,
     },
+}
+
+/// How the command line sets a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// `--set KEY=VALUE`
+    Value,
+    /// `--set-file KEY=FILE`
+    File,
+}
+
+impl By {
+    /// The place of what is set.
+    pub(super) fn place(self, key: String) -> Place {
+        match self {
+            Self::Value => Place::Set { key },
+            Self::File => Place::SetFile { key },
+        }
+    }
 }
 
 impl Origin<'_> {
@@ -133,7 +158,7 @@ impl Origin<'_> {
                 let (line, column) = text.position(at);
                 Place::File { name: name.clone(), line, column }
             }
-            Self::Set { key } => Place::Set { key: key.clone() },
+            Self::Set { key, by } => by.place(key.clone()),
         }
     }
 }
@@ -221,7 +246,7 @@ impl<'t> Reader<'t> {
             } else if is_section(&full) {
                 match value.get_ref() {
                     DeValue::Table(table) => self.table(&full, table),
-                    _ => self.not_a_table(&full, at),
+                    _ => self.not_a_table(&full, at, value),
                 }
             } else {
                 self.unknown(path, name, at, value);
@@ -243,6 +268,7 @@ impl<'t> Reader<'t> {
             self.config = before;
         }
         self.note_places(key, value);
+        self.strayed(stray::in_key(key, value));
         for Refusal { at, message } in refusals {
             let end = match taken {
                 _ if key.guard => LOCKED.to_owned(),
@@ -252,7 +278,7 @@ impl<'t> Reader<'t> {
             };
             let message = match &self.origin {
                 // The place names it.
-                Origin::Set { key: given } if given == key.name => format!("{message}; {end}"),
+                Origin::Set { key: given, .. } if given == key.name => format!("{message}; {end}"),
                 _ => format!("`{}` {message}; {end}", key.name),
             };
             match key.guard {
@@ -285,28 +311,52 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn not_a_table(&mut self, section: &str, at: usize) {
+    fn not_a_table(&mut self, section: &str, at: usize, value: &Value<'_>) {
         let message = format!("[{section}] expects a table, written `[{section}]` once");
         match guards(section) {
             true => self.guarded(at, ProblemKind::Refused, format!("{message}; {LOCKED}")),
-            false => self.report(at, ProblemKind::Refused, message),
+            false => {
+                self.report(at, ProblemKind::Refused, message);
+                self.strayed(stray::in_unknown(section, value));
+            }
         }
     }
 
     fn unknown(&mut self, section: &str, name: &str, at: usize, value: &Value<'_>) {
-        let Hint { words, guard } = hint(section, name);
-        let guard = guard || section == "auth" || holds_access(value.get_ref());
-        let shown = quoted(name);
+        let Hint { words, guard, section: meant } = hint(section, name);
+        if stray::is_hash(name) {
+            return self.strayed(Some(Stray { at, what: What::Hash }));
+        }
+        // A name that is like none there is may be what was to be its value.
+        let shown = match !words.is_empty() && !holds_secrets(section) {
+            true => quoted(name),
+            false => String::new(),
+        };
         let shown = shown.trim_matches('"');
-        let what = match (value.get_ref(), section) {
-            (DeValue::Table(_), "") => format!("unknown section [{shown}]"),
-            (_, "") => format!("unknown key `{shown}` outside of any section"),
+        let what = match (value.get_ref(), section, shown) {
+            (DeValue::Table(_), "", "") => "unknown section".to_owned(),
+            (DeValue::Table(_), "", _) => format!("unknown section [{shown}]"),
+            (_, "", "") => "unknown key outside of any section".to_owned(),
+            (_, "", _) => format!("unknown key `{shown}` outside of any section"),
+            (.., "") => format!("unknown key in [{section}]"),
             _ => format!("unknown key `{shown}` in [{section}]"),
         };
+        let guard = guard || section == "auth";
         let message = unknown(&what, &words, guard);
         match guard {
             true => self.guarded(at, ProblemKind::Refused, message),
-            false => self.report(at, ProblemKind::Unknown, message),
+            false => {
+                self.report(at, ProblemKind::Unknown, message);
+                self.strayed(stray::in_unknown(meant.unwrap_or(section), value));
+            }
+        }
+    }
+
+    /// Tells of what was meant to protect and does not.
+    fn strayed(&mut self, stray: Option<Stray>) {
+        if let Some(stray) = stray {
+            let message = format!("{}; {LOCKED}", stray.words());
+            self.guarded(stray.at, ProblemKind::Refused, message);
         }
     }
 
@@ -361,16 +411,5 @@ impl<'t> Reader<'t> {
             extent: self.extent,
             places: self.places,
         }
-    }
-}
-
-/// Whether a table that is not understood holds, at any depth, a name that has to do with access.
-fn holds_access(value: &DeValue<'_>) -> bool {
-    match value {
-        DeValue::Table(table) => table
-            .iter()
-            .any(|(name, value)| speaks_of_access(name.get_ref()) || holds_access(value.get_ref())),
-        DeValue::Array(list) => list.iter().any(|value| holds_access(value.get_ref())),
-        _ => false,
     }
 }

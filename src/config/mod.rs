@@ -20,6 +20,7 @@ mod hint;
 mod keys;
 mod load;
 mod model;
+mod numbers;
 mod places;
 mod problem;
 #[cfg(test)]
@@ -28,6 +29,8 @@ mod search;
 mod secret;
 mod set;
 mod shape;
+mod source;
+mod stray;
 mod subnet;
 #[cfg(test)]
 mod tests;
@@ -49,11 +52,13 @@ pub use places::Places;
 pub use problem::{Place, Problem, ProblemKind};
 pub use search::find;
 pub use secret::Secret;
+pub use set::split_set_file;
+pub use source::{PrivateUrl, Source};
 pub use subnet::Subnet;
 pub use values::{
     Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, IceUrl, Malformed,
-    Origin, PrivateUrl, Roi, Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath,
-    WifiNetwork, is_wifi_password,
+    Origin, Roi, Sha256, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
+    is_wifi_password,
 };
 pub use watch::{Sight, Stamp, Watch};
 pub use withhold::without_wireless_passwords;

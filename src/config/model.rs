@@ -8,9 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::source::{PrivateUrl, Source};
 use super::values::{
-    Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, Origin, PrivateUrl,
-    Sha256, Source, SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
+    Address, Bitrate, CountryCode, FrameAncestor, Host, Hostname, IceServer, Origin, Sha256,
+    SshKey, Ssid, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
 };
 use super::{Auth, Controls, Secret, Subnet};
 

@@ -45,7 +45,7 @@ impl Places {
         let message = match place {
             Place::File { .. } => format!("`{key}` {message}"),
             // These name it themselves.
-            Place::Set { .. } | Place::Nowhere { .. } => message.to_owned(),
+            Place::Set { .. } | Place::SetFile { .. } | Place::Nowhere { .. } => message.to_owned(),
         };
         Problem { place, kind, message }
     }

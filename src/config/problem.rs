@@ -30,7 +30,12 @@ pub enum Place {
     },
     /// On the command line, in `--set` of this key.
     Set {
-        /// The key, as it was given.
+        /// The key, as it was given; of one that does not exist, what is not like any is left out.
+        key: String,
+    },
+    /// In the file that the command line names in `--set-file` of this key.
+    SetFile {
+        /// The key, as in [`Place::Set`].
         key: String,
     },
     /// Nowhere that could be shown: it is the default, or a program set it.
@@ -59,7 +64,7 @@ impl Place {
     pub const fn line(&self) -> Option<(usize, usize)> {
         match self {
             Self::File { line, column, .. } => Some((*line, *column)),
-            Self::Set { .. } | Self::Nowhere { .. } => None,
+            Self::Set { .. } | Self::SetFile { .. } | Self::Nowhere { .. } => None,
         }
     }
 }
@@ -83,6 +88,7 @@ impl fmt::Display for Place {
         match self {
             Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
             Self::Set { key } => write!(f, "--set {key}"),
+            Self::SetFile { key } => write!(f, "--set-file {key}"),
             Self::Nowhere { key } => f.write_str(key),
         }
     }

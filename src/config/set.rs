@@ -4,14 +4,21 @@
 //! plain string, so that a shell need not be told of quotes: `camera.source=file:clip.mp4`. What
 //! stands before it is a key, a section, or an entry of a key that is a table:
 //! `http.mounts."/clips"=/data/clips`; several of those make one table, as lines of a file do.
+//!
+//! And `--set-file`: a value that stands in a file of its own, so that it is not on the command line
+//! for everybody on the machine to read.
+
+use std::path::Path;
 
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::hint::{Hint, hint_for_path};
-use super::keys::{Key, find_key, guards, is_section};
-use super::load::{LOCKED, Origin, Reader, UNCHANGED, unknown};
+use super::keys::{Key, find_key, guards, holds_secrets, is_section, keys};
+use super::load::{By, LOCKED, Origin, Reader, UNCHANGED, unknown};
+use super::secret::HIDDEN;
 use super::shape::Value;
-use super::{Config, Loaded, Place, Places, Problem, ProblemKind};
+use super::stray;
+use super::{Config, Loaded, Places, Problem, ProblemKind, Secret};
 
 impl Config {
     /// Sets one key, or the keys of a section, as `--set` does: `camera.source=file:clip.mp4`.
@@ -27,9 +34,39 @@ impl Config {
     /// Sets several, the later ones over the earlier ones. What is wrong with them comes back, and
     /// where they stand goes into `places`.
     pub fn apply_sets<S: AsRef<str>>(&mut self, sets: &[S], places: &mut Places) -> Vec<Problem> {
+        let sets = sets.iter().map(|set| Assignment::read(set.as_ref()));
+        self.apply_all(sets, places)
+    }
+
+    /// Sets what stands in files of their own, as `--set-file` does, each by its key and what was
+    /// read of its file or why that cannot be used. A key that takes a string takes the text as it
+    /// is; any other reads it as TOML. Problems and places are as with [`Config::apply_sets`].
+    pub fn apply_texts<K: AsRef<str>>(
+        &mut self,
+        texts: &[(K, Result<Secret, String>)],
+        places: &mut Places,
+    ) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut several = Vec::new();
+        for (key, text) in texts {
+            let text = text.as_ref().map(Secret::expose);
+            let set = Assignment::new(key.as_ref(), text.unwrap_or_default(), By::File);
+            match text {
+                Ok(_) => several.push(set),
+                Err(why) => problems.push(set.without_value(self, why)),
+            }
+        }
+        problems.extend(self.apply_all(several, places));
+        problems
+    }
+
+    fn apply_all<'s>(
+        &mut self,
+        sets: impl IntoIterator<Item = Assignment<'s>>,
+        places: &mut Places,
+    ) -> Vec<Problem> {
         let mut several: Vec<Assignment<'_>> = Vec::new();
         for set in sets {
-            let set = Assignment::read(set.as_ref());
             // An entry joins the others of its table, unless all of it was set in between.
             let last = several.iter_mut().rfind(|other| other.is_of_the_same_key(&set));
             match last {
@@ -39,7 +76,27 @@ impl Config {
         }
         several.iter().flat_map(|set| set.apply(self, places)).collect()
     }
+
+    /// A warning for each of these `--set`s that has a secret in it.
+    #[must_use]
+    pub fn secrets_in<S: AsRef<str>>(sets: &[S]) -> Vec<Problem> {
+        let sets = sets.iter().map(|set| (set.as_ref(), Assignment::read(set.as_ref())));
+        let secret = sets.filter(|(written, set)| set.has_secret(written));
+        secret.map(|(_, set)| set.problem(ProblemKind::Warning, EXPOSED.to_owned())).collect()
+    }
 }
+
+/// `KEY=FILE` of a `--set-file` taken apart.
+#[must_use]
+pub fn split_set_file(assignment: &str) -> (&str, &Path) {
+    let (key, file) = split(assignment);
+    (key, Path::new(file))
+}
+
+/// Said of a secret on the command line.
+const EXPOSED: &str = "everybody on this machine can read it on the command line, in \
+                       /proc/PID/cmdline; write it into a file that only Picket can read, and name \
+                       that with --set-file";
 
 /// What is set.
 #[derive(Clone, Copy)]
@@ -51,11 +108,12 @@ enum Target {
 
 /// One `--set`, or several that make one table.
 struct Assignment<'s> {
-    /// What stands before the `=`.
+    /// What is told of what stands before the `=`.
     name: String,
     /// The key or section that it names, without quotes.
     path: String,
     target: Target,
+    by: By,
     /// Whether it is an entry of the key's table.
     is_entry: bool,
     /// As TOML, if it is any.
@@ -69,15 +127,20 @@ struct Assignment<'s> {
 impl<'s> Assignment<'s> {
     fn read(assignment: &'s str) -> Self {
         let (name, written) = split(assignment);
+        Self::new(name, written, By::Value)
+    }
+
+    fn new(name: &str, written: &'s str, by: By) -> Self {
         let parts = parts(name);
         let mut set = Self {
             name: name.escape_debug().take(80).collect(),
             path: parts.join("."),
             target: Target::Unknown,
+            by,
             is_entry: false,
-            value: DeValue::parse(written).map_err(|error| error.message().to_owned()),
+            value: DeValue::parse(written.trim()).map_err(|error| error.message().to_owned()),
             string: Value::new(0..0, DeValue::String(written.into())),
-            is_compound: written.starts_with(['[', '{']),
+            is_compound: written.trim_start().starts_with(['[', '{']),
         };
         // A quoted name may hold a dot, and then is not the path it looks like.
         let whole = parts.iter().position(|part| part.contains('.')).unwrap_or(parts.len());
@@ -86,6 +149,9 @@ impl<'s> Assignment<'s> {
             set.target = Target::Key(key);
             set.is_entry = n < parts.len();
             set.path = key.name.to_owned();
+            if !set.is_entry || key.is_withheld() || !parts[n].starts_with('/') {
+                set.name = key.name.to_owned();
+            }
             if set.is_entry {
                 let entry = set.value.unwrap_or_else(|_| set.string.clone());
                 set.value = Ok(table(&parts[n..], entry));
@@ -93,8 +159,53 @@ impl<'s> Assignment<'s> {
             }
         } else if whole == parts.len() && is_section(&set.path) {
             set.target = Target::Section;
+            set.name.clone_from(&set.path);
+        } else if hint_for_path(&set.path).words.is_empty()
+            || (1..=parts.len()).any(|n| holds_secrets(&parts[..n].join(".")))
+        {
+            // A name that is like none there is may be what was to be its value.
+            let mut sections = (1..parts.len()).rev().map(|n| parts[..n].join("."));
+            let known = sections.find(|section| is_section(section));
+            set.name = match known {
+                Some(section) => format!("{section}.…"),
+                None if name.is_empty() => String::new(),
+                None => "…".to_owned(),
+            };
         }
         set
+    }
+
+    /// Whether its value, which is a part of what is `written`, is or holds a secret.
+    fn has_secret(&self, written: &str) -> bool {
+        let concerned = |key: &Key| match self.target {
+            Target::Key(own) => own.name == key.name,
+            Target::Section => key.split().0 == self.path,
+            Target::Unknown => false,
+        };
+        let mut config = Config::default();
+        let _ = self.apply(&mut config, &mut Places::default());
+        let mut concerned = keys().iter().filter(|key| concerned(key));
+        let own_password = |key: &Key| key.split().0 == "auth" || key.name == "wifi.password";
+        concerned.any(|key| match self.target {
+            Target::Key(_) if own_password(key) => true,
+            _ => {
+                let set = key.value(&config).filter(|_| !key.same(&config, &Config::default()));
+                let hidden = set.is_some_and(|value| value.to_string().contains(HIDDEN));
+                // Where addresses have theirs.
+                hidden || (key.is_secret() && written.contains(['@', '?']))
+            }
+        })
+    }
+
+    /// Tells why there is no value to be set.
+    fn without_value(&self, config: &mut Config, why: &str) -> Problem {
+        let guard = match self.target {
+            Target::Key(key) => key.guard,
+            Target::Section => guards(&self.path),
+            Target::Unknown => hint_for_path(&self.path).guard,
+        };
+        let end = if guard { LOCKED } else { UNCHANGED };
+        self.guarded(config, ProblemKind::Refused, format!("{why}; {end}"), guard)
     }
 
     fn is_of_the_same_key(&self, other: &Self) -> bool {
@@ -126,13 +237,17 @@ impl<'s> Assignment<'s> {
                 let guard = guards(&self.path);
                 let end = if guard { LOCKED } else { UNCHANGED };
                 let message = format!("is a section and expects a table{why}; {end}");
-                return vec![self.problem(config, ProblemKind::Refused, message, guard)];
+                return vec![self.guarded(config, ProblemKind::Refused, message, guard)];
             }
             (Target::Unknown, _) => {
-                let Hint { words, guard } = hint_for_path(&self.path);
+                let Hint { words, guard, .. } = hint_for_path(&self.path);
+                let root = self.path.split('.').next().unwrap_or_default();
+                let value = self.value.as_ref().unwrap_or(&self.string);
+                let stray = stray::in_unknown(root, value);
+                let guard = guard || stray.is_some() || stray::is_hash(&self.path);
                 let message = unknown("there is no such key", &words, guard);
                 let kind = if guard { ProblemKind::Refused } else { ProblemKind::Unknown };
-                return vec![self.problem(config, kind, message, guard)];
+                return vec![self.guarded(config, kind, message, guard)];
             }
         };
         *config = loaded.config;
@@ -149,6 +264,15 @@ impl<'s> Assignment<'s> {
         };
         let string = || read(&self.string);
         match &self.value {
+            _ if self.by == By::File => {
+                let plain = string();
+                if plain.problems.is_empty() {
+                    return plain;
+                }
+                let other = self.value.as_ref().ok().map(read);
+                let taken = |loaded: &Loaded| loaded.problems.is_empty() || self.is_compound;
+                other.filter(taken).unwrap_or(plain)
+            }
             Ok(value) => {
                 let loaded = read(value);
                 if loaded.problems.is_empty() {
@@ -159,7 +283,7 @@ impl<'s> Assignment<'s> {
             Err(why) => {
                 let mut loaded = string();
                 // Who writes a list or a table wants to know what is wrong with it.
-                if let ([problem, ..], true) = (loaded.problems.as_mut_slice(), self.is_compound) {
+                if let ([.., problem], true) = (loaded.problems.as_mut_slice(), self.is_compound) {
                     let end = if key.guard { LOCKED } else { UNCHANGED };
                     problem.message = format!("expects {}: {why}; {end}", key.expects());
                 }
@@ -169,18 +293,22 @@ impl<'s> Assignment<'s> {
     }
 
     fn origin(&self) -> Origin<'static> {
-        Origin::Set { key: self.name.clone() }
+        Origin::Set { key: self.name.clone(), by: self.by }
+    }
+
+    fn problem(&self, kind: ProblemKind, message: String) -> Problem {
+        Problem { place: self.by.place(self.name.clone()), kind, message }
     }
 
     /// A problem, which locks sign-in where it may have been meant to guard it.
-    fn problem(
+    fn guarded(
         &self,
         config: &mut Config,
         kind: ProblemKind,
         message: String,
         guard: bool,
     ) -> Problem {
-        let problem = Problem { place: Place::Set { key: self.name.clone() }, kind, message };
+        let problem = self.problem(kind, message);
         if guard {
             config.auth.lock(problem.to_string());
         }

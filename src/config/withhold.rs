@@ -1,12 +1,17 @@
 //! `config.toml` without the passwords of wireless networks, for a reader that has no use for them.
 //!
-//! Every other character stays where it is, so that a mistake in the copy has the line and column
-//! that it has in the file itself.
+//! What that reader has a use for stays, and every character stays where it is, so that a mistake in
+//! the copy has the line and column that it has in the file itself. Remarks go, for the password that
+//! was yesterday's stands in one; so does what has no effect, for it may be a password under a
+//! misspelled name.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::hint::{Hint, hint};
 use super::is_wifi_password;
+use super::keys::{find_key, is_section};
+use super::stray::{HASH, is_hash};
 use super::text::Text;
 
 /// A line that is no TOML.
@@ -40,55 +45,149 @@ pub fn without_wireless_passwords(file: &[u8]) -> String {
 }
 
 fn withhold(text: &str, table: &DeTable<'_>) -> String {
-    let mut secrets = Vec::new();
-    for (name, value) in table {
-        // These are the daemon's own business.
-        if name.get_ref() != "auth" {
-            find(name.get_ref(), name.get_ref() == "wifi", value, &mut secrets);
-        }
-    }
-    secrets.sort_by_key(|secret| secret.span().start);
+    let mut secrets = Secrets::default();
+    secrets.of_table("", table);
+    let Secrets { mut values, names } = secrets;
+    values.sort_by_key(|secret| secret.span().start);
     let mut copy = String::with_capacity(text.len());
     let mut end = 0;
-    for secret in secrets {
+    for secret in values {
         let span = secret.span();
         copy.push_str(&text[end..span.start]);
         copy.push_str(&blank(&text[span.clone()], secret.get_ref()));
         end = span.end;
     }
-    copy + &text[end..]
+    copy += &text[end..];
+    for (number, name) in names.into_iter().enumerate() {
+        // As long, and another one for each.
+        let digits = name.chars().count() - 1;
+        copy = copy.replace(name, &format!("x{number:0digits$}"));
+    }
+    without_remarks(&copy)
 }
 
-/// Finds what stands under a name that speaks of a password, at any depth, and below `[wifi]` under
-/// any name that is not known to be harmless: a password may have a misspelled one.
-fn find<'v, 'i>(
-    name: &str,
-    of_wifi: bool,
-    value: &'v Spanned<DeValue<'i>>,
-    secrets: &mut Vec<&'v Spanned<DeValue<'i>>>,
-) {
-    match value.get_ref() {
-        DeValue::Table(table) => {
-            table.iter().for_each(|(name, value)| find(name.get_ref(), of_wifi, value, secrets));
-        }
-        DeValue::Array(list) => list.iter().for_each(|value| find(name, of_wifi, value, secrets)),
-        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) => {
-            let name = name.to_lowercase();
-            let speaks_of_it = ["pass", "psk", "pwd"].iter().any(|word| name.contains(word));
-            let harmless = ["ssid", "country", "hidden"].contains(&&*name);
-            if speaks_of_it || (of_wifi && !harmless) {
-                secrets.push(value);
+/// What is not for the reader.
+#[derive(Default)]
+struct Secrets<'v, 'i> {
+    values: Vec<&'v Spanned<DeValue<'i>>>,
+    names: Vec<&'v str>,
+}
+
+/// Fewest characters of a password, and so of a name that may be one.
+const SHORTEST: usize = 8;
+
+/// Most names that are made unreadable: each costs a look through the file.
+const MOST_NAMES: usize = 100;
+
+impl<'v, 'i> Secrets<'v, 'i> {
+    /// Looks through the section `path`.
+    fn of_table(&mut self, path: &str, table: &'v DeTable<'i>) {
+        for (name, value) in table {
+            let name = name.get_ref().as_ref();
+            let full = match path {
+                _ if name.contains('.') => String::new(),
+                "" => name.to_owned(),
+                _ => format!("{path}.{name}"),
+            };
+            match (value.get_ref(), full.as_str()) {
+                // These are the daemon's own business.
+                (_, "auth") => {}
+                (DeValue::Table(table), full) if is_section(full) => self.of_table(full, table),
+                (_, full) if find_key(full).is_some() => self.of_value(name, path == "wifi", value),
+                _ => {
+                    self.of_name(path, name);
+                    self.of_value(name, true, value);
+                }
             }
         }
-        _ => {}
     }
+
+    /// Looks at what stands under a name that speaks of a password, at any depth, and, where it may
+    /// be one under whatever name, under any that is not known to be harmless.
+    fn of_value(&mut self, name: &str, any_name: bool, value: &'v Spanned<DeValue<'i>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                for (name, value) in table {
+                    if any_name {
+                        self.of_name("wifi", name.get_ref());
+                    }
+                    self.of_value(name.get_ref(), any_name, value);
+                }
+            }
+            DeValue::Array(list) => {
+                list.iter().for_each(|value| self.of_value(name, any_name, value));
+            }
+            DeValue::Boolean(_) => {}
+            _ => {
+                let name = name.to_lowercase();
+                let speaks_of_it = ["pass", "psk", "pwd"].iter().any(|word| name.contains(word));
+                let harmless = ["ssid", "country", "hidden"].contains(&&*name);
+                if speaks_of_it || (any_name && !harmless) {
+                    self.values.push(value);
+                }
+            }
+        }
+    }
+
+    /// Looks at a name of `section` that has no effect. One that is like a name there is stays: the
+    /// reader is to tell the same mistake.
+    fn of_name(&mut self, section: &str, name: &'v str) {
+        let Hint { words, guard, .. } = hint(section, name);
+        let known = !words.is_empty() || guard || is_hash(name);
+        let fits = name.chars().count() >= SHORTEST && !name.contains(['"', '\'', '\\']);
+        let room = self.names.len() < MOST_NAMES;
+        if !known && fits && room && !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+}
+
+/// The same text with nothing but spaces in its remarks.
+fn without_remarks(text: &str) -> String {
+    let mut copy = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
+            '#' => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            '"' | '\'' => quoted_length(rest, c),
+            _ => c.len_utf8(),
+        };
+        let (piece, after) = rest.split_at(length);
+        match c {
+            '#' => copy.extend("#".chars().chain(piece.chars().skip(1).map(|_| ' '))),
+            _ => copy.push_str(piece),
+        }
+        rest = after;
+    }
+    copy
+}
+
+/// How long the string is that a text begins with.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let three = quote.to_string().repeat(3);
+    let close = if text.starts_with(&three) { three.as_str() } else { &three[..1] };
+    let mut at = close.len();
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if let Some(after) = rest.strip_prefix(close) {
+            // Up to two quotes may stand before the three that close it.
+            let more = after.chars().take_while(|c| *c == quote).count();
+            return at + close.len() + if close.len() == 3 { more.min(2) } else { 0 };
+        }
+        let escape = quote == '"' && rest.starts_with('\\');
+        at += rest.chars().take(1 + usize::from(escape)).map(char::len_utf8).sum::<usize>();
+    }
+    text.len()
 }
 
 /// What stands in the place of a secret that is written as `raw`: as long, in as many lines, and
 /// right or wrong as it was.
 fn blank(raw: &str, value: &DeValue<'_>) -> String {
     let Some(text) = value.as_str() else {
-        return raw.chars().map(|c| if c.is_ascii_digit() { '1' } else { c }).collect();
+        let based = ["0x", "0o", "0b"].iter().any(|prefix| raw.starts_with(prefix));
+        let (prefix, digits) = raw.split_at(if based { 2 } else { 0 });
+        let is_digit = |c: char| c.is_ascii_digit() || (based && c.is_ascii_hexdigit());
+        let ones = digits.chars().map(|c| if is_digit(c) { '1' } else { c });
+        return prefix.to_owned() + &ones.collect::<String>();
     };
     let quote = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { 1 };
     let (open, rest) = raw.split_at(quote.min(raw.len()));
@@ -108,7 +207,12 @@ fn blank(raw: &str, value: &DeValue<'_>) -> String {
             "\\u002a".repeat(escapes) + &"*".repeat(length.saturating_sub(6 * escapes))
         }
     };
-    format!("{open}{within}{close}")
+    // What looks like a hash locks sign-in, and has to in the copy.
+    let marked = match is_hash(text) && within.len() >= HASH.len() {
+        true => HASH.chars().chain(within.chars().skip(HASH.len())).collect(),
+        false => within,
+    };
+    format!("{open}{marked}{close}")
 }
 
 #[cfg(test)]
@@ -118,6 +222,37 @@ mod tests {
 
     fn problems(text: &str) -> Vec<Problem> {
         Config::load(text.as_bytes(), "f").problems
+    }
+
+    #[test]
+    fn no_password_gets_into_the_copy_whatever_it_is_written_as() {
+        for text in [
+            "[wifi]\n# password = \"hunter2hunter2\"\nssid = \"a#b\" # hunter2\n",
+            "[wifi]\nssid = '''a'''''# hunter2\n[encoder]\nbitrat = \"\\\"#\" # hunter2\n",
+            "[wifi]\nhunter2hunter2 = true\n\"hunter2hunter3\" = 1\nx = 1\n",
+            "[wifi.hunter2hunter2]\nx = 1\n[wifi.hunter2hunter2.y]\nx = 2\n",
+            "[wifi]\nnetworks = [{ ssid = \"a\", hunter2hunter2 = 1 }, { ssid = \"b\", hidde = 1 }]\n",
+            "[wfii]\nkey = \"hunter2hunter2\"\n",
+            "[wlan]\nkey = \"hunter2hunter2\"\nx = [\"hunter2\"]\n",
+            "[WIFI]\nkey = \"hunter2hunter2\"\n",
+            "[device]\nwlan_key = \"hunter2hunter2\"\n",
+            "wlan = \"hunter2hunter2\"\n",
+            "[wifi]\npassword = 1982-12-31\n",
+            "[wifi]\npassword = 0xdeadbeef_2982\nx = 0o672\n",
+            "[wifi]\npassword = 19821231\nx = 19821231.2982e2982\n",
+            "[wifi]\npassword = \"$argon2id$v=19$hunter2hunter2\"\n",
+            "[wifi]\npassword = \"$argon2id$v=19$hunter2hunter2$hunter2hunter2$hunter2hunter2$\\u0068unter2\"\n",
+            "[x]\ny = \"$argon2id$v=19$hunter2hunter2\"\n",
+        ] {
+            for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+                let copy = without_wireless_passwords(text.as_bytes());
+                for part in ["unter2", "unter3", "82-", "19821", "2982", "deadbeef", "672"] {
+                    assert!(!copy.contains(part), "{part} in {copy}");
+                }
+                assert_eq!(copy.chars().count(), text.chars().count(), "{copy}");
+                assert_eq!(problems(&copy), problems(&text), "{text}\n{copy}");
+            }
+        }
     }
 
     #[test]

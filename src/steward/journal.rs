@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use log::LevelFilter;
 
+use super::plain;
+
 /// How many lines are kept, and how long one may be.
 const LINES: usize = 1000;
 const LINE: usize = 400;
@@ -27,7 +29,7 @@ pub(super) fn start() {
 
 /// Adds a line.
 pub(super) fn add(line: String) {
-    let line = line.chars().filter(|c| !c.is_control()).take(LINE).collect::<String>();
+    let line = plain::line(&line, LINE);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     // A console that nobody reads is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{line}");

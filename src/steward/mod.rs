@@ -21,6 +21,7 @@ mod lease;
 mod network;
 mod notices;
 mod owner;
+mod plain;
 mod programs;
 mod release;
 mod restart;
@@ -35,7 +36,7 @@ mod tests;
 mod update;
 mod watchdog;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ use tokio::task::JoinSet;
 pub use backend::slot;
 pub use lease::lease;
 
-use crate::appliance::{DeviceStatus, Reply, Request, SOCKET};
+use crate::appliance::{DeviceStatus, Reply, Request, SOCKET, create_private};
 use crate::config::{Auth, Config, Hostname};
 use card::Card;
 use daemon::{Health, Setup};
@@ -292,7 +293,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
 fn copy_config(owner: &Owner, ids: (u32, u32)) -> io::Result<PathBuf> {
     let file = Path::new(RUN).join(settings::FILE);
     let new = file.with_extension("new");
-    std::fs::write(&new, settings::for_the_daemon(owner))?;
+    create_private(&new)?.write_all(settings::for_the_daemon(owner).as_bytes())?;
     daemon::give(&new, ids, 0o400)?;
     std::fs::rename(&new, &file)?;
     Ok(file)
@@ -322,7 +323,7 @@ fn own_key(keeps: Option<&Path>) -> String {
         String::new()
     });
     if let Some(file) = file
-        && let Err(error) = std::fs::write(&file, &key)
+        && let Err(error) = create_private(&file).and_then(|mut out| out.write_all(key.as_bytes()))
     {
         log::warn!("the device's own network has another password at the next start: {error}");
     }
@@ -411,7 +412,7 @@ impl Answerer for Desk {
         match request {
             Request::Status => Ok(Reply::Status(Box::new(self.notices.now()))),
             Request::Report(camera) => {
-                self.notices.change(|status| status.camera = camera);
+                self.notices.change(|status| status.camera = plain::report(&camera));
                 Ok(Reply::Done)
             }
             Request::FoundAs { name } => {

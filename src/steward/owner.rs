@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, mount, mount_remount};
 
 use super::{card, data};
+use crate::appliance::create_private;
 
 /// Only root may look: the password of the wireless network is in there.
 const OPTIONS: &str = "umask=077,errors=remount-ro";
@@ -148,7 +149,7 @@ fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
     // the name leads to them.
     let old = File::options().write(true).open(file).ok();
     let new = new_name(file);
-    let mut out = File::create(&new)?;
+    let mut out = create_private(&new)?;
     out.write_all(contents)?;
     out.sync_all()?;
     std::fs::rename(&new, file)?;
@@ -190,6 +191,21 @@ mod tests {
         std::fs::hard_link(owner.path("config.toml"), owner.path("bytes")).unwrap();
         owner.write("config.toml", b"password_hash = ''").unwrap();
         assert_eq!(owner.read("bytes").unwrap().unwrap(), [0; 19]);
+    }
+
+    #[test]
+    fn what_is_written_is_for_nobody_else_to_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Owner::folder(folder.path());
+        std::fs::write(owner.path("config.new"), b"left").unwrap();
+        let mut left = File::open(owner.path("config.new")).unwrap();
+        owner.write("config.toml", b"password_hash = ''").unwrap();
+        let mode = std::fs::metadata(owner.path("config.toml")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut read = String::new();
+        io::Read::read_to_string(&mut left, &mut read).unwrap();
+        assert_eq!(read, "left");
     }
 
     #[test]

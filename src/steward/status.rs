@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::notices::Notices;
 use super::owner::Owner;
+use super::plain::{NAME, SENTENCE, line};
 use super::stop::Stop;
 use crate::appliance::{DeviceStatus, Outcome, WifiStatus};
 
@@ -48,27 +49,36 @@ pub(super) async fn keep(owner: Owner, notices: Notices, mut stop: Stop) {
     write(&notices.now());
 }
 
-/// The file's text. Line ends are those of the computer that is most likely to show it.
+/// Most characters of a problem with the configuration, which says what was expected.
+const PROBLEM: usize = 600;
+
+/// Most notes, problems and networks in reach that are told.
+const MOST: usize = 100;
+
+/// The file's text. Line ends are those of the computer that is most likely to show it. Much of it
+/// comes from the daemon, from the radio and from bundles, and a person reads it with any program:
+/// each text is made plain where it gets in.
 fn text(status: &DeviceStatus) -> String {
     let mut text = String::new();
     let slot = status.slot.map(|slot| format!(", system {slot}")).unwrap_or_default();
-    let _ = writeln!(text, "Picket {} ({}){slot}\n", status.version, status.board);
+    let (version, board) = (line(&status.version, NAME), line(&status.board, NAME));
+    let _ = writeln!(text, "Picket {version} ({board}){slot}\n");
 
     let _ = writeln!(text, "{}", addresses(status));
     let _ = writeln!(text, "{}", camera(status));
     let _ = writeln!(text, "{}", sign_in(status));
     let _ = writeln!(text, "{}", wifi(&status.wifi));
     let _ = write!(text, "{}", update(status));
-    for note in status.notes.values() {
-        let _ = writeln!(text, "{note}");
+    for note in status.notes.values().take(MOST) {
+        let _ = writeln!(text, "{}", line(note, SENTENCE));
     }
 
     match status.problems.len() {
         0 => text.push_str("\nconfig.toml: everything in it is used.\n"),
         _ => text.push_str("\nconfig.toml, as FILE:LINE:COLUMN:\n"),
     }
-    for problem in &status.problems {
-        let _ = writeln!(text, "  {problem}");
+    for problem in status.problems.iter().take(MOST) {
+        let _ = writeln!(text, "  {}", line(problem, PROBLEM));
     }
     text.replace('\n', "\r\n")
 }
@@ -81,10 +91,11 @@ fn addresses(status: &DeviceStatus) -> String {
     if status.links.is_empty() {
         return "Network: none so far. Plug in a cable, or name a network in config.toml.".into();
     }
-    let name = status.found_as.as_ref().unwrap_or(&status.hostname);
+    let hostname = line(&status.hostname, NAME);
+    let name = status.found_as.as_ref().map_or(hostname.clone(), |name| line(name, NAME));
     let mut text = format!("Watch at http://{name}.local{port}/");
     if status.found_as.is_some() {
-        let _ = write!(text, " (another device is {}.local)", status.hostname);
+        let _ = write!(text, " (another device is {hostname}.local)");
     }
     for link in &status.links {
         let kind = if link.wireless { "radio" } else { "cable" };
@@ -101,8 +112,8 @@ fn addresses(status: &DeviceStatus) -> String {
 fn camera(status: &DeviceStatus) -> String {
     let report = &status.camera;
     match (&report.fault, &report.name) {
-        (Some(fault), _) => format!("Camera: {fault}."),
-        (None, Some(name)) => format!("Camera: {name}, works."),
+        (Some(fault), _) => format!("Camera: {}.", line(fault, SENTENCE)),
+        (None, Some(name)) => format!("Camera: {}, works.", line(name, NAME)),
         (None, None) => "Camera: being started.".into(),
     }
 }
@@ -118,34 +129,41 @@ fn sign_in(status: &DeviceStatus) -> String {
 }
 
 fn wifi(wifi: &WifiStatus) -> String {
+    // Names come from whoever has a radio in reach.
+    let named = |ssid: &str| format!("“{}”", line(ssid, NAME));
     match wifi {
         WifiStatus::None => "Radio: none.".into(),
         WifiStatus::Off => "Radio: off.".into(),
-        WifiStatus::Joining { ssid } => format!("Radio: looking for “{ssid}”."),
-        WifiStatus::Joined { ssid } => format!("Radio: joined “{ssid}”."),
+        WifiStatus::Joining { ssid } => format!("Radio: looking for {}.", named(ssid)),
+        WifiStatus::Joined { ssid } => format!("Radio: joined {}.", named(ssid)),
         WifiStatus::WrongPassword { ssid } => {
-            format!("Radio: the password of “{ssid}” is wrong. Mend it in config.toml.")
+            format!("Radio: the password of {} is wrong. Mend it in config.toml.", named(ssid))
         }
         WifiStatus::NotFound { ssid, in_reach } if in_reach.is_empty() => {
-            format!("Radio: “{ssid}” is not in reach, and no other network is.")
+            format!("Radio: {} is not in reach, and no other network is.", named(ssid))
         }
         WifiStatus::NotFound { ssid, in_reach } => {
-            format!("Radio: “{ssid}” is not in reach. In reach: {}.", in_reach.join(", "))
+            let others = in_reach.iter().take(MOST).map(|ssid| line(ssid, NAME));
+            let others = line(&others.collect::<Vec<_>>().join(", "), 10 * SENTENCE);
+            format!("Radio: {} is not in reach. In reach: {others}.", named(ssid))
         }
         WifiStatus::AccessPoint { ssid, key, address } => format!(
-            "Radio: join the device's own network\n  name      {ssid}\n  password  {key}\n\
-             and open http://{address}/ to tell it which network to join."
+            "Radio: join the device's own network\n  name      {}\n  password  {}\n\
+             and open http://{address}/ to tell it which network to join.",
+            line(ssid, NAME),
+            line(key, NAME)
         ),
     }
 }
 
 fn update(status: &DeviceStatus) -> String {
-    let version = status.update.version.as_deref().unwrap_or_default();
+    let version = line(status.update.version.as_deref().unwrap_or_default(), NAME);
     match &status.update.outcome {
         Outcome::None | Outcome::Installing { .. } => String::new(),
         Outcome::Trying => format!("Update {version}: being tried.\n"),
         Outcome::Kept => format!("Update {version}: installed.\n"),
         Outcome::FellBack { why } => {
+            let why = line(why, SENTENCE);
             format!("Update {version}: did not work and was undone: {why}\n")
         }
     }
@@ -229,6 +247,59 @@ mod tests {
         let text = text(&status);
         assert!(text.contains("Picket-1A2B") && text.contains("abcd-efgh-jkmn-pqrs"), "{text}");
         assert!(text.contains("http://192.168.4.1/"), "{text}");
+    }
+
+    #[test]
+    fn whatever_it_is_told_the_file_is_plain_lines_of_bounded_length() {
+        let hostile = "a\r\nSign-in: with the password.\u{1b}[2J\u{9b}1m\u{7}\u{0}\u{85}\u{2028}\u{2029}\
+                       \u{202e}\u{2066}\u{200f}\u{61c}\u{200b}\u{feff}\u{e0041}\u{ad}";
+        let hostile = hostile.to_owned() + &"x".repeat(100_000);
+        let said = || hostile.clone();
+        let mut statuses = vec![status()];
+        for wifi in [
+            WifiStatus::Joining { ssid: said() },
+            WifiStatus::Joined { ssid: said() },
+            WifiStatus::WrongPassword { ssid: said() },
+            WifiStatus::NotFound { ssid: said(), in_reach: vec![said(); 1000] },
+            WifiStatus::AccessPoint { ssid: said(), key: said(), address: [1, 2, 3, 4].into() },
+        ] {
+            statuses.push(DeviceStatus {
+                version: said(),
+                board: said(),
+                hostname: said(),
+                found_as: Some(said()),
+                wifi,
+                camera: CameraReport { name: Some(said()), fault: Some(said()), picture: true },
+                notes: (0..1000).map(|n| (n.to_string(), said())).collect(),
+                problems: vec![said(); 1000],
+                update: UpdateStatus {
+                    version: Some(said()),
+                    outcome: Outcome::FellBack { why: said() },
+                },
+                ..status()
+            });
+        }
+        let most = text(&status()).lines().count() + 210;
+        for status in statuses {
+            let text = text(&status);
+            let file = text.replace("\r\n", "\n");
+            assert!(!file.contains(|c: char| c != '\n' && !plain(c)), "{file:?}");
+            assert!(text.len() < 128 * 1024, "{}", text.len());
+            assert!(file.lines().count() <= most, "{}", file.lines().count());
+            assert!(file.lines().all(|line| line.chars().count() <= 4096), "{file}");
+            let claims = file.lines().filter(|line| line.starts_with("Sign-in:")).count();
+            assert_eq!(claims, 1, "{file}");
+        }
+    }
+
+    /// A character that shows itself, and changes nothing else.
+    fn plain(c: char) -> bool {
+        let hidden = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}'].contains(&c)
+            || ('\u{200b}'..='\u{200f}').contains(&c)
+            || ('\u{2028}'..='\u{202e}').contains(&c)
+            || ('\u{2060}'..='\u{206f}').contains(&c)
+            || ('\u{e0000}'..='\u{e0fff}').contains(&c);
+        !c.is_control() && !hidden
     }
 
     #[tokio::test(start_paused = true)]

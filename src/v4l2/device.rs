@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::zeroed;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -255,9 +255,11 @@ impl Device {
         let mut raw: sys::v4l2_exportbuffer = unsafe { zeroed() };
         (raw.type_, raw.index) = (queue.number(), index);
         raw.flags = (OFlags::CLOEXEC | OFlags::RDWR).bits();
+        // Zero is standard input, and not to be taken for what a driver left as it was.
+        raw.fd = -1;
         self.ioctl(vidioc::VIDIOC_EXPBUF, &mut raw)?;
         // SAFETY: on success the descriptor is new and nobody else's.
-        Ok(unsafe { OwnedFd::from_raw_fd(raw.fd) })
+        unsafe { owned(raw.fd) }
     }
 
     /// Hands a buffer to the device.
@@ -344,6 +346,18 @@ impl Device {
     }
 }
 
+/// A descriptor that the kernel has made, if it has made one.
+///
+/// # Safety
+/// An `fd` that is not negative must be open and nobody else's.
+unsafe fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::other("the driver exported a buffer without a descriptor"));
+    }
+    // SAFETY: as the caller says; and it is not negative, which no `OwnedFd` may be.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 fn new_plane() -> sys::v4l2_plane {
     // SAFETY: see `Device::capability`.
     unsafe { zeroed() }
@@ -405,6 +419,18 @@ mod tests {
         assert!(device.capability().is_err());
         assert!(device.formats(Queue::CaptureMplane).is_empty());
         assert!(device.control(sys::V4L2_CID_BRIGHTNESS).is_none());
+    }
+
+    #[test]
+    fn a_descriptor_that_a_driver_did_not_make_is_owned_by_nobody() {
+        for fd in [-1, i32::MIN] {
+            // SAFETY: it is negative.
+            assert!(unsafe { owned(fd) }.is_err(), "{fd}");
+        }
+        let made = File::open("/dev/null").unwrap();
+        let number = std::os::fd::IntoRawFd::into_raw_fd(made);
+        // SAFETY: it is open, and was given up by its owner.
+        assert_eq!(unsafe { owned(number) }.unwrap().as_raw_fd(), number);
     }
 
     #[test]

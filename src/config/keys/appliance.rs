@@ -3,7 +3,7 @@
 use log::LevelFilter;
 
 use super::{Key, Scope, Section, key};
-use crate::config::shape::{List, Maybe, Parsed, Switch, Time, Unit, WebUrl, Whole, Words};
+use crate::config::shape::{List, Maybe, Switch, Time, Unit, Unseen, WebUrl, Whole, Words};
 use crate::config::{Install, Level, Schedule};
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -111,7 +111,7 @@ pub(super) fn keys() -> Vec<Key> {
         key!(
             "ssh.authorized_keys",
             ssh.authorized_keys,
-            List(Parsed("a public key such as \"ssh-ed25519 AAAA… me@home\"")),
+            List(Unseen("a public key such as \"ssh-ed25519 AAAA… me@home\"")),
             "Who may sign in by SSH as `root`: lines of an `id_….pub` file. Without any, nothing \
              listens. There is no sign-in by password."
         ),

@@ -99,9 +99,20 @@ impl Key {
 
     /// Reads it into `config`, as far as it can be used.
     pub(super) fn read(&self, value: &Value<'_>, config: &mut Config) -> (Taken, Refusals) {
-        let mut refusals = Vec::new();
+        let mut refusals = Refusals::new(self.is_withheld());
         let taken = self.field.read(value, config, &mut refusals);
         (taken, refusals)
+    }
+
+    /// Whether its value is never told: it is secret, may hold a secret, or stands beside one, where
+    /// a secret is easily written in its place.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.is_secret() || holds_secrets(self.split().0)
+    }
+
+    /// Whether it is secret or may hold a secret.
+    pub(super) fn is_secret(&self) -> bool {
+        self.field.hides()
     }
 
     /// Whether two configurations agree on it.
@@ -142,6 +153,7 @@ pub(super) enum Taken {
 /// The place in a [`Config`] that a key stands for.
 trait Field: Send + Sync {
     fn expects(&self) -> String;
+    fn hides(&self) -> bool;
     fn read(&self, value: &Value<'_>, config: &mut Config, refusals: &mut Refusals) -> Taken;
     fn write(&self, config: &Config) -> Option<toml::Value>;
     fn same(&self, a: &Config, b: &Config) -> bool;
@@ -157,6 +169,9 @@ struct Slot<T, S> {
 impl<T: PartialEq, S: Shape<T>> Field for Slot<T, S> {
     fn expects(&self) -> String {
         self.shape.expects()
+    }
+    fn hides(&self) -> bool {
+        self.shape.hides()
     }
     fn read(&self, value: &Value<'_>, config: &mut Config, refusals: &mut Refusals) -> Taken {
         match self.shape.read(value, refusals) {
@@ -185,6 +200,9 @@ struct Part<T, S> {
 impl<T: PartialEq, S: Shape<T>> Field for Part<T, S> {
     fn expects(&self) -> String {
         self.shape.expects()
+    }
+    fn hides(&self) -> bool {
+        self.shape.hides()
     }
     fn read(&self, value: &Value<'_>, config: &mut Config, refusals: &mut Refusals) -> Taken {
         match self.shape.read(value, refusals) {
@@ -319,6 +337,12 @@ pub fn find_key(name: &str) -> Option<&'static Key> {
 /// Whether a section has this name.
 pub(super) fn is_section(name: &str) -> bool {
     sections().any(|section| section.name == name)
+}
+
+/// Whether a section is one for secrets. What stands in it under a wrong name, or the name itself,
+/// may be one.
+pub(super) fn holds_secrets(section: &str) -> bool {
+    ["auth", "wifi", "webrtc"].contains(&section)
 }
 
 /// Whether this key, or one below this section, guards access.

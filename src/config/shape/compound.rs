@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use toml::de::DeTable;
 
-use super::{Refusal, Refusals, Shape, Value, either, quoted};
+use super::{Refusals, Shape, Value, either};
 use crate::config::Auto;
+use crate::config::hint::nearest;
 
 /// Most entries of a list or table. Nobody needs as many, and a hostile file cannot make Picket
 /// write half a million problems.
@@ -19,6 +20,9 @@ pub(in crate::config) struct Maybe<S>(pub S);
 impl<T, S: Shape<T>> Shape<Option<T>> for Maybe<S> {
     fn expects(&self) -> String {
         self.0.expects()
+    }
+    fn hides(&self) -> bool {
+        self.0.hides()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Option<T>> {
         self.0.read(value, refusals).map(Some)
@@ -35,11 +39,14 @@ impl<T, S: Shape<T>> Shape<Auto<T>> for OrAuto<S> {
     fn expects(&self) -> String {
         format!("\"auto\" or {}", self.0.expects())
     }
+    fn hides(&self) -> bool {
+        self.0.hides()
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Auto<T>> {
         if value.get_ref().as_str() == Some("auto") {
             return Some(Auto::Auto);
         }
-        let fixed = self.0.read(value, &mut Vec::new());
+        let fixed = self.0.read(value, &mut Refusals::default());
         fixed.map(Auto::Fixed).or_else(|| Shape::<Auto<T>>::refuse(self, value, refusals))
     }
     fn write(&self, value: &Auto<T>) -> Option<toml::Value> {
@@ -56,6 +63,9 @@ pub(in crate::config) struct List<S>(pub S);
 impl<T, S: Shape<T>> Shape<Vec<T>> for List<S> {
     fn expects(&self) -> String {
         format!("a list of up to {MOST_ENTRIES}, each entry {}", self.0.expects())
+    }
+    fn hides(&self) -> bool {
+        self.0.hides()
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Vec<T>> {
         let entries = value.get_ref().as_array();
@@ -83,6 +93,9 @@ where
             self.0.expects()
         )
     }
+    fn hides(&self) -> bool {
+        self.0.hides()
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<BTreeMap<K, T>> {
         let table = value.get_ref().as_table();
         let Some(table) = table.filter(|table| table.len() <= MOST_ENTRIES) else {
@@ -92,14 +105,14 @@ where
         for (path, entry) in table {
             match path.get_ref().parse() {
                 Ok(path) => map.extend(self.0.read(entry, refusals).map(|entry| (path, entry))),
-                Err(_) => refusals.push(Refusal {
-                    at: path.span(),
-                    message: format!(
+                Err(_) => {
+                    let found = refusals.found_name(path.get_ref());
+                    let message = format!(
                         "expects paths that begin with `/` and hold only letters, digits and \
-                         `-._~/`, found {}",
-                        quoted(path.get_ref())
-                    ),
-                }),
+                         `-._~/`, found {found}"
+                    );
+                    refusals.push(path.span(), message);
+                }
             }
         }
         Some(map)
@@ -122,12 +135,12 @@ impl<'a, 'i> Fields<'a, 'i> {
         let table = value.get_ref().as_table()?;
         let mut names = table.keys();
         if let Some(name) = names.find(|name| !known.contains(&name.get_ref().as_ref())) {
+            let near = nearest(name.get_ref(), known.iter(), |known| **known);
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let known = either(known.iter().map(|name| format!("`{name}`")));
-            let found = quoted(name.get_ref());
-            refusals.push(Refusal {
-                at: name.span(),
-                message: format!("knows only {known} in this table, found {found}"),
-            });
+            let found = refusals.found_name(name.get_ref());
+            let message = format!("knows only {known} in this table, found {found}{near}");
+            refusals.push(name.span(), message);
         }
         Some(Self { table })
     }

@@ -35,7 +35,62 @@ pub(super) struct Refusal {
 }
 
 /// Collects refusals.
-pub(super) type Refusals = Vec<Refusal>;
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    list: Vec<Refusal>,
+    /// Whether a part of the value may be secret. Then nothing of it is told.
+    withheld: bool,
+}
+
+impl Refusals {
+    /// None so far, of a value of which nothing is told if it is `withheld`.
+    pub fn new(withheld: bool) -> Self {
+        Self { list: Vec::new(), withheld }
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, at: Range<usize>, message: String) {
+        self.list.push(Refusal { at, message });
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether all was taken.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Adds a sentence to the last one.
+    fn add_to_last(&mut self, words: &str) {
+        if let Some(last) = self.list.last_mut() {
+            last.message += words;
+        }
+    }
+
+    /// What was found, in words.
+    fn found(&self, value: &DeValue<'_>) -> String {
+        match self.withheld {
+            true => kind(value).to_owned(),
+            false => found(value),
+        }
+    }
+
+    /// A name that was found, in words.
+    fn found_name(&self, name: &str) -> String {
+        if self.withheld { "another one".to_owned() } else { quoted(name) }
+    }
+}
+
+impl IntoIterator for Refusals {
+    type Item = Refusal;
+    type IntoIter = std::vec::IntoIter<Refusal>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
 
 /// One shape of value, for the type `T`.
 pub(super) trait Shape<T>: Send + Sync {
@@ -49,13 +104,18 @@ pub(super) trait Shape<T>: Send + Sync {
     /// Writes it as it would stand in the file. `None` is for what is not set.
     fn write(&self, value: &T) -> Option<toml::Value>;
 
+    /// Whether it, or a part of it, may be secret.
+    fn hides(&self) -> bool {
+        false
+    }
+
     /// Refuses a value, naming what was found instead.
     fn refuse<U>(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<U>
     where
         Self: Sized,
     {
-        let message = format!("expects {}, found {}", self.expects(), found(value.get_ref()));
-        refusals.push(Refusal { at: value.span(), message });
+        let found = refusals.found(value.get_ref());
+        refusals.push(value.span(), format!("expects {}, found {found}", self.expects()));
         None
     }
 }
@@ -84,11 +144,11 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// Quotes text from the file: short, in one line, and without what stands before an `@` or after
-/// a `?`, which in an address is where passwords and keys are.
+/// Quotes text from the file: short and in one line. An address is not shown, because passwords and
+/// keys stand in some; nor is a hash, or a key in PEM.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
-    if text.contains(['@', '?']) {
+    if text.contains(['@', '?']) || ["://", "$argon2", "-----"].iter().any(|s| text.contains(s)) {
         return "\"…\" (not shown, as it may hold a password)".to_owned();
     }
     let mut short: String = text.chars().take(LONGEST).collect();

@@ -4,9 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::compound::{Fields, List, Maybe};
-use super::{
-    Parsed, Place, Refusal, Refusals, Shape, Switch, Text, Value, int, kind, number, real,
-};
+use super::{Parsed, Place, Refusals, Shape, Switch, Text, Value, int, kind, number, real};
 use crate::config::secret::HIDDEN;
 use crate::config::{
     Bitrate, Gains, IceServer, IceUrl, PrivateUrl, Roi, Secret, Source, Ssid, Timezone, Tls,
@@ -82,6 +80,9 @@ impl Shape<Tls> for TlsTable {
     fn expects(&self) -> String {
         "a table with `cert` and `key`, the names of two PEM files".to_owned()
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Tls> {
         let before = refusals.len();
         let fields = Fields::open(value, &["cert", "key"], refusals);
@@ -116,6 +117,9 @@ impl Shape<IceServer> for IceServerTable {
         "a table with `urls` (\"stun:…\", \"turn:…\", or a list of them) and, for TURN, `username` \
          and `credential`"
             .to_owned()
+    }
+    fn hides(&self) -> bool {
+        true
     }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<IceServer> {
         let before = refusals.len();
@@ -166,6 +170,9 @@ impl Shape<WifiNetwork> for WifiTable {
     fn expects(&self) -> String {
         "a table with `ssid` and, unless the network is open, `password`; and `hidden`".to_owned()
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<WifiNetwork> {
         let before = refusals.len();
         let fields = Fields::open(value, &["ssid", "password", "hidden"], refusals);
@@ -202,13 +209,15 @@ impl Shape<Secret> for Passphrase {
         "a passphrase of 8 to 63 printable ASCII characters, or a key of 64 hexadecimal digits"
             .to_owned()
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Secret> {
         let text = value.get_ref().as_str();
         let secret = text.filter(|text| is_wifi_password(text)).map(Secret::new);
         if secret.is_none() {
             let found = text.map_or(kind(value.get_ref()), |_| "another string");
-            let message = format!("expects {}, found {found}", self.expects());
-            refusals.push(Refusal { at: value.span(), message });
+            refusals.push(value.span(), format!("expects {}, found {found}", self.expects()));
         }
         secret
     }
@@ -226,16 +235,20 @@ impl Shape<Source> for SourceName {
          \"file:NAME\""
             .to_owned()
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Source> {
         let text = value.get_ref().as_str();
         if let Some(source) = text.and_then(|text| text.parse().ok()) {
             return Some(source);
         }
-        match text.and_then(|text| text.split_once(':')) {
-            Some((scheme, _)) => {
-                let found = super::quoted(&format!("{scheme}:…"));
-                let message = format!("expects {}, found {found}", self.expects());
-                refusals.push(Refusal { at: value.span(), message });
+        // Of one that is unknown, or is none, even the scheme may be a part of a password.
+        let scheme = text.and_then(|text| text.split_once(':')).map(|(scheme, _)| scheme);
+        match scheme.filter(|scheme| Source::SCHEMES.contains(scheme)) {
+            Some(scheme) => {
+                let message = format!("expects {}, found \"{scheme}:…\"", self.expects());
+                refusals.push(value.span(), message);
                 None
             }
             None => self.refuse(value, refusals),
@@ -260,8 +273,8 @@ impl Shape<Timezone> for ZoneName {
         }
         let meant = text.and_then(zone::meant);
         let zone = Shape::<Timezone>::refuse(self, value, refusals);
-        if let (Some(meant), Some(refusal)) = (meant, refusals.last_mut()) {
-            refusal.message += &format!("; did you mean \"{meant}\"?");
+        if let Some(meant) = meant {
+            refusals.add_to_last(&format!("; did you mean \"{meant}\"?"));
         }
         zone
     }
@@ -277,6 +290,9 @@ impl Shape<PrivateUrl> for WebUrl {
     fn expects(&self) -> String {
         Shape::<PrivateUrl>::expects(&Unseen(self.0))
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<PrivateUrl> {
         let url: PrivateUrl = Unseen(self.0).read(value, refusals)?;
         if url.is_of_the_web() {
@@ -284,7 +300,7 @@ impl Shape<PrivateUrl> for WebUrl {
         }
         let message =
             format!("expects {}, found one that is not http:// or https:// and a host", self.0);
-        refusals.push(Refusal { at: value.span(), message });
+        refusals.push(value.span(), message);
         None
     }
     fn write(&self, url: &PrivateUrl) -> Option<toml::Value> {
@@ -299,16 +315,18 @@ impl Shape<Secret> for Hidden {
     fn expects(&self) -> String {
         format!("a string of {} to {} characters", self.0, self.1)
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Secret> {
         let text = value.get_ref().as_str();
-        let length = text.map(|text| text.chars().count());
-        if length.is_some_and(|length| (self.0..=self.1).contains(&length)) {
-            return text.map(Secret::new);
-        }
-        let found = length
-            .map_or_else(|| kind(value.get_ref()).to_owned(), |length| format!("one of {length}"));
-        let message = format!("expects {}, found {found}", self.expects());
-        refusals.push(Refusal { at: value.span(), message });
+        let found = match text.map(|text| text.chars().count()) {
+            Some(length) if length < self.0 => "a shorter one",
+            Some(length) if length > self.1 => "a longer one",
+            Some(_) => return text.map(Secret::new),
+            None => kind(value.get_ref()),
+        };
+        refusals.push(value.span(), format!("expects {}, found {found}", self.expects()));
         None
     }
     fn write(&self, _: &Secret) -> Option<toml::Value> {
@@ -324,6 +342,9 @@ impl<T: FromStr + Display> Shape<T> for Unseen {
     fn expects(&self) -> String {
         self.0.to_owned()
     }
+    fn hides(&self) -> bool {
+        true
+    }
     fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<T> {
         let parsed = value.get_ref().as_str().and_then(|text| text.parse().ok());
         if parsed.is_none() {
@@ -331,8 +352,7 @@ impl<T: FromStr + Display> Shape<T> for Unseen {
                 "a string" => "a string of another form",
                 other => other,
             };
-            let message = format!("expects {}, found {found}", self.0);
-            refusals.push(Refusal { at: value.span(), message });
+            refusals.push(value.span(), format!("expects {}, found {found}", self.0));
         }
         parsed
     }

@@ -1,5 +1,9 @@
 //! What this room promises, shown through its public face.
 
+mod locks;
+mod mutations;
+mod sets;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -85,6 +89,10 @@ pin = 17
 [log]
 level = "debug"
 "#;
+
+/// A hash, as `picket password` prints one.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ZmPrMAJzsQlyBVFBUWOZZ5T0KAJAtvPtD8C2LVg2STU";
 
 fn load(text: &str) -> Loaded {
     Config::load(text.as_bytes(), "config.toml")
@@ -204,66 +212,6 @@ fn every_key_refuses_a_value_of_the_wrong_type_and_keeps_its_default() {
         // than that.
         assert!(refused >= wrong.len() - 1, "{}", key.name);
     }
-}
-
-#[test]
-fn a_mistake_in_auth_locks_instead_of_opening() {
-    for text in [
-        "auth = \"hunter2hunter2\"",
-        "[[auth]]\npassword = \"hunter2hunter2\"",
-        "[auth]\npassword = \"short\"",
-        "[auth]\npassword = 12345678",
-        "[auth]\npassword = \"\"",
-        "[auth]\npassword = hunter2hunter2",
-        "[auth]\npassword_hash = \"hunter2hunter2\"",
-        "[auth]\npasswd = \"hunter2hunter2\"",
-        "[auth]\nx = 1",
-        "[auth]\ntokens = [\"short\"]",
-        "[auth]\npassword = \"hunter2hunter2\"\ntokens = \"abcdefghijklmnop\"",
-        "[Auth]\npassword = \"hunter2hunter2\"",
-        "[atuh]\npassword = \"hunter2hunter2\"",
-        "[secure]\nmy_password = \"hunter2hunter2\"",
-        "[http]\npassword = \"hunter2hunter2\"",
-        "password = \"hunter2hunter2\"",
-        "\"auth.password\" = \"hunter2hunter2\"",
-        "[http]\ntls = true",
-        "[http]\ntls = { cert = \"a.pem\" }",
-        "[http.tls]\ncert = \"a.pem\"\nkye = \"b.pem\"",
-        "[http]\ntsl = { cert = \"a.pem\", key = \"b.pem\" }",
-        "[[http]]\ntls = { cert = \"a.pem\", key = \"b.pem\" }",
-        "[htpp.tls]\ncert = \"a.pem\"\nkey = \"b.pem\"",
-    ] {
-        let loaded = load(text);
-        assert!(is_locked(&loaded.config), "{text}: {:?}", loaded.config.auth);
-        assert!(loaded.any_refused(), "{text}");
-        for problem in loaded.problems {
-            assert!(!problem.to_string().contains("hunter2"), "{problem}");
-        }
-    }
-}
-
-#[test]
-fn giving_both_a_password_and_a_hash_locks() {
-    let hash =
-        "'$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ZmPrMAJzsQlyBVFBUWOZZ5T0KAJAtvPtD8C2LVg2STU'";
-    let loaded = load(&format!("[auth]\npassword = \"hunter2hunter2\"\npassword_hash = {hash}\n"));
-    assert!(is_locked(&loaded.config));
-    assert!(loaded.problems[0].to_string().starts_with("config.toml:3:1: "));
-    assert!(matches!(
-        load(&format!("[auth]\npassword_hash = {hash}")).config.auth,
-        Auth::Set(Credentials { password: Some(Password::Hash(_)), .. })
-    ));
-}
-
-#[test]
-fn mistakes_elsewhere_leave_sign_in_as_it_was() {
-    let text = "[auth]\npassword = \"hunter2hunter2\"\n[http]\nlisten = \"0.0.0.0\"\nlisen = 1\n\
-                [wifi]\npasword = \"hunter2hunter2\"\n[encoder]\nbitrate = true\n[campera]\nx = 1";
-    let loaded = load(text);
-    assert_eq!(loaded.problems.len(), 5);
-    assert!(matches!(loaded.config.auth, Auth::Set(_)));
-    assert!(loaded.config.http.listen.ip().is_loopback());
-    assert_eq!(load("[auth]\n# nothing yet\n").config.auth, Auth::Unset);
 }
 
 #[test]
@@ -405,83 +353,6 @@ fn no_truncation_weakens_sign_in() {
     }
 }
 
-/// Numbers that look random and are the same each time (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % sides.max(1) as u64) as usize
-    }
-
-    /// One to four small changes: bytes replaced, inserted and removed, pieces doubled and moved.
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
-        const SPICE: &[u8] = b"[]{}=\"'\\#,.\n\r\t\0\xFF\xEF 0a-";
-        for _ in 0..=self.roll(4) {
-            if bytes.is_empty() {
-                return;
-            }
-            let at = self.roll(bytes.len());
-            let piece = at..(at + self.roll(40)).min(bytes.len());
-            match self.roll(6) {
-                0 => bytes[at] = SPICE[self.roll(SPICE.len())],
-                1 => bytes.insert(at, SPICE[self.roll(SPICE.len())]),
-                2 => bytes[at] ^= 1 << self.roll(8),
-                3 => drop(bytes.drain(piece)),
-                4 => {
-                    let piece = bytes[piece].to_vec();
-                    let to = self.roll(bytes.len());
-                    bytes.splice(to..to, piece);
-                }
-                _ => bytes.truncate(at.max(1)),
-            }
-        }
-    }
-}
-
-#[test]
-fn a_network_that_is_joined_has_no_other_lost_whatever_the_file_looks_like() {
-    let own = "[wifi]\nssid = 'home' # mine\npassword = \"zQ7-wifi-key\"\n";
-    let list = "networks = [ # more\n  { ssid = \"shed\" },\n  { ssid = 7, hidden = true },\n]\n";
-    let tables = "\n[[wifi.networks]]\nssid = \"shed\"\n\n[camera]\nfps = 25\n\n\
-                  [[wifi.networks]]\nssid = \"barn\"\npassword = \"zQ7-wifi-key\"\n";
-    let inline = "wifi = { ssid = \"home\", networks = [{ ssid = \"shed\" }] }\n";
-    let dotted = "wifi.ssid = 5\nwifi.networks = [{ ssid = \"shed\" }]\n";
-    let whole = [own.to_owned() + list, own.to_owned() + tables, tables.to_owned() + own];
-    let files = whole.iter().map(String::as_str).chain([own, list, tables, inline, dotted]);
-    let mut dice = Dice(2);
-    let mut used = 0;
-    for file in files {
-        used += usize::from(!fuzzing::load(file.as_bytes()).any_refused());
-        for _ in 0..1_000 {
-            let mut bytes = file.as_bytes().to_vec();
-            dice.mutate(&mut bytes);
-            used += usize::from(!fuzzing::load(&bytes).any_refused());
-        }
-    }
-    assert!(used > 500, "{used}");
-}
-
-#[test]
-fn ten_thousand_mutations_break_no_promise() {
-    let mut dice = Dice(1);
-    for _ in 0..10_000 {
-        let mut bytes = SAMPLE.as_bytes().to_vec();
-        dice.mutate(&mut bytes);
-        let loaded = fuzzing::load(&bytes);
-        if loaded.config.auth == Auth::Unset {
-            // Only when both of its lines are gone, or have become remarks.
-            let text = String::from_utf8_lossy(&bytes);
-            let mut lines = text.lines();
-            let says = |l: &str| l.starts_with("password = \"zQ7-p") || l.starts_with("tokens");
-            assert!(!lines.any(says), "{text}");
-        }
-    }
-}
-
 #[test]
 fn nothing_that_is_printed_holds_a_secret() {
     let config = load(SAMPLE).config;
@@ -510,166 +381,5 @@ fn nothing_that_is_printed_holds_a_secret() {
                 assert!(!told.contains("zQ7"), "{told}");
             }
         }
-    }
-}
-
-#[test]
-fn set_takes_toml_or_a_plain_string() {
-    let mut config = Config::default();
-    for set in [
-        "camera.source=file:clip.mp4",
-        "device.hostname = 1234",
-        "auth.password=12345678",
-        "encoder.bitrate=3M",
-        "http.listen=\"0.0.0.0:80\"",
-        "http.cors=[\"https://a.example\"]",
-        "camera.overlay.text=a = b",
-    ] {
-        assert_eq!(config.apply_set(set), Ok(()), "{set}");
-    }
-    assert_eq!(config.camera.source.to_string(), "file:clip.mp4");
-    assert_eq!(config.device.hostname.as_str(), "1234");
-    assert_eq!(config.camera.overlay.text.as_deref(), Some("a = b"));
-    assert!(matches!(config.auth, Auth::Set(_)));
-}
-
-/// What `--set`s make of the defaults, and what is told of them.
-fn set(sets: &[&str]) -> (Config, Vec<String>) {
-    let mut config = Config::default();
-    let problems = config.apply_sets(sets, &mut Places::default());
-    (config, problems.iter().map(ToString::to_string).collect())
-}
-
-#[test]
-fn set_takes_whatever_stands_in_a_line_of_the_file() {
-    let lines = r#"
-camera.source = "file:clip.mp4"
-camera.width = 1_280
-camera.fps = 2.5e1
-camera.hflip = true
-camera.overlay = { text = "Garden = 1", time = true }
-camera.controls.roi = [0.25, 0.25, 0.5, 0.5]
-camera.controls.gain = 'auto'
-http.cors = ["https://a.example", "https://b.example"]
-http.mounts = { "/a" = "/b", "/c" = "/d" }
-http.pages."/garden" = "garden.html"
-webrtc.ice_servers = [{ urls = ["stun:a.example"] }, { urls = "stun:b.example" }]
-wifi.networks = [{ ssid = "shed", password = "correct horse" }]
-stream = { max_viewers = 3, keep_warm = true }
-led.pin = 0x11
-"#;
-    let lines: Vec<&str> = lines.trim().lines().collect();
-    for line in &lines {
-        let loaded = load(line);
-        assert_eq!(loaded.problems, [], "{line}");
-        assert_ne!(loaded.config, Config::default(), "{line}");
-        assert_eq!(set(&[line]), (loaded.config, vec![]), "{line}");
-    }
-    assert_eq!(set(&lines), (load(&lines.join("\n")).config, vec![]));
-}
-
-#[test]
-fn every_key_is_set_alike_by_a_line_by_its_section_and_by_set() {
-    for key in keys().iter().filter(|key| key.split().0 != "auth") {
-        let (section, name) = key.split();
-        let default = key.value(&Config::default()).map(|value| value.to_string());
-        let value = key.example.map(str::to_owned).or(default).unwrap();
-        let by_line = load(&format!("[{section}]\n{name} = {value}")).config;
-        for by_set in [format!("{}={value}", key.name), format!("{section}={{{name}={value}}}")] {
-            assert_eq!(set(&[&by_set]), (by_line.clone(), vec![]), "{by_set}");
-        }
-    }
-}
-
-#[test]
-fn entries_that_are_set_one_by_one_make_one_table() {
-    let (config, told) = set(&[
-        "http.mounts.\"/a\"=/srv/a",
-        "camera.fps=25",
-        // As the shell leaves it.
-        "http.mounts./b=/srv/b",
-        "http.tls.cert=cert.pem",
-        "http.tls.key=key.pem",
-    ]);
-    assert_eq!(told, Vec::<String>::new());
-    assert_eq!(config.http.mounts.len(), 2);
-    assert_eq!(config.http.tls.map(|tls| tls.key), Some("key.pem".into()));
-    // The whole of it ends what was before.
-    let (config, _) = set(&["http.mounts./a=/x", "http.mounts={}", "http.mounts./b=/y"]);
-    assert_eq!(config.http.mounts.keys().map(ToString::to_string).collect::<Vec<_>>(), ["/b"]);
-    // Half of a table that guards access locks, as in the file.
-    assert!(is_locked(&set(&["http.tls.cert=cert.pem"]).0));
-}
-
-#[test]
-fn what_is_wrong_in_a_table_that_is_set_is_told_and_the_rest_is_used() {
-    let (config, told) = set(&["camera={width=640,heigth=480,fps=\"fast\"}"]);
-    assert_eq!((config.camera.width, config.camera.fps), (Some(640), None));
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told.iter().any(|told| told.contains("did you mean `height`?")), "{told:?}");
-    assert!(told.iter().any(|told| told.contains("`camera.fps` expects a number")), "{told:?}");
-    for (wrong, words) in [
-        ("camera.overlay=Garden", "is a section and expects a table"),
-        ("camera.overlay={text=}", "is a section and expects a table: "),
-        ("http.cors=[https://a.example]", "each entry an exact origin"),
-    ] {
-        let (config, told) = set(&[wrong]);
-        assert_eq!(config, Config::default());
-        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
-        assert!(told[0].ends_with("; nothing was changed"), "{told:?}");
-    }
-    for guarded in ["auth=x", "auth={pasword=\"hunter2hunter2\"}", "auth.password.x=hunter2hunter2"]
-    {
-        let (config, told) = set(&[guarded]);
-        assert!(is_locked(&config), "{guarded}");
-        assert!(!told[0].contains("hunter2"), "{told:?}");
-    }
-}
-
-#[test]
-fn a_value_is_found_again_where_it_stands() {
-    let loaded = load(
-        "[http]\nmounts = { \"/a\" = \"/b\" }\n[webrtc]\nice_servers = [\n\
-                       { urls = \"stun:a\" },\n { urls = \"stun:b\" },\n]",
-    );
-    let place = |key, entry| loaded.places.of_entry(key, entry).to_string();
-    assert_eq!(place("http.mounts", "/a"), "config.toml:2:12");
-    assert_eq!(place("http.mounts", "/b"), "config.toml:2:10");
-    assert_eq!(place("webrtc.ice_servers", "1"), "config.toml:6:2");
-    assert_eq!(place("webrtc.udp_port", ""), "webrtc.udp_port");
-    let mut places = loaded.places;
-    Config::default().apply_sets(&["http.mounts={\"/c\"=\"/d\"}"], &mut places);
-    assert_eq!(places.of_entry("http.mounts", "/a").to_string(), "--set http.mounts");
-}
-
-#[test]
-fn set_tells_its_mistakes_and_changes_nothing() {
-    for (set, told) in [
-        ("camera.sorce=x", "--set camera.sorce: there is no such key: did you mean `source`?"),
-        (
-            "encoder.bitrate=fast",
-            "--set encoder.bitrate: expects a whole number from 25000 to 50000000, or short such \
-             as \"2500k\" or \"2M\", found the string \"fast\"; nothing was changed",
-        ),
-        ("", "--set : there is no such key"),
-    ] {
-        let mut config = Config::default();
-        let problems = config.apply_set(set).unwrap_err();
-        assert_eq!(problems[0].to_string(), told);
-        assert_eq!(config, Config::default());
-    }
-    let mut config = Config::default();
-    assert!(config.apply_set("http.cors=[\"*\", \"https://a.example\"]").is_err());
-    assert_eq!(config, Config::default());
-}
-
-#[test]
-fn set_cannot_open_what_a_mistake_has_locked() {
-    for mistake in ["auth.password=short", "auth.pasword=hunter2hunter2", "http.tls=yes"] {
-        let mut config = Config::default();
-        let problems = config.apply_set(mistake).unwrap_err();
-        assert!(!problems[0].to_string().contains("hunter2"));
-        config.apply_set("auth.password=hunter2hunter2").unwrap();
-        assert!(is_locked(&config), "{mistake}");
     }
 }
