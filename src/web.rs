@@ -1,4 +1,6 @@
-//! What everything that is fetched from the web has in common.
+//! What everything that is fetched from the web has in common, and whom its addresses count for.
+
+mod network;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +8,8 @@ use std::time::Duration;
 use rustls::crypto::aws_lc_rs;
 use ureq::Agent;
 use ureq::tls::TlsConfig;
+
+pub(crate) use network::network_of;
 
 pub(crate) const MAX_REDIRECTS: u32 = 5;
 

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::path::plain;
+use crate::web::network_of;
 
 /// Connections at once, in all and from one address.
 const MAX_CONNECTIONS: usize = 256;
@@ -150,8 +151,9 @@ impl Connections {
     /// Whether there is room for one more from `source`. Where there is none in all, one that
     /// nobody has recognized makes room.
     fn has_room(&self, source: IpAddr) -> bool {
-        let mut connections = self.lock();
-        if connections.keys().filter(|remote| remote.ip() == source).count() >= MAX_FROM_ONE {
+        let (mut connections, network) = (self.lock(), network_of(source));
+        let is_there = |remote: &&SocketAddr| network_of(remote.ip()) == network;
+        if connections.keys().filter(is_there).count() >= MAX_FROM_ONE {
             return false;
         }
         if connections.len() < MAX_CONNECTIONS {

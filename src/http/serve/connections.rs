@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use tokio::task::AbortHandle;
 
+use crate::web::network_of;
+
 /// What a connection is at, the least worth keeping first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::http) enum Phase {
@@ -46,6 +48,7 @@ struct Table {
 }
 
 struct Entry {
+    /// The network its client is in.
     source: IpAddr,
     phase: Phase,
     since: Instant,
@@ -65,6 +68,7 @@ impl Connections {
 
     /// A place for a newcomer, at the expense of another if need be; `None` when all are at work.
     pub(super) fn admit(&self, source: IpAddr, now: Instant) -> Option<Place> {
+        let source = network_of(source);
         let mut table = self.table();
         let from_there = table.entries.values().filter(|e| e.source == source).count();
         // This machine's own programs, a proxy among them, are many clients behind one address.
