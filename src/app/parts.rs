@@ -330,6 +330,7 @@ pub(super) fn limits(config: &Config) -> http::Limits {
     http::Limits {
         connections: config.http.max_connections as usize,
         connections_per_address: config.http.max_connections_per_address as usize,
+        proxies: config.http.trusted_proxies.clone(),
         ..http::Limits::default()
     }
 }
