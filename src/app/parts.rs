@@ -235,6 +235,7 @@ pub(super) fn site(config: &Config, places: &Places) -> (Site, Vec<Problem>) {
     };
     let awaited = download.is_some();
     if let Some(download) = download {
+        log::info!("downloading the data-files; the built-in pages are shown until they are here");
         let fetch = move || match download.run() {
             Ok(report) => report.log(),
             Err(error) => log::warn!("the data-files were not downloaded: {error}"),
