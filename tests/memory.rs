@@ -135,6 +135,46 @@ fn wrong_passwords_do_not_end_a_camera_that_has_64_mib() {
     assert_eq!(get(daemon.http, "/healthz").status, 200);
 }
 
+/// Templates that would take hundreds of megabytes, each by a way of its own.
+const GREEDY: [&str; 8] = [
+    "{{ 'x' * 99000000 }}",
+    "{% set ns = namespace(s='xx') %}{% for i in range(40) %}{% set ns.s = ns.s ~ ns.s %}\
+     {% endfor %}",
+    "{% set ns = namespace(s='xx') %}{% for i in range(40) %}{% set x %}{{ ns.s }}{{ ns.s }}\
+     {% endset %}{% set ns.s = x %}{% endfor %}",
+    "{{ range(9000)|join('x' * 100000)|length }}",
+    "{{ ('x,' * 1000000).split(',')|length }}",
+    "{{ ([1] * 90000000)|list|length }}",
+    "{% set s %}{% for i in range(99999) %}A line that is written again and again.{% endfor %}\
+     {% endset %}",
+    "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}\
+     {{ ns.l }}",
+];
+
+#[test]
+fn no_template_uses_more_than_8_mib() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let location = format!("site.data_location={}", folder.path().display());
+    let templates = folder.path().join("templates");
+    fs::create_dir(&templates).expect("made");
+    fs::write(templates.join("greedy.html"), "nothing").expect("written");
+    let daemon = Daemon::start(&[&location, "http.pages./greedy=greedy.html", "log.level=info"]);
+    // Of a page that goes wrong in the usual way.
+    fs::write(templates.join("greedy.html"), "{{ 1 / 0 }}").expect("written");
+    assert_eq!(get(daemon.http, "/greedy").status, 500);
+    for template in GREEDY {
+        fs::write(templates.join("greedy.html"), template).expect("written");
+        let reset = fs::write(format!("/proc/{}/clear_refs", daemon.pid()), "5");
+        reset.expect("what was needed most is forgotten");
+        let before = daemon.proc_status("VmRSS:");
+        assert_eq!(get(daemon.http, "/greedy").status, 500, "{template}");
+        let most = daemon.proc_status("VmHWM:");
+        println!("{} kB more for {template}", most.saturating_sub(before));
+        assert!(most < before + (8 << 10), "{before} kB before, {most} kB for {template}");
+    }
+}
+
 #[test]
 fn viewers_pictures_and_pages_leave_no_memory_in_use() {
     let _alone = alone();
