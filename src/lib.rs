@@ -63,5 +63,5 @@ mod web;
 
 pub use app::{
     Builder, ConfigSource, Picket, PicketError, Probe, Stopper, Welcome, check, probe,
-    start_logging,
+    return_freed_memory, start_logging,
 };

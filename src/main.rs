@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use picket::config::{self, Config, Loaded, Problem};
-use picket::{ConfigSource, Picket, start_logging};
+use picket::{ConfigSource, Picket, return_freed_memory, start_logging};
 
 /// Camera firmware: one H.264 encode, every browser, over WebRTC.
 #[derive(Parser)]
@@ -73,6 +73,7 @@ struct Run {
 }
 
 fn main() -> ExitCode {
+    return_freed_memory();
     let cli = Cli::try_parse().unwrap_or_else(|error| without_values(error).exit());
     let result = match cli.command {
         None => run(cli.run),

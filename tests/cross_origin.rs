@@ -37,7 +37,7 @@ const TOOLS: &str = r##"<!doctype html><title>Wall</title><video id="video" mute
 const READER: &str = r##"
   const play = async (url, authorization) => {
     const options = await fetch(url, { method: "OPTIONS", headers: authorization });
-    expect("options", options, 204);
+    expect("options", options, 200);
     const iceServers = servers(options.headers.get("Link"));
     said.push(`servers ${iceServers.length}`);
     const peer = new RTCPeerConnection({ iceServers });

@@ -46,7 +46,7 @@ fn owner(house: &House) -> Known {
     ("Cookie", reply.header("set-cookie").split(';').next().expect("a cookie").to_owned())
 }
 
-fn by<'a>(known: &'a Known) -> (&'static str, &'a str) {
+fn by(known: &Known) -> (&'static str, &str) {
     (known.0, &known.1)
 }
 

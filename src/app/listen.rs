@@ -39,7 +39,7 @@ impl Listening {
         limits: Limits,
         places: &Places,
     ) -> Result<(Self, Option<Problem>), ServeError> {
-        let error = match Server::start(wanted, service.clone(), limits).await {
+        let error = match Server::start(wanted, service.clone(), limits.clone()).await {
             Ok(server) => {
                 let address = server.address();
                 let servers = Arc::new(Mutex::new(vec![server]));
@@ -51,7 +51,7 @@ impl Listening {
         let kind = why.kind();
         let mut found = None;
         for address in nearest(wanted, kind) {
-            if let Ok(server) = Server::start(address, service.clone(), limits).await {
+            if let Ok(server) = Server::start(address, service.clone(), limits.clone()).await {
                 found = Some(server);
                 break;
             }
@@ -96,7 +96,7 @@ async fn take_later(
 ) {
     loop {
         tokio::time::sleep(AGAIN).await;
-        if let Ok(server) = Server::start(wanted, service.clone(), limits).await {
+        if let Ok(server) = Server::start(wanted, service.clone(), limits.clone()).await {
             log::info!("http.listen is available now: watch at http://{wanted}/");
             servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
             return;

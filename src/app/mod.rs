@@ -12,6 +12,7 @@ mod examine;
 mod first_camera;
 mod listen;
 mod logging;
+mod memory;
 mod meters;
 mod panel;
 mod parts;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 
 pub use examine::check;
 pub use logging::start as start_logging;
+pub use memory::return_freed_memory;
 pub use probe::{Probe, probe};
 pub use reload::ConfigSource;
 pub use welcome::Welcome;

@@ -236,6 +236,7 @@ pub(super) fn site(config: &Config, places: &Places) -> (Site, Vec<Problem>) {
     };
     let awaited = download.is_some();
     if let Some(download) = download {
+        log::info!("downloading the data-files; the built-in pages are shown until they are here");
         let fetch = move || match download.run() {
             Ok(report) => report.log(),
             Err(error) => log::warn!("the data-files were not downloaded: {error}"),
@@ -331,6 +332,7 @@ pub(super) fn limits(config: &Config) -> http::Limits {
     http::Limits {
         connections: config.http.max_connections as usize,
         connections_per_address: config.http.max_connections_per_address as usize,
+        proxies: config.http.trusted_proxies.clone(),
         ..http::Limits::default()
     }
 }

@@ -227,7 +227,7 @@ pub(super) async fn get_named(
 /// credentials are nobody else's business.
 pub(super) async fn options(State(state): State<HttpState>, request: Request) -> Response {
     let headers = [(ALLOW, "GET, HEAD, OPTIONS, POST"), (ACCEPT_POST, SDP)];
-    linked(&state, &request, (StatusCode::NO_CONTENT, headers).into_response())
+    linked(&state, &request, (StatusCode::OK, headers).into_response())
 }
 
 /// `OPTIONS /whep/{name}`. Says the same of every name, whether there is such a session or not.
@@ -238,7 +238,7 @@ pub(super) async fn options_named(
 ) -> Response {
     let methods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST";
     let headers = [(ALLOW, methods), (ACCEPT_POST, SDP), (ACCEPT_PATCH, SDP_FRAGMENT)];
-    let response = (StatusCode::NO_CONTENT, headers).into_response();
+    let response = (StatusCode::OK, headers).into_response();
     if CAMERAS.contains(&name.as_str()) { linked(&state, &request, response) } else { response }
 }
 

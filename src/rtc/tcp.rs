@@ -6,12 +6,13 @@
 //! check soon is closed, and so is one whose session is over. What a connection cannot take in
 //! time is dropped, as a network would.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -139,6 +140,7 @@ fn bind(port: u16, ipv6: bool) -> io::Result<TcpListener> {
 struct Connections(Arc<Mutex<HashMap<SocketAddr, Connection>>>);
 
 struct Connection {
+    since: Instant,
     outgoing: Arc<Outgoing>,
     task: AbortHandle,
 }
@@ -148,24 +150,28 @@ impl Connections {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is room for one more from `source`. Where there is none in all, one that
-    /// nobody has recognized makes room.
+    /// Whether there is room for one more from `source`. Where there is none, one that nobody has
+    /// recognized makes room: one of the same network where that has as many as it may, or else of
+    /// the network that has the most of them; there the oldest.
     fn has_room(&self, source: IpAddr) -> bool {
         let (mut connections, network) = (self.lock(), network_of(source));
-        let is_there = |remote: &&SocketAddr| network_of(remote.ip()) == network;
-        if connections.keys().filter(is_there).count() >= MAX_FROM_ONE {
-            return false;
-        }
-        if connections.len() < MAX_CONNECTIONS {
+        let from_there = connections.keys().filter(|r| network_of(r.ip()) == network).count();
+        if from_there < MAX_FROM_ONE && connections.len() < MAX_CONNECTIONS {
             return true;
         }
-        let stranger = connections.iter().find(|(_, c)| !c.outgoing.is_recognized());
-        let Some(remote) = stranger.map(|(remote, _)| *remote) else {
+        let strangers = connections.iter().filter(|(_, c)| !c.outgoing.is_recognized());
+        let strangers = strangers.map(|(remote, c)| (network_of(remote.ip()), c.since, *remote));
+        let strangers = strangers.filter(|(n, ..)| from_there < MAX_FROM_ONE || *n == network);
+        let strangers: Vec<_> = strangers.collect();
+        let mut counts = HashMap::new();
+        for network in strangers.iter().map(|(network, ..)| *network).chain([network]) {
+            *counts.entry(network).or_insert(0) += 1;
+        }
+        let least = strangers.iter().min_by_key(|(n, since, _)| (Reverse(counts[n]), *since));
+        let Some(connection) = least.and_then(|(.., remote)| connections.remove(remote)) else {
             return false;
         };
-        if let Some(connection) = connections.remove(&remote) {
-            connection.task.abort();
-        }
+        connection.task.abort();
         true
     }
 }
@@ -219,7 +225,8 @@ fn take(
     // Under the lock, so that the connection cannot end before it is known.
     let mut known = connections.lock();
     let task = tokio::spawn(serving).abort_handle();
-    if let Some(former) = known.insert(remote, Connection { outgoing, task }) {
+    if let Some(former) = known.insert(remote, Connection { since: Instant::now(), outgoing, task })
+    {
         former.task.abort();
     }
 }
@@ -333,5 +340,67 @@ impl Outgoing {
     fn take(&self) -> (Vec<u8>, bool) {
         let mut queue = self.queue();
         (std::mem::take(&mut queue.bytes), queue.finished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Connections whose tasks never end, of these addresses in this order.
+    fn connections(remotes: impl IntoIterator<Item = SocketAddr>) -> Connections {
+        let connections = Connections::default();
+        remotes.into_iter().for_each(|remote| connections.add(remote));
+        connections
+    }
+
+    impl Connections {
+        fn add(&self, remote: SocketAddr) {
+            let task = tokio::spawn(std::future::pending::<()>()).abort_handle();
+            let (since, outgoing) = (Instant::now(), Arc::default());
+            self.lock().insert(remote, Connection { since, outgoing, task });
+        }
+
+        fn has(&self, remote: SocketAddr) -> bool {
+            self.lock().contains_key(&remote)
+        }
+    }
+
+    fn at(source: [u8; 4], port: u16) -> SocketAddr {
+        (source, port).into()
+    }
+
+    #[tokio::test]
+    async fn strangers_make_room_where_there_are_most_of_them_and_the_oldest_first() {
+        let many = (0..8).flat_map(|n| (0..MAX_FROM_ONE as u16).map(move |p| at([10, 0, 0, n], p)));
+        let connections = connections(many);
+        assert_eq!(connections.lock().len(), MAX_CONNECTIONS);
+        for n in 0..16 {
+            let newcomer = at([192, 0, 2, n], 1);
+            assert!(connections.has_room(newcomer.ip()));
+            connections.add(newcomer);
+            assert_eq!(connections.lock().len(), MAX_CONNECTIONS);
+        }
+        assert!((0..16).all(|n| connections.has(at([192, 0, 2, n], 1))));
+        assert!((0..8).all(|n| (0..2).all(|p| !connections.has(at([10, 0, 0, n], p)))));
+    }
+
+    #[tokio::test]
+    async fn a_network_makes_room_at_its_own_expense_until_all_of_it_are_viewers() {
+        let in_network = |n: u16| -> SocketAddr {
+            let host = std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, 1, n, n, n, n);
+            (host, 1000 + n).into()
+        };
+        let other = at([192, 0, 2, 1], 1);
+        let all = (0..MAX_FROM_ONE as u16).map(in_network);
+        let connections = connections([other].into_iter().chain(all));
+        assert!(connections.has_room(in_network(99).ip()));
+        assert!(connections.has(other) && !connections.has(in_network(0)));
+        connections.add(in_network(99));
+        for connection in connections.lock().values() {
+            connection.outgoing.recognized.store(true, Ordering::Relaxed);
+        }
+        assert!(!connections.has_room(in_network(100).ip()));
+        assert!(connections.has_room(at([192, 0, 2, 2], 1).ip()));
     }
 }

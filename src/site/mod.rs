@@ -25,10 +25,10 @@
 //! Templates are Jinja2's. A template that extends `base.html` finds the addresses of files with
 //! `url_for('static', path='/css/custom.css')`, as under Starlette; they are relative to where the
 //! page is shown, which the value `root_path` says. All rendering is bounded in
-//! steps, depth and size. That guards against mistakes: the owner's templates are the owner's
-//! code, and one that sets out to use up memory can.
+//! steps, depth, size and memory.
 
 mod archive;
+mod budget;
 mod checksum;
 mod defaults;
 mod download;
@@ -36,6 +36,7 @@ mod error;
 mod files;
 mod folder;
 mod name;
+mod operators;
 mod pages;
 mod prepare;
 mod report;

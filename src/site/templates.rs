@@ -1,5 +1,5 @@
-//! The template engine: Jinja2's language, bounded so that a broken template costs an error page
-//! and nothing more.
+//! The template engine: Jinja2's language, bounded in steps, depth, size and memory (see
+//! [`budget`]) so that a broken template costs an error page and nothing more.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,19 +10,22 @@ use minijinja::value::{Kwargs, Serde};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
 use serde::Serialize;
 
+use super::budget;
 use super::defaults;
 use super::error::{TemplateError, TemplateFault};
 use super::folder::{Absent, Folder};
 use super::name::FileName;
 use super::urls::Routes;
-use super::{MAX_FILE_SIZE, SiteError};
+use super::{SiteError, operators};
 
 /// Steps of the template machine for one page; the default page takes a few hundred.
-const FUEL: u64 = 500_000;
+const FUEL: u64 = 50_000;
 /// An `include` costs 10 of these, a macro 4.
 const RECURSION: usize = 200;
 /// A page is at most this large.
-const MAX_PAGE: usize = 4 << 20;
+const MAX_PAGE: usize = 2 << 20;
+/// A template is at most this large. The engine takes many times as much to read it.
+const MAX_TEMPLATE: u64 = 128 << 10;
 
 /// The value that says how a page gets to the site's root; see [`root_path`](super::root_path).
 const ROOT_PATH: &str = "root_path";
@@ -61,9 +64,7 @@ impl Engine {
         });
         // As Starlette does, whatever the extension: a page is HTML.
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        // `d.items()` and other methods of Python's types, which Jinja2 templates may use.
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        budget::limit(&mut environment);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(RECURSION);
         let mut engine = Self { environment, routes: Routes::default(), source };
@@ -98,10 +99,17 @@ impl Engine {
     ) -> Result<String, TemplateError> {
         let environment = self.current();
         let mut output = Output::default();
-        environment
-            .get_template(name)
-            .and_then(|template| template.render_captured_to(Serde(context), &mut output).map(drop))
-            .map_err(|error| if output.full { too_large(name) } else { describe(name, &error) })?;
+        let (rendered, over) = budget::within(|| {
+            let template = environment.get_template(name)?;
+            template.render_captured_to(Serde(context), &mut output).map(drop)
+        });
+        rendered.map_err(|error| match (output.full, over) {
+            (true, _) => too_large(name),
+            (false, true) => {
+                TemplateError { fault: TemplateFault::TooLarge, ..describe(name, &error) }
+            }
+            (false, false) => describe(name, &error),
+        })?;
         String::from_utf8(output.bytes).map_err(|_| describe(name, &ErrorKind::WriteFailure.into()))
     }
 
@@ -122,10 +130,11 @@ impl Source {
         let (Self::Disk(folder), Ok(file)) = (self, FileName::parse(name)) else {
             return Ok(embedded);
         };
-        match folder.read(&file, MAX_FILE_SIZE) {
-            Ok(found) => String::from_utf8(found.bytes)
-                .map(Some)
-                .map_err(|_| Error::new(ErrorKind::SyntaxError, "it is not UTF-8 text")),
+        match folder.read(&file, MAX_TEMPLATE) {
+            Ok(found) => match str::from_utf8(&found.bytes) {
+                Ok(text) => operators::guarded(name, text).map(Some),
+                Err(_) => Err(Error::new(ErrorKind::SyntaxError, "it is not UTF-8 text")),
+            },
             Err(Absent::NotFound) => Ok(embedded),
             // The report at the start has told the owner.
             Err(_) if embedded.is_some() => Ok(embedded),

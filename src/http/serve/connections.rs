@@ -1,17 +1,25 @@
 //! Which connections stay when there is no room for all.
 //!
-//! A connection that waits for its client is worth less than a newcomer: the one that has waited
-//! longest is closed. So a thousand clients that never finish a request take turns with one
-//! another, and keep nobody out. Per address there is a bound of its own, so that one machine
-//! makes room at its own expense.
+//! A newcomer is worth more than a connection that waits for its client, so one of those is closed
+//! for it: from the network that has the most, there one that is not brand-new, then by what it is
+//! at, then the one that has been at it longest. So many clients that never finish a request take
+//! turns with one another, and clients from many places, however they hold on, never keep out one
+//! from yet another place. A network has a bound of its own besides, so that one machine makes room
+//! at its own expense.
+//!
+//! A proxy is many clients behind one address, and so are this machine's own programs, which may
+//! be one. Together they have half of the room, and everybody else the other half; either has all
+//! of it as long as the other does not ask.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
+use crate::config::Subnet;
 use crate::web::network_of;
 
 /// What a connection is at, the least worth keeping first.
@@ -27,14 +35,31 @@ pub(in crate::http) enum Phase {
     Handling,
 }
 
+/// What a network may have without being told from one that has less: as many as a browser opens
+/// at once, and its neighbour's.
+const FEW: usize = 12;
+
+/// For how long a newcomer is brand-new: it gets its request across, and mostly its answer back.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// File descriptors left for all else when connections have used them up.
 const SPARE: usize = 16;
 
 /// Bounds of the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Room {
     pub(super) in_all: usize,
-    pub(super) per_address: usize,
+    pub(super) per_network: usize,
+    /// Addresses that many clients are behind, besides this machine's own.
+    pub(super) proxies: Vec<Subnet>,
+}
+
+/// Whom connections count for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    Network(IpAddr),
+    /// This machine and the proxies.
+    Proxies,
 }
 
 /// All connections.
@@ -48,8 +73,8 @@ struct Table {
 }
 
 struct Entry {
-    /// The network its client is in.
-    source: IpAddr,
+    source: Source,
+    arrived: Instant,
     phase: Phase,
     since: Instant,
     task: Option<AbortHandle>,
@@ -67,19 +92,18 @@ impl Connections {
     }
 
     /// A place for a newcomer, at the expense of another if need be; `None` when all are at work.
-    pub(super) fn admit(&self, source: IpAddr, now: Instant) -> Option<Place> {
-        let source = network_of(source);
+    pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Option<Place> {
         let mut table = self.table();
+        let source = table.room.source_of(address);
         let from_there = table.entries.values().filter(|e| e.source == source).count();
-        // This machine's own programs, a proxy among them, are many clients behind one address.
-        if !source.is_loopback() && from_there >= table.room.per_address {
-            table.close_one(|e| e.source == source).then_some(())?;
+        if matches!(source, Source::Network(_)) && from_there >= table.room.per_network {
+            table.close_one_of(source, now).then_some(())?;
         } else if table.entries.len() >= table.room.in_all {
-            table.close_one(|_| true).then_some(())?;
+            table.close_one(Some(source), now).then_some(())?;
         }
         let number = table.next;
         table.next += 1;
-        let entry = Entry { source, phase: Phase::Waiting, since: now, task: None };
+        let entry = Entry { source, arrived: now, phase: Phase::Waiting, since: now, task: None };
         table.entries.insert(number, entry);
         drop(table);
         Some(Place { connections: self.clone(), number })
@@ -88,10 +112,11 @@ impl Connections {
     /// Takes it that the system has no room for more than there are now, and makes some to spare.
     /// Gives the new bound.
     pub(super) fn shrink(&self) -> usize {
+        let now = Instant::now();
         let mut table = self.table();
         let bound = table.entries.len().saturating_sub(SPARE).max(SPARE);
         table.room.in_all = bound.min(table.room.in_all);
-        while table.entries.len() > table.room.in_all && table.close_one(|_| true) {}
+        while table.entries.len() > table.room.in_all && table.close_one(None, now) {}
         table.room.in_all
     }
 
@@ -105,22 +130,66 @@ impl Connections {
     }
 }
 
+impl Room {
+    fn source_of(&self, address: IpAddr) -> Source {
+        let is_proxy = |proxies: &Subnet| proxies.contains(address);
+        match address.to_canonical().is_loopback() || self.proxies.iter().any(is_proxy) {
+            true => Source::Proxies,
+            false => Source::Network(network_of(address)),
+        }
+    }
+
+    /// How soon a source that has `count` makes room, the larger the sooner.
+    fn excess(&self, source: Source, count: usize) -> usize {
+        match source {
+            Source::Network(_) => 1 + count.saturating_sub(FEW),
+            Source::Proxies if count > self.in_all / 2 => usize::MAX,
+            // The others have more than half, all of them together.
+            Source::Proxies => 0,
+        }
+    }
+}
+
 impl Table {
-    /// Closes the least of those that are `eligible`: by phase, then the oldest.
-    fn close_one(&mut self, eligible: impl Fn(&Entry) -> bool) -> bool {
-        let least = self
-            .entries
-            .iter()
-            .filter(|(_, e)| e.phase != Phase::Handling && eligible(e))
-            .min_by_key(|(number, e)| (e.phase, e.since, **number))
-            .map(|(number, _)| *number);
-        let Some(entry) = least.and_then(|number| self.entries.remove(&number)) else {
+    /// Closes the least worth keeping, where a connection of `newcomer` is to come on top.
+    fn close_one(&mut self, newcomer: Option<Source>, now: Instant) -> bool {
+        let mut counts = HashMap::new();
+        for source in self.entries.values().map(|e| e.source).chain(newcomer) {
+            *counts.entry(source).or_default() += 1;
+        }
+        let excess = |entry: &Entry| self.room.excess(entry.source, counts[&entry.source]);
+        let least =
+            self.idle().min_by_key(|(number, e)| (Reverse(excess(e)), e.rank(**number, now)));
+        self.close(least.map(|(number, _)| *number))
+    }
+
+    /// The same among those of `source`.
+    fn close_one_of(&mut self, source: Source, now: Instant) -> bool {
+        let from_there = self.idle().filter(|(_, e)| e.source == source);
+        let least = from_there.min_by_key(|(number, e)| e.rank(**number, now));
+        self.close(least.map(|(number, _)| *number))
+    }
+
+    /// Those that can be closed.
+    fn idle(&self) -> impl Iterator<Item = (&u64, &Entry)> {
+        self.entries.iter().filter(|(_, e)| e.phase != Phase::Handling)
+    }
+
+    fn close(&mut self, number: Option<u64>) -> bool {
+        let Some(entry) = number.and_then(|number| self.entries.remove(&number)) else {
             return false;
         };
         if let Some(task) = entry.task {
             task.abort();
         }
         true
+    }
+}
+
+impl Entry {
+    /// What it is worth among those of equal sources; the least first.
+    fn rank(&self, number: u64, now: Instant) -> (bool, Phase, Instant, u64) {
+        (now < self.arrived + GRACE, self.phase, self.since, number)
     }
 }
 
@@ -153,10 +222,29 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const ROOM: Room = Room { in_all: 4, per_address: 2 };
+    fn room(in_all: usize, per_network: usize) -> Connections {
+        Connections::new(Room { in_all, per_network, proxies: Vec::new() })
+    }
 
     fn address(n: u8) -> IpAddr {
         [192, 0, 2, n].into()
+    }
+
+    /// Connections that hold bodies, `count` from each source.
+    fn hold_bodies(
+        connections: &Connections,
+        sources: impl IntoIterator<Item = IpAddr>,
+        count: usize,
+        now: Instant,
+    ) -> Vec<Place> {
+        let all = sources.into_iter().flat_map(|source| std::iter::repeat_n(source, count));
+        all.filter_map(|source| connections.admit(source, now))
+            .inspect(|place| place.enter(Phase::Receiving))
+            .collect()
+    }
+
+    fn open(places: &[Place]) -> usize {
+        places.iter().filter(|place| place.is_open()).count()
     }
 
     impl Place {
@@ -167,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_one_that_has_waited_longest_makes_room() {
-        let (connections, now) = (Connections::new(ROOM), Instant::now());
+        let (connections, now) = (room(4, 2), Instant::now());
         let places: Vec<Place> = (0..5)
             .map(|n| {
                 let now = now + Duration::from_millis(u64::from(n));
@@ -180,7 +268,7 @@ mod tests {
 
     #[test]
     fn who_is_at_work_is_not_closed_and_who_reads_its_answer_only_last() {
-        let (connections, now) = (Connections::new(ROOM), Instant::now());
+        let (connections, now) = (room(4, 2), Instant::now());
         let places: Vec<Place> =
             (0..4).map(|n| connections.admit(address(n), now).unwrap()).collect();
         let phases = [Phase::Handling, Phase::Sending, Phase::Receiving, Phase::Waiting];
@@ -204,7 +292,7 @@ mod tests {
 
     #[test]
     fn an_address_makes_room_at_its_own_expense() {
-        let (connections, now) = (Connections::new(ROOM), Instant::now());
+        let (connections, now) = (room(4, 2), Instant::now());
         let other = connections.admit(address(1), now).unwrap();
         let first = connections.admit(address(2), now).unwrap();
         let second = connections.admit(address(2), now).unwrap();
@@ -217,8 +305,7 @@ mod tests {
 
     #[test]
     fn where_the_system_has_less_room_the_bound_follows() {
-        let room = Room { in_all: 1000, per_address: 1000 };
-        let (connections, now) = (Connections::new(room), Instant::now());
+        let (connections, now) = (room(1000, 1000), Instant::now());
         let mut places: Vec<_> = (0..100).map(|_| connections.admit(address(1), now)).collect();
         assert_eq!(connections.shrink(), 100 - SPARE);
         places.push(connections.admit(address(2), now));
@@ -228,8 +315,79 @@ mod tests {
 
     #[test]
     fn a_place_is_free_when_its_connection_ends() {
-        let (connections, now) = (Connections::new(ROOM), Instant::now());
+        let (connections, now) = (room(4, 2), Instant::now());
         drop(connections.admit(address(1), now));
         assert_eq!(connections.table().entries.len(), 0);
+    }
+
+    #[test]
+    fn who_comes_from_elsewhere_stays_beside_sources_that_hold_all_the_room() {
+        let connections = room(512, 64);
+        let now = Instant::now();
+        // In the second that follows, and after it.
+        for now in [now, now + GRACE, now + GRACE * 2] {
+            let mut held = hold_bodies(&connections, (0..8).map(address), 64, now);
+            let newcomers: Vec<Place> =
+                (100..120).map(|n| connections.admit(address(n), now).unwrap()).collect();
+            held.extend(hold_bodies(&connections, (0..8).map(address), 64, now + GRACE * 2));
+            assert_eq!(open(&newcomers), 20);
+        }
+    }
+
+    #[test]
+    fn one_network_of_ipv6_is_one_source() {
+        let connections = room(512, 64);
+        let now = Instant::now();
+        let attackers = (0..512).map(|n| std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) | n));
+        let held = hold_bodies(&connections, attackers.map(IpAddr::from), 1, now);
+        assert_eq!(open(&held), 64);
+    }
+
+    #[test]
+    fn a_newcomer_has_a_moment_beside_as_many_sources_as_there_is_room() {
+        let connections = room(40, 64);
+        let before = Instant::now();
+        let held = hold_bodies(&connections, (0..40).map(address), 1, before);
+        let now = before + GRACE;
+        let newcomers: Vec<Place> =
+            (100..120).map(|n| connections.admit(address(n), now).unwrap()).collect();
+        assert_eq!((open(&held), open(&newcomers)), (20, 20));
+        // Afterwards it is one of many.
+        let others = hold_bodies(&connections, (50..90).map(address), 1, now + GRACE);
+        assert_eq!((open(&held), open(&newcomers), open(&others)), (0, 0, 40));
+    }
+
+    #[test]
+    fn all_that_a_browser_opens_stays_beside_as_many_sources_as_there_is_room() {
+        let connections = room(40, 64);
+        let before = Instant::now();
+        let held = hold_bodies(&connections, (0..40).map(address), 1, before);
+        let now = before + GRACE;
+        let browser: Vec<Place> =
+            (0..6).map(|_| connections.admit(address(100), now).unwrap()).collect();
+        let later = hold_bodies(&connections, (50..60).map(address), 1, now);
+        assert_eq!((open(&held), open(&browser), open(&later)), (24, 6, 10));
+    }
+
+    #[test]
+    fn who_comes_by_a_proxy_and_who_does_not_leave_each_other_room() {
+        let proxies = vec!["198.51.100.0/24".parse().unwrap()];
+        for proxy in ["127.0.0.1", "::1", "198.51.100.7"] {
+            let proxy: IpAddr = proxy.parse().unwrap();
+            let room = Room { in_all: 100, per_network: 20, proxies: proxies.clone() };
+            let connections = Connections::new(room);
+            let now = Instant::now();
+            let by_proxy = hold_bodies(&connections, [proxy], 150, now);
+            assert_eq!(open(&by_proxy), 100, "all of it, where nobody else asks");
+            let direct = hold_bodies(&connections, (0..20).map(address), 20, now);
+            assert_eq!((open(&by_proxy), open(&direct)), (50, 50));
+            let later = now + GRACE;
+            let again = hold_bodies(&connections, [proxy], 100, later);
+            assert_eq!((open(&by_proxy) + open(&again), open(&direct)), (50, 50));
+            let newcomers =
+                [connections.admit(proxy, later), connections.admit(address(99), later)];
+            let again = hold_bodies(&connections, (0..20).map(address), 2, later);
+            assert!(newcomers.iter().flatten().all(Place::is_open), "{}", open(&again));
+        }
     }
 }

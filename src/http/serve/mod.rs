@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::BodyTimeout;
+use crate::config::Subnet;
 use crate::rtc::{Caller, Holder, SignallingPath};
 use connections::{Connections, Room};
 use patient::Patient;
@@ -81,12 +82,15 @@ pub enum Scheme {
 pub(super) struct OwnPort(pub(super) u16);
 
 /// How much clients may have of the server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections in all.
     pub connections: usize,
-    /// Connections of one address; this machine's own is not bounded separately.
+    /// Connections of one address, of a /64 by IPv6. This machine and the `proxies` are not bounded
+    /// separately.
     pub connections_per_address: usize,
+    /// Addresses that many clients are behind.
+    pub proxies: Vec<Subnet>,
     /// From the end of one request, or the start of the connection, to the end of the next
     /// request's head.
     pub head: Duration,
@@ -107,6 +111,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             connections_per_address: 64,
+            proxies: Vec::new(),
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
             answer_stall: Duration::from_secs(10),
@@ -200,15 +205,12 @@ impl Server {
         let listener = listen(address).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, running) = watch::channel(Running::Yes);
-        let host = Host {
-            service,
-            limits,
-            connections: Connections::new(Room {
-                in_all: limits.connections,
-                per_address: limits.connections_per_address,
-            }),
-            running,
-        };
+        let connections = Connections::new(Room {
+            in_all: limits.connections,
+            per_network: limits.connections_per_address,
+            proxies: limits.proxies.clone(),
+        });
+        let host = Host { service, limits: Arc::new(limits), connections, running };
         let task = tokio::spawn(host.run(listener));
         Ok(Self { address, stop, task })
     }
@@ -248,7 +250,7 @@ impl Drop for Server {
 /// What the accept loop holds.
 struct Host {
     service: Router,
-    limits: Limits,
+    limits: Arc<Limits>,
     connections: Connections,
     running: watch::Receiver<Running>,
 }
@@ -283,7 +285,7 @@ impl Host {
             return;
         };
         let place = Arc::new(place);
-        let (limits, running) = (self.limits, self.running.clone());
+        let (limits, running) = (Arc::clone(&self.limits), self.running.clone());
         let serving =
             serve(stream, peer, Arc::clone(&place), self.service.clone(), limits, running);
         place.occupied_by(tasks.spawn(serving));
@@ -310,7 +312,7 @@ async fn serve(
     peer: Peer,
     place: Arc<Place>,
     router: Router,
-    limits: Limits,
+    limits: Arc<Limits>,
     mut running: watch::Receiver<Running>,
 ) {
     // Answers are small and waited for.
@@ -324,7 +326,7 @@ async fn serve(
         peer,
         own_port: stream.local_addr().ok().map(|address| OwnPort(address.port())),
         place,
-        limits,
+        limits: Arc::clone(&limits),
         began: Instant::now(),
         requests: AtomicU32::new(0),
         router: TowerToHyperService::new(router),
@@ -363,7 +365,7 @@ struct Visit {
     peer: Peer,
     own_port: Option<OwnPort>,
     place: Arc<Place>,
-    limits: Limits,
+    limits: Arc<Limits>,
     began: Instant,
     requests: AtomicU32,
     router: TowerToHyperService<Router>,

@@ -1,6 +1,7 @@
 //! The room's promises, tried through its public interface; a folder of files, one for each
 //! subject.
 
+mod bounds;
 mod data_files;
 mod downloads;
 mod serving;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// A site with these templates beside the default ones.
-fn site(templates: &[(&str, &str)]) -> (TempDir, Site) {
+pub(super) fn site(templates: &[(&str, &str)]) -> (TempDir, Site) {
     let dir = tempfile::tempdir().unwrap();
     let (site, _) = Site::open(&at(dir.path())).unwrap();
     for (name, text) in templates {
@@ -18,7 +18,7 @@ fn site(templates: &[(&str, &str)]) -> (TempDir, Site) {
     (dir, site)
 }
 
-fn fault(templates: &[(&str, &str)], name: &str) -> TemplateError {
+pub(super) fn fault(templates: &[(&str, &str)], name: &str) -> TemplateError {
     site(templates).1.render(name, &()).unwrap_err()
 }
 
@@ -129,7 +129,7 @@ fn a_template_that_goes_too_deep_is_a_fault_and_no_crash() {
 }
 
 /// The fault of a template `a.html`, rendered with half the stack of a web server's worker.
-fn on_a_small_stack(text: &str) -> TemplateError {
+pub(super) fn on_a_small_stack(text: &str) -> TemplateError {
     thread::scope(|scope| {
         let worker = thread::Builder::new().stack_size(1 << 20);
         let worker = worker.spawn_scoped(scope, || fault(&[("a.html", text)], "a.html"));
