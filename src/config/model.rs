@@ -292,7 +292,7 @@ pub struct Http {
     pub pages: BTreeMap<UrlPath, TemplateName>,
     /// Most connections at once.
     pub max_connections: u32,
-    /// Most connections at once from one address.
+    /// Most connections at once from one address, or one network of IPv6 (/64).
     pub max_connections_per_address: u32,
 }
 

@@ -234,8 +234,9 @@ fn http() -> Vec<Key> {
             "http.max_connections_per_address",
             http.max_connections_per_address,
             Whole(1, 65_535),
-            "Most connections at once from one address, so that one visitor cannot take them all. \
-             Raise it behind a reverse proxy, where everybody has the proxy's address."
+            "Most connections at once from one address, or one network of IPv6 (a /64), so that one \
+             visitor cannot take them all. It does not hold for this machine itself and for \
+             http.trusted_proxies, which are many visitors behind one address."
         ),
     ]
 }
