@@ -1,8 +1,9 @@
 //! The connectivity checks that a session sends: where, how many, and which were answered.
 //!
-//! Who may watch can name any address as its own. So that nobody is made to send the camera's
-//! datagrams at others, checks of an address that has not answered one cost: a session may send no
-//! more of them than it was sent by HTTP, byte for byte.
+//! Who may watch can name any address as its own. So that nobody makes the camera send at others,
+//! checks of an address that has not answered one cost: a session may send no more of them than its
+//! viewer sent, byte for byte, by HTTP and in checks of its own. Some of that is kept for addresses
+//! from which the viewer was heard: those that it only names may all be out of reach.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,6 +25,12 @@ const MAX_AWAITED: usize = 64;
 /// What a datagram costs beside its content: IPv4's and UDP's heads.
 const HEADS: usize = 28;
 
+/// The most that our answer to a check takes: it is paid by that.
+const ANSWER: usize = 76;
+
+/// Bytes kept for addresses that the viewer was heard from: some five checks.
+const KEPT: usize = 640;
+
 pub(super) struct Checks {
     /// Paths we have sent something on, the latest last.
     paths: VecDeque<Tried>,
@@ -31,12 +38,15 @@ pub(super) struct Checks {
     /// latest last.
     asked: Vec<Check>,
     awaited: VecDeque<Check>,
-    /// Bytes that may still be sent to where nobody has answered.
+    /// Bytes that may still be sent to where nobody has answered, and of those, how many only to
+    /// where somebody was heard.
     allowance: usize,
+    kept: usize,
 }
 
 struct Tried {
     path: Path,
+    heard: bool,
     answered: Option<Instant>,
 }
 
@@ -48,7 +58,7 @@ struct Check {
 impl Checks {
     pub(super) fn new(allowance: usize) -> Self {
         let (paths, asked, awaited) = Default::default();
-        Self { paths, asked, awaited, allowance }
+        Self { paths, asked, awaited, allowance, kept: KEPT.min(allowance / 2) }
     }
 
     /// The viewer has sent so many bytes more, by HTTP.
@@ -56,24 +66,45 @@ impl Checks {
         self.allowance = self.allowance.saturating_add(bytes);
     }
 
+    /// The viewer has sent this on `path`.
+    pub(super) fn heard(&mut self, path: Path, datagram: &[u8]) {
+        if let Some(Stun::Check(_)) = Stun::of(datagram) {
+            self.grant(datagram.len().saturating_sub(ANSWER));
+            self.remember(path).heard = true;
+        }
+    }
+
     /// Whether this datagram may be sent. If so, it is taken note of.
     pub(super) fn allow(&mut self, path: Path, datagram: &[u8]) -> bool {
-        if let Some(Stun::Check(id)) = Stun::of(datagram) {
-            if self.last_answer(path).is_none() {
-                let Some(left) = self.allowance.checked_sub(datagram.len() + HEADS) else {
-                    return false;
-                };
-                self.allowance = left;
+        let Some(Stun::Check(id)) = Stun::of(datagram) else {
+            self.remember(path);
+            return true;
+        };
+        let kept = self.kept;
+        let tried = self.remember(path);
+        if tried.answered.is_none() {
+            let kept = if tried.heard { 0 } else { kept };
+            let cost = datagram.len() + HEADS;
+            if self.allowance < cost + kept {
+                return false;
             }
-            self.asked.push(Check { id, path });
+            self.allowance -= cost;
         }
-        if !self.paths.iter().any(|tried| tried.path == path) {
-            if self.paths.len() == MAX_PATHS {
-                self.paths.pop_front();
-            }
-            self.paths.push_back(Tried { path, answered: None });
-        }
+        self.asked.push(Check { id, path });
         true
+    }
+
+    fn remember(&mut self, path: Path) -> &mut Tried {
+        let at = self.paths.iter().position(|tried| tried.path == path).unwrap_or_else(|| {
+            if self.paths.len() == MAX_PATHS {
+                // What answers is in use, or may be.
+                let silent = self.paths.iter().position(|tried| tried.answered.is_none());
+                self.paths.remove(silent.unwrap_or(0));
+            }
+            self.paths.push_back(Tried { path, heard: false, answered: None });
+            self.paths.len() - 1
+        });
+        &mut self.paths[at]
     }
 
     /// Takes note of it where `datagram` is the answer to a check, sealed with the viewer's
@@ -146,7 +177,7 @@ mod tests {
 
     #[test]
     fn only_an_answer_to_a_check_of_ours_on_the_same_path_renews_consent() {
-        let (mut checks, now) = (Checks::new(1000), Instant::now());
+        let (mut checks, now) = (Checks::new(10_000), Instant::now());
         assert!(checks.allow(path(7), &check(ID)) && checks.allow(path(8), &check([6; 12])));
         for (on, datagram) in [
             (path(7), answer([9; 12], PWD)),
@@ -171,10 +202,15 @@ mod tests {
 
     #[test]
     fn checks_of_who_has_not_answered_are_paid_for() {
-        let mut checks = Checks::new(100);
         let cost = check(ID).len() + HEADS;
-        let sent = (0..10).filter(|n| checks.allow(path(7), &check([*n; 12]))).count();
-        assert_eq!(sent, 100 / cost);
+        let mut checks = Checks::new(10 * cost);
+        let mut sent =
+            |to: u16| (0..20).filter(|n| checks.allow(path(to), &check([*n; 12]))).count();
+        assert_eq!(sent(7), 5, "the rest is kept for who is heard");
+        checks.heard(path(8), &check(ID));
+        let mut sent =
+            |to: u16| (0..20).filter(|n| checks.allow(path(to), &check([*n; 12]))).count();
+        assert_eq!(sent(8), 5);
         checks.grant(cost);
         assert!(checks.allow(path(8), &check(ID)) && !checks.allow(path(8), &check(ID)));
         // Who has answered is checked for as long as it watches.
@@ -183,5 +219,14 @@ mod tests {
         assert!(!checks.allow(path(7), &check(ID)));
         // What is no check is no business of this place.
         assert!(checks.allow(path(7), &[22, 254, 253]));
+    }
+
+    #[test]
+    fn a_path_that_answers_is_not_forgotten_for_others_that_do_not() {
+        let (mut checks, now) = (Checks::new(1_000_000), Instant::now());
+        assert!(checks.allow(path(7), &check(ID)));
+        checks.answered(path(7), &answer(ID, PWD), PWD, now);
+        (100..200).for_each(|port| checks.heard(path(port), &check(ID)));
+        assert_eq!((checks.last_answer(path(7)), checks.paths.len()), (Some(now), MAX_PATHS));
     }
 }

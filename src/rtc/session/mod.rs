@@ -286,6 +286,7 @@ impl Session {
         if matches!(datagram, [128..=191, ..]) && self.feedback_budget.is_spent(now) {
             return;
         }
+        self.checks.heard(path, datagram);
         self.checks.answered(path, datagram, &self.remote.credentials.pwd, now);
         let Path { protocol, local, remote } = path;
         // What is no datagram of WebRTC says nothing.
