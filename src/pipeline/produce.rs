@@ -1,4 +1,7 @@
-//! Taking what the camera delivers and making of it what viewers watch.
+//! Taking what the camera delivers and making of it what viewers watch; in [`absent`], what becomes
+//! of them while it delivers nothing.
+
+mod absent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,9 +16,10 @@ use super::sustain::{Change, Sustain};
 use super::{Counters, EncoderFactory, FixedSettings, LiveSettings, Parts, Tap};
 use crate::camera::{Constraints, Mode};
 use crate::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
-use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState, reasons};
+use crate::hub::{Hub, KeyPictures, Layer, SourceInfo, SourceState};
 use crate::media::{AccessUnit, Frame, FramePool, MediaTime};
-use crate::transform::{Card, Chain, Transform};
+use crate::transform::{Chain, Transform};
+use absent::{Absence, settling};
 
 /// A camera that has been silent this long is lost.
 const STALL: Duration = Duration::from_secs(2);
@@ -24,19 +28,12 @@ const STALL: Duration = Duration::from_secs(2);
 /// being told to start again would only set them back.
 const OPENING: Duration = Duration::from_secs(10);
 
-/// How often a card is shown in place of the picture. Slow enough to cost nothing, fast enough
-/// for receivers to believe in the stream.
-const CARD_INTERVAL: Duration = Duration::from_millis(200);
-
 /// How long the camera stays on after the last viewer left: a page being reloaded is gone for
 /// less than this.
 const LINGER: Duration = Duration::from_secs(3);
 
 /// First and longest wait before a lost camera is opened again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-
-/// Cards are this big until a camera has shown what size its pictures are.
-const CARD_SIZE: (u32, u32) = (1280, 720);
 
 /// An encoder that fails this often in a row is reported as the source's fault rather than
 /// quietly made anew.
@@ -69,14 +66,6 @@ struct LiveAs {
     encoder: &'static str,
     size: (u32, u32),
     fps: f64,
-}
-
-/// Why there is no picture.
-struct Absence {
-    card: Card,
-    next_card: MediaTime,
-    /// When to open the camera again; never when the source has ended for good.
-    retry: Option<MediaTime>,
 }
 
 /// One stretch of watching, from the first viewer to the last.
@@ -511,87 +500,6 @@ impl Producer {
         let (name, encoder) = (self.source_name.clone(), encoder.into());
         self.tell(SourceState::Live(SourceInfo { name, encoder, width, height, fps }));
         self.live_as = Some(live_as);
-    }
-
-    fn ended(&mut self, watch: &mut Watch) {
-        log::info!("the source has ended: {}", self.source_name);
-        let now = MediaTime::now();
-        let (state, card, retry) = if self.fixed.infinite_frames {
-            let reason = "the source has ended";
-            (SourceState::Lost(reason.into()), Card::no_signal(reason), Some(now + RETRY.1))
-        } else {
-            (SourceState::Ended, Card::the_end(), None)
-        };
-        self.tell(state);
-        watch.absence = Some(Absence { card, next_card: now, retry });
-    }
-
-    /// The owner reads all of the reason in the log; what viewers see names no place on the owner's
-    /// disk.
-    fn lost(&mut self, watch: &mut Watch, reason: &str) {
-        let (log, reason) = reasons(&self.source_name, reason);
-        let now = MediaTime::now();
-        if watch.absence.is_none() {
-            Counters::add(&self.counters.camera_losses, 1);
-            log::warn!("{}: {log}; trying again until it is back", self.source_name);
-        }
-        self.tell(SourceState::Lost(reason.clone()));
-        let next_card = watch.absence.as_ref().map_or(now, |a| a.next_card);
-        watch.absence = Some(Absence {
-            card: Card::no_signal(reason),
-            next_card,
-            retry: Some(now + watch.backoff),
-        });
-        watch.backoff = (watch.backoff * 2).min(RETRY.1);
-    }
-
-    /// While there is no picture: shows the card, and opens the camera again when it is time.
-    fn mind_absence(&mut self, watch: &mut Watch) {
-        let now = watch.now;
-        let Some(absence) = &mut watch.absence else {
-            return;
-        };
-        let again = absence.retry.is_some_and(|at| now >= at)
-            && watch.opening.is_none_or(|since| now.since(since) >= OPENING);
-        if again {
-            absence.retry = Some(now + watch.backoff.max(STALL));
-        }
-        let card_due = now >= absence.next_card;
-        if card_due {
-            absence.next_card = now + CARD_INTERVAL;
-        }
-        if again {
-            self.open(watch);
-        }
-        if card_due {
-            self.show_card(watch);
-        }
-    }
-
-    fn show_card(&mut self, watch: &mut Watch) {
-        let size = watch.running.as_ref().map(|r| (r.settings.width, r.settings.height));
-        let size = size
-            .or_else(|| watch.mode.map(|m| self.chain.output_size((m.width, m.height))))
-            .unwrap_or(CARD_SIZE);
-        let Some(absence) = &mut watch.absence else {
-            return;
-        };
-        let now = MediaTime::now();
-        match absence.card.draw(size, now, &self.pool) {
-            Ok(frame) => {
-                let fps = watch.mode.map_or(30.0, |mode| mode.fps);
-                self.encode(watch, &frame, fps, now);
-            }
-            Err(error) => log::debug!("no card: {error}"),
-        }
-    }
-}
-
-/// The camera works, but is not to be seen yet. It is not lost, nor to be opened once more.
-fn settling(watch: &mut Watch) {
-    watch.last_picture = watch.now;
-    if let Some(Absence { retry: Some(retry), .. }) = &mut watch.absence {
-        *retry = watch.now + STALL.max(watch.backoff);
     }
 }
 
