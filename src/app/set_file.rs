@@ -26,8 +26,10 @@ fn text(file: &Path) -> Result<Secret, String> {
     }
     let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
     let text = text.ok_or("its file is not UTF-8 text")?;
+    // Windows' editor puts a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let line = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
-    Ok(Secret::new(line.unwrap_or(&text)))
+    Ok(Secret::new(line.unwrap_or(text)))
 }
 
 fn bytes(file: &Path) -> io::Result<Vec<u8>> {
@@ -56,6 +58,7 @@ mod tests {
             (b"correct horse\n", "correct horse"),
             (b"correct horse\r\n", "correct horse"),
             (b" correct horse \n\n", " correct horse \n"),
+            ("\u{feff}correct horse\r\n".as_bytes(), "correct horse"),
             (b"", ""),
         ] {
             assert_eq!(read_of(bytes).as_deref(), Ok(text));

@@ -88,16 +88,17 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
     }
     let standard = headers.contains_key(FORWARDED).then(|| {
         let hops = standard(headers).unwrap_or_default();
-        let (client, hop) = walk(&hops, |hop| hop.client, peer.source(), is_trusted);
+        let (client, hop, known) = walk(&hops, |hop| hop.client, peer.source(), is_trusted);
         // The proxy that names the client also knows what the client asked for.
-        Hop { client: Some(client), ..hops.into_iter().nth(hop).unwrap_or_default() }
+        let hop = hops.into_iter().nth(hop).unwrap_or_default();
+        Hop { client: Some(client), known, ..hop }
     });
     let customary = [FOR, PROTO, HOST].iter().any(|name| headers.contains_key(name)).then(|| {
         let hops: Vec<_> = list(headers, &FOR).map(node).collect();
-        let (client, hop) = walk(&hops, |hop| *hop, peer.source(), is_trusted);
+        let (client, hop, known) = walk(&hops, |hop| *hop, peer.source(), is_trusted);
         let nearer = hops.len().saturating_sub(hop + 1);
         let told = |name| nth_from_the_right(headers, name, nearer);
-        Hop { client: Some(client), proto: told(&PROTO), host: told(&HOST) }
+        Hop { client: Some(client), known, proto: told(&PROTO), host: told(&HOST) }
     });
     let told = match (standard, customary) {
         // A proxy writes one of the two, and may pass on the other as a visitor wrote it. Where
@@ -109,13 +110,14 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         }
         (Some(one), Some(other)) => Hop {
             client: one.client,
+            known: one.known,
             proto: one.proto.or(other.proto),
             host: one.host.or(other.host),
         },
         (one, other) => one.or(other).unwrap_or_default(),
     };
     passage.host = told.host.map(authority);
-    passage.client_unknown = told.client.is_none();
+    passage.client_unknown = !told.known;
     passage.prefix =
         [PREFIX, INGRESS].iter().find_map(|name| prefix(headers.get(name)?)).unwrap_or_default();
     let (address, local) = match told.client {
@@ -139,30 +141,40 @@ fn authority(host: String) -> Result<Authority, Malformed> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Hop {
     client: Option<IpAddr>,
+    /// Whether that is the client's own, and not a proxy's that does not say whose request it is.
+    known: bool,
     proto: Option<String>,
     host: Option<String>,
 }
 
 /// Goes from us towards the client for as long as those who tell are trusted: gives the first who
-/// is not, or else the farthest that is known, and the place in the list where that is told.
+/// is not, or else the farthest that is known, the place in the list where that is told, and whether
+/// nobody who was asked has kept silent.
 fn walk<H>(
     hops: &[H],
     client_of: impl Fn(&H) -> Option<IpAddr>,
     peer: IpAddr,
     is_trusted: impl Fn(IpAddr) -> bool,
-) -> (IpAddr, usize) {
+) -> (IpAddr, usize, bool) {
     let (mut client, mut place) = (peer, hops.len().saturating_sub(1));
+    let mut told = false;
     for (i, hop) in hops.iter().enumerate().rev().take(MAX_HOPS) {
         if !is_trusted(client) {
             break;
         }
         place = i;
-        match client_of(hop) {
-            Some(address) => client = address.to_canonical(),
-            None => break,
+        told = match client_of(hop) {
+            Some(address) => {
+                client = address.to_canonical();
+                true
+            }
+            None => false,
+        };
+        if !told {
+            break;
         }
     }
-    (client, place)
+    (client, place, told)
 }
 
 /// The elements of a list that may be spread over several lines. One that is no text, which a visitor
@@ -343,6 +355,26 @@ mod tests {
         let address = SocketAddr::new(PROXY.parse().unwrap(), 50_000);
         let peer = Peer { address, local: None, scheme: Scheme::Http };
         assert_eq!(pass(&trusted, &map, peer).1.source().to_string(), "192.0.2.7");
+    }
+
+    #[test]
+    fn a_proxy_that_names_nobody_leaves_the_client_unknown() {
+        let unknown = |headers: &[(&'static str, &str)]| passed(PROXY, headers).0.client_unknown;
+        for silent in [
+            ("x-forwarded-for", "unknown"),
+            ("x-forwarded-for", ""),
+            ("x-forwarded-for", "192.0.2.7, nonsense, 10.1.1.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "cam.example"),
+            ("forwarded", "for=_hidden"),
+            ("forwarded", "proto=https"),
+            ("via", "1.1 proxy"),
+        ] {
+            assert!(unknown(&[silent]), "{silent:?}");
+        }
+        assert!(!unknown(&[("x-forwarded-for", "192.0.2.7, 10.1.1.1")]));
+        assert!(!unknown(&[("forwarded", "for=192.0.2.7")]));
+        assert!(!unknown(&[]));
     }
 
     #[test]

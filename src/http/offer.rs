@@ -73,6 +73,7 @@ pub(super) fn refused(error: OfferError) -> Problem {
     let detail = error.to_string();
     match error {
         OfferError::Sdp(_) | OfferError::Codec(_) => Problem::bad_request(detail),
+        OfferError::Withdrawn => Problem::new(StatusCode::UNAUTHORIZED, detail),
         OfferError::NoSource(_) => {
             Problem::new(StatusCode::CONFLICT, detail).retry_after(RETRY_AFTER)
         }

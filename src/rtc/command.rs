@@ -41,8 +41,11 @@ pub enum OfferError {
         most: usize,
     },
     /// As many offers of the same sender wait for their viewers to connect as it may have.
-    #[error("many offers of yours are waiting for their viewers to connect; connect those first")]
+    #[error("too many viewers are connecting from there just now; try again in a few seconds")]
     Flood,
+    /// The credential was withdrawn while the offer waited.
+    #[error("whoever made this offer may no longer watch")]
+    Withdrawn,
     /// Nothing to show.
     #[error("there is nothing to watch: {0}")]
     NoSource(String),

@@ -35,7 +35,7 @@ pub(super) struct Owners {
 
 /// Addresses a session may check us from, before it restarts ICE: a viewer has a few, and each takes
 /// memory, here and in the ICE agent.
-const MAX_ADDRESSES: usize = 64;
+const MAX_ADDRESSES: usize = 24;
 
 /// What relates an answer to its request (RFC 8489 §5).
 pub(super) type TransactionId = [u8; 12];
@@ -216,6 +216,12 @@ pub(super) fn sealed_answer(id: TransactionId, pwd: &str) -> Vec<u8> {
     tests::sealed(0x0101, id, "", pwd)
 }
 
+/// The same, which tells of a port of ours.
+#[cfg(test)]
+pub(super) fn sealed_answer_of(id: TransactionId, pwd: &str, port: u16) -> Vec<u8> {
+    tests::sealed_with_port(0x0101, id, "", pwd, port)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -228,6 +234,18 @@ mod tests {
 
     /// A STUN message (RFC 8489 §5) with a username, sealed.
     pub(super) fn sealed(kind: u16, id: TransactionId, username: &str, seal: &str) -> Vec<u8> {
+        sealed_with_port(kind, id, username, seal, 0)
+    }
+
+    /// The same with a mapped address (RFC 8489 §14.2) of this port.
+    pub(super) fn sealed_with_port(
+        kind: u16,
+        id: TransactionId,
+        username: &str,
+        seal: &str,
+        port: u16,
+    ) -> Vec<u8> {
+        let [high, low] = port.to_be_bytes();
         let mut message = kind.to_be_bytes().to_vec();
         message.extend([0, 0]);
         message.extend(0x2112_a442_u32.to_be_bytes());
@@ -235,7 +253,7 @@ mod tests {
         // The parser wants all that a check has.
         let attributes: [(u16, &[u8]); 4] = [
             (0x0006, username.as_bytes()),
-            (0x0020, &[0, 1, 0, 0, 0, 0, 0, 0]),
+            (0x0020, &[0, 1, high, low, 0, 0, 0, 0]),
             (0x0024, &[0, 0, 0, 1]),
             (0x802a, &[0; 8]),
         ];

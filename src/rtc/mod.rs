@@ -5,11 +5,11 @@
 //! out go answers, and RTP to every viewer. It is the only room that names the WebRTC library.
 //!
 //! Following one offer: [`Rtc::offer`] hands it to the [`engine`], which finds it a place
-//! ([`admission`]), reads it ([`sdp`]), waits for the stream's SPS ([`waiting`]), lists this machine's addresses ([`candidates`]), makes a
-//! [`session`] and writes the answer. Following one picture: the engine wakes, each session takes
-//! it from its place in the hub, has it cut once for all ([`packetize`]), writes and seals its
-//! packets ([`egress`], [`srtp`]) into a [`batch`], and the batch leaves through the [`wire`] in
-//! as few system calls as the kernel allows.
+//! ([`admission`]), reads it ([`sdp`]), waits for the stream's SPS ([`waiting`]), lists this
+//! machine's addresses ([`candidates`]), makes a [`session`] and writes the answer. Following one
+//! picture: the engine wakes, each session takes it from its place in the hub, has it cut once for
+//! all ([`packetize`]), writes and seals its packets ([`egress`], [`srtp`]) into a [`batch`], and
+//! the batch leaves through the [`wire`] in as few system calls as the kernel allows.
 
 mod admission;
 mod batch;

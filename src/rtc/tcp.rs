@@ -24,7 +24,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use super::path::plain;
 use crate::web::network_of;
 
-/// Connections at once, in all and from one address.
+/// Connections at once, in all and from one network.
 const MAX_CONNECTIONS: usize = 256;
 const MAX_FROM_ONE: usize = 32;
 

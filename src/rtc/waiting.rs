@@ -78,8 +78,13 @@ impl Waiting {
 
     /// Keeps those alone of whom `may_watch` is true.
     pub(super) fn retain(&mut self, may_watch: impl Fn(&Caller) -> bool) {
-        // Who is not told waits for nothing: the reply goes with the offer.
-        self.offers.retain(|waited| may_watch(&waited.newcomer.by));
+        let all = std::mem::take(&mut self.offers);
+        let (kept, withdrawn) = all.into_iter().partition(|waited| may_watch(&waited.newcomer.by));
+        self.offers = kept;
+        let withdrawn: VecDeque<Waited> = withdrawn;
+        for waited in withdrawn {
+            waited.reply.send(Err(OfferError::Withdrawn));
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -161,6 +161,11 @@ pub(super) fn limit(environment: &mut Environment<'static>) {
     environment.add_function(operators::NEST, |value: Value| {
         foresee("", std::slice::from_ref(&value)).map(|()| value)
     });
+    environment.add_function(operators::SLICE, |value: Value| {
+        // A string is copied, and one that is read backwards as characters of four bytes.
+        spend(value.as_str().map_or(0, |text| text.len().saturating_mul(4)))?;
+        foresee("", std::slice::from_ref(&value)).map(|()| value)
+    });
     environment.add_function(operators::KEEP, |value: Value| keep(&value).map(|()| value));
     environment.add_function(operators::ADD, |right: Value| operate(right, add));
     environment.add_function(operators::MULTIPLY, |right: Value| operate(right, multiply));

@@ -19,9 +19,11 @@ pub(super) const MULTIPLY: &str = "picket_multiply";
 pub(super) const CONCATENATE: &str = "picket_concatenate";
 /// Around a list, tuple or map that is put together.
 pub(super) const NEST: &str = "picket_nest";
+/// Around what a piece is cut out of.
+pub(super) const SLICE: &str = "picket_slice";
 /// Around what is put into a namespace.
 pub(super) const KEEP: &str = "picket_keep";
-const ALL: [&str; 6] = [LEFT, ADD, MULTIPLY, CONCATENATE, NEST, KEEP];
+const ALL: [&str; 7] = [LEFT, ADD, MULTIPLY, CONCATENATE, NEST, SLICE, KEEP];
 
 /// Brackets inside one another. The parser goes deeper for each.
 const MAX_BRACKETS: usize = 50;
@@ -238,6 +240,8 @@ impl Found<'_> {
         match expression {
             Expr::Var(_) | Expr::Const(_) => {}
             Expr::Slice(e) => {
+                let whole = e.expr.span();
+                self.wrap(SLICE, whole.start_offset as usize, whole.end_offset as usize);
                 self.expression(&e.expr);
                 [&e.start, &e.stop, &e.step].into_iter().flatten().for_each(|e| self.expression(e));
             }

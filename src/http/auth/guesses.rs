@@ -98,6 +98,7 @@ pub(super) struct Guesses {
 struct Memory {
     tried: Vec<Instant>,
     asked: Vec<Instant>,
+    last: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -119,13 +120,7 @@ impl Guesses {
         let site = site.filter(|_| !who.is_known());
         for one in [Some(who), site].into_iter().flatten() {
             self.remember(one, now);
-            let memory = self.remembered.entry(one).or_default();
-            memory.tried.retain(|at| now < *at + MINUTE);
-            if let Some(oldest) = memory.tried.first()
-                && memory.tried.len() >= one.most()
-            {
-                return Err(TooMany(*oldest + MINUTE - now));
-            }
+            self.expect_left(one, now)?;
         }
         let ticket = self.next_ticket;
         let rank = self.rank(who, site, lot, now);
@@ -158,6 +153,10 @@ impl Guesses {
         let first = self.waiting.iter().map(|w| (w.rank, w.ticket)).min().map(|(_, first)| first);
         if now >= ready_at && first == Some(ticket) {
             self.leave(ticket);
+            // Others who count as the same may have tried meanwhile.
+            for one in [Some(who), site].into_iter().flatten() {
+                self.expect_left(one, now)?;
+            }
             self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + REFILL);
             for one in [Some(who), site].into_iter().flatten() {
                 self.remembered.entry(one).or_default().tried.push(now);
@@ -170,6 +169,21 @@ impl Guesses {
             return Err(TooMany(PATIENCE));
         }
         Ok(Turn::In(wait))
+    }
+
+    /// Whether `one` has a try left in this minute.
+    fn expect_left(&mut self, one: Who, now: Instant) -> Result<(), TooMany> {
+        let tried = &mut self.remembered.entry(one).or_default().tried;
+        tried.retain(|at| now < *at + MINUTE);
+        match tried.first() {
+            Some(oldest) if tried.len() >= one.most() => Err(TooMany(*oldest + MINUTE - now)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets from where somebody has signed in.
+    pub(super) fn forget_known(&mut self) {
+        self.known.clear();
     }
 
     /// Who holds this ticket waits no longer.
@@ -217,12 +231,14 @@ impl Guesses {
 
     fn remember(&mut self, who: Who, now: Instant) {
         if self.remembered.len() >= MAX_REMEMBERED && !self.remembered.contains_key(&who) {
-            let longest = self.remembered.iter().min_by_key(|(_, m)| m.asked.last().copied());
+            let longest = self.remembered.iter().min_by_key(|(_, m)| m.last);
             if let Some(longest) = longest.map(|(who, _)| *who) {
                 self.remembered.remove(&longest);
             }
         }
-        let asked = &mut self.remembered.entry(who).or_default().asked;
+        let memory = self.remembered.entry(who).or_default();
+        memory.last = Some(now);
+        let asked = &mut memory.asked;
         asked.retain(|at| now < *at + MEMORY);
         // More than this says nothing new, and would let a flood grow the list.
         if asked.len() < 64 {
@@ -390,6 +406,28 @@ mod tests {
         (0..100).for_each(|_| _ = world.guess(&neighbours));
         let took = world.sign_in(at("2001:db8::77"), &neighbours);
         assert!(took.is_some_and(|took| took < SECOND * 2), "{took:?}");
+    }
+
+    #[test]
+    fn those_who_wait_together_have_ten_tries_together() {
+        let mut world = World::new();
+        for _ in 0..9 {
+            world.now += SECOND * 2;
+            assert_eq!(world.attempt(at("2001:db8::1")), Ok(Turn::Now));
+        }
+        let waiting = (2..6).filter_map(|n| world.ask(at(&format!("2001:db8::{n}"))).ok());
+        let waiting: Vec<Ticket> = waiting.collect();
+        assert_eq!(waiting.len(), 4);
+        let tries = |world: &mut World| {
+            let now = world.now;
+            waiting.iter().filter(|t| world.guesses.turn(**t, now) == Ok(Turn::Now)).count()
+        };
+        let mut all = 0;
+        for _ in 0..4 {
+            world.now += SECOND;
+            all += tries(&mut world);
+        }
+        assert_eq!(all, 1);
     }
 
     #[test]

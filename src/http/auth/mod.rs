@@ -1,10 +1,10 @@
 //! Who may do what.
 //!
 //! The owner signs in with a password and is known by a cookie; programs show a token, as a bearer
-//! or as the password of HTTP Basic, and may watch. Where no password has been set, this
-//! machine itself may do everything and everybody
-//! else gets the page on which the owner sets one. Where the configuration cannot be trusted,
-//! nobody may do anything.
+//! or as the password of HTTP Basic, and may watch. What is opened with either ends with it
+//! ([`holders`]). Where no password has been set, this machine itself may do everything, and who
+//! comes from near gets the page on which the owner sets one. Where the configuration cannot be
+//! trusted, nobody may do anything.
 //!
 //! Who comes by way of a proxy is never this machine itself. But not every proxy can be told from a
 //! program on this machine, so a password must be set before one is put in front.
@@ -168,6 +168,11 @@ impl Auth {
             before != state.password
         };
         let any = changed && state.sessions.close_all();
+        if changed {
+            // Whoever knew the former password is nobody's friend for that.
+            state.sessions.forget_known(None);
+            state.guesses.forget_known();
+        }
         state.policy = policy;
         drop(state);
         self.changes.send_replace(());
@@ -186,11 +191,14 @@ impl Auth {
 
     fn standing(&self, request: &Request) -> Standing {
         let headers = request.headers();
+        // Looked at before the lock is taken: it asks the kernel.
+        let unset = self.state().policy == Policy::Unset;
+        let near = unset && may_set_up(request);
         let state = self.state();
         let tokens = match &state.policy {
             Policy::Locked => return Standing::LockedOut,
             Policy::Unset if is_local(request) => return Standing::Owner(THIS_MACHINE),
-            Policy::Unset if may_set_up(request) => return Standing::MaySetUp,
+            Policy::Unset if near => return Standing::MaySetUp,
             Policy::Unset => return Standing::TooFar,
             Policy::Set { tokens, .. } => tokens,
         };

@@ -133,6 +133,11 @@ impl Sessions {
         self.known.iter().find(same).copied()
     }
 
+    /// Forgets which browsers have signed in before, but for this one.
+    pub(super) fn forget_known(&mut self, but: Option<Number>) {
+        self.known.retain(|known| Some(*known) == but);
+    }
+
     /// Signs a browser out; false if it was not signed in.
     pub(super) fn close(&mut self, cookie: &str, password: &str) -> bool {
         let digest = bound(cookie, password);

@@ -67,7 +67,8 @@ pub(in crate::http) async fn page(
     Extension(peer): Extension<Peer>,
     Extension(passage): Extension<Passage>,
 ) -> Response {
-    match &state.auth.state().policy {
+    let policy = state.auth.state().policy.clone();
+    match policy {
         Policy::Set { password: Some(_), .. } => builtin::sign_in(".", "", "/").into_response(),
         Policy::Set { password: None, .. } => nobody_can(TOKENS_ONLY),
         Policy::Unset if is_from_near(peer, &passage) => builtin::set_up(".", "").into_response(),
@@ -165,7 +166,14 @@ pub(in crate::http) async fn sign_out_everywhere(
     Extension(passage): Extension<Passage>,
     headers: HeaderMap,
 ) -> Response {
-    state.auth.state().sessions.close_all();
+    {
+        let mut guarded = state.auth.state();
+        let mut shown = cookies(&headers, Kind::Browser).map(|(_, value)| value);
+        let this_one = shown.find_map(|value| guarded.sessions.knows(value));
+        guarded.sessions.close_all();
+        guarded.sessions.forget_known(this_one);
+        guarded.guesses.forget_known();
+    }
     state.auth.changes.send_replace(());
     save(&state.auth).await;
     log::info!("the owner signed out everywhere, from {}", peer.source());
@@ -257,6 +265,10 @@ struct Cookies {
 impl State {
     /// Signs a browser in; `None` where the system gives no random numbers.
     fn let_in(&mut self, headers: &HeaderMap, now: Instant) -> Option<Cookies> {
+        // What was opened under a former session of this browser would outlast its signing out.
+        for (_, former) in cookies(headers, Kind::Session) {
+            self.sessions.close(former, self.policy.bond());
+        }
         let session = self.sessions.open(self.policy.bond(), now)?;
         let mut shown = cookies(headers, Kind::Browser).map(|(_, value)| value);
         let known = shown.find(|value| self.sessions.knows(value).is_some());

@@ -297,7 +297,7 @@ impl Engine {
     }
 
     fn read(&mut self, now: Instant) {
-        while now.elapsed() < READ_FOR {
+        loop {
             let mut touched = Vec::new();
             let Self { outside, sessions, owners, .. } = self;
             let result = outside.receive(now, |path, datagram| {
@@ -318,8 +318,8 @@ impl Engine {
                 self.serve(key, now);
             }
             match result {
-                Ok(true) => {}
-                Ok(false) => return,
+                Ok(true) if now.elapsed() < READ_FOR => {}
+                Ok(_) => return,
                 Err(error) => {
                     log::debug!("reading from the network: {error}");
                     return;

@@ -11,13 +11,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::ice::StunMessage;
-use str0m::net::Protocol;
 
 use crate::rtc::demux::{Key, Owners, Stun, TransactionId, is_sealed};
 use crate::rtc::path::Path;
 
-/// Paths remembered; of more candidate pairs than this, few are still being checked.
-const MAX_PATHS: usize = 32;
+/// Paths remembered; the library checks no more.
+const MAX_PATHS: usize = 100;
+
+/// Addresses of ours that answers may tell of. The library keeps each as a candidate, for as long as
+/// the session lives; honest ones are as many as there are routers between.
+const MAX_MAPPED: usize = 16;
 
 /// Checks whose answers are waited for; of a session that has connected, one is under way.
 const MAX_AWAITED: usize = 64;
@@ -28,7 +31,8 @@ const HEADS: usize = 28;
 /// The most that our answer to a check takes: it is paid by that.
 const ANSWER: usize = 76;
 
-/// Bytes kept for addresses that the viewer was heard from: some five checks.
+/// Bytes kept for addresses that the viewer was heard from, and that were not checked before: some five
+/// checks.
 const KEPT: usize = 640;
 
 pub(super) struct Checks {
@@ -42,11 +46,14 @@ pub(super) struct Checks {
     /// where somebody was heard.
     allowance: usize,
     kept: usize,
+    /// Where the viewer has seen us.
+    mapped: Vec<SocketAddr>,
 }
 
 struct Tried {
     path: Path,
     heard: bool,
+    checked: bool,
     answered: Option<Instant>,
 }
 
@@ -56,9 +63,11 @@ struct Check {
 }
 
 impl Checks {
-    pub(super) fn new(allowance: usize) -> Self {
-        let (paths, asked, awaited) = Default::default();
-        Self { paths, asked, awaited, allowance, kept: KEPT.min(allowance / 2) }
+    /// A viewer that is `ice_lite` is never heard before it is checked.
+    pub(super) fn new(allowance: usize, ice_lite: bool) -> Self {
+        let (paths, asked, awaited, mapped) = Default::default();
+        let kept = if ice_lite { 0 } else { KEPT.min(allowance / 2) };
+        Self { paths, asked, awaited, allowance, kept, mapped }
     }
 
     /// The viewer has sent so many bytes more, by HTTP.
@@ -83,7 +92,8 @@ impl Checks {
         let kept = self.kept;
         let tried = self.remember(path);
         if tried.answered.is_none() {
-            let kept = if tried.heard { 0 } else { kept };
+            let kept = if tried.heard || !tried.checked { 0 } else { kept };
+            tried.checked = true;
             let cost = datagram.len() + HEADS;
             if self.allowance < cost + kept {
                 return false;
@@ -97,43 +107,53 @@ impl Checks {
     fn remember(&mut self, path: Path) -> &mut Tried {
         let at = self.paths.iter().position(|tried| tried.path == path).unwrap_or_else(|| {
             if self.paths.len() == MAX_PATHS {
-                // What answers is in use, or may be.
-                let silent = self.paths.iter().position(|tried| tried.answered.is_none());
-                self.paths.remove(silent.unwrap_or(0));
+                // What answers is in use, or may be; what never did comes before all that has.
+                let least = self.paths.iter().enumerate().min_by_key(|(_, tried)| tried.answered);
+                least.map(|(at, _)| at).and_then(|at| self.paths.remove(at));
             }
-            self.paths.push_back(Tried { path, heard: false, answered: None });
+            self.paths.push_back(Tried { path, heard: false, checked: false, answered: None });
             self.paths.len() - 1
         });
         &mut self.paths[at]
     }
 
     /// Takes note of it where `datagram` is the answer to a check, sealed with the viewer's
-    /// password.
-    pub(super) fn answered(&mut self, path: Path, datagram: &[u8], pwd: &str, now: Instant) {
-        let Some(Stun::Answer(id)) = Stun::of(datagram) else { return };
+    /// password. Says whether the library may see it: not where the viewer tells of ever new
+    /// addresses at which it has seen us.
+    pub(super) fn answered(
+        &mut self,
+        path: Path,
+        datagram: &[u8],
+        pwd: &str,
+        now: Instant,
+    ) -> bool {
+        let Some(Stun::Answer(id)) = Stun::of(datagram) else { return true };
         let all = self.awaited.iter().chain(&self.asked);
-        if !all.rev().any(|check| check.id == id && check.path == path) {
-            return;
+        let asked = all.rev().any(|check| check.id == id && check.path == path);
+        let Ok(message) = StunMessage::parse(datagram) else { return true };
+        if let Some(mapped) = message.mapped_address()
+            && !self.mapped.contains(&mapped)
+        {
+            if self.mapped.len() == MAX_MAPPED {
+                return false;
+            }
+            if is_sealed(&message, pwd) {
+                self.mapped.push(mapped);
+            }
         }
-        let Ok(message) = StunMessage::parse(datagram) else { return };
-        if message.is_successful_binding_response()
+        if asked
+            && message.is_successful_binding_response()
             && is_sealed(&message, pwd)
             && let Some(tried) = self.paths.iter_mut().find(|tried| tried.path == path)
         {
             tried.answered = Some(now);
         }
+        true
     }
 
     /// When a check on `path` was last answered.
     pub(super) fn last_answer(&self, path: Path) -> Option<Instant> {
         self.paths.iter().find(|tried| tried.path == path)?.answered
-    }
-
-    /// The path between two addresses, of which the library does not tell the protocol.
-    pub(super) fn path(&self, local: SocketAddr, remote: SocketAddr) -> Path {
-        let between = |path: &Path| path.local == local && path.remote == remote;
-        let tried = self.paths.iter().rev().map(|tried| tried.path).find(between);
-        tried.unwrap_or(Path { protocol: Protocol::Udp, local, remote })
     }
 
     /// Tells the demultiplexer which answers, sealed with `pwd`, are for the session.
@@ -156,6 +176,8 @@ impl Checks {
 mod tests {
     use std::time::Duration;
 
+    use str0m::net::Protocol;
+
     use super::*;
 
     const PWD: &str = "0123456789012345678901";
@@ -177,7 +199,7 @@ mod tests {
 
     #[test]
     fn only_an_answer_to_a_check_of_ours_on_the_same_path_renews_consent() {
-        let (mut checks, now) = (Checks::new(10_000), Instant::now());
+        let (mut checks, now) = (Checks::new(10_000, false), Instant::now());
         assert!(checks.allow(path(7), &check(ID)) && checks.allow(path(8), &check([6; 12])));
         for (on, datagram) in [
             (path(7), answer([9; 12], PWD)),
@@ -203,14 +225,15 @@ mod tests {
     #[test]
     fn checks_of_who_has_not_answered_are_paid_for() {
         let cost = check(ID).len() + HEADS;
-        let mut checks = Checks::new(10 * cost);
+        let mut checks = Checks::new(10 * cost, false);
         let mut sent =
             |to: u16| (0..20).filter(|n| checks.allow(path(to), &check([*n; 12]))).count();
         assert_eq!(sent(7), 5, "the rest is kept for who is heard");
+        assert_eq!(sent(9), 1, "and for who was not checked before");
         checks.heard(path(8), &check(ID));
         let mut sent =
             |to: u16| (0..20).filter(|n| checks.allow(path(to), &check([*n; 12]))).count();
-        assert_eq!(sent(8), 5);
+        assert_eq!(sent(8), 4);
         checks.grant(cost);
         assert!(checks.allow(path(8), &check(ID)) && !checks.allow(path(8), &check(ID)));
         // Who has answered is checked for as long as it watches.
@@ -222,8 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn a_viewer_that_is_only_checked_is_checked_for_all_that_its_offer_is_worth() {
+        let cost = check(ID).len() + HEADS;
+        let mut checks = Checks::new(10 * cost, true);
+        let sent = (0..20).filter(|n| checks.allow(path(7), &check([*n; 12]))).count();
+        assert_eq!(sent, 10);
+    }
+
+    #[test]
+    fn who_sees_us_at_ever_new_addresses_is_not_believed_for_ever() {
+        let (mut checks, now) = (Checks::new(10_000, false), Instant::now());
+        let seen_at = |port: u16| crate::rtc::demux::sealed_answer_of(ID, PWD, port);
+        let fed = (1..1000).filter(|port| checks.answered(path(7), &seen_at(*port), PWD, now));
+        assert_eq!(fed.count(), MAX_MAPPED);
+        assert!(checks.answered(path(7), &seen_at(1), PWD, now), "where it was seen, it is");
+    }
+
+    #[test]
     fn a_path_that_answers_is_not_forgotten_for_others_that_do_not() {
-        let (mut checks, now) = (Checks::new(1_000_000), Instant::now());
+        let (mut checks, now) = (Checks::new(1_000_000, false), Instant::now());
         assert!(checks.allow(path(7), &check(ID)));
         checks.answered(path(7), &answer(ID, PWD), PWD, now);
         (100..200).for_each(|port| checks.heard(path(port), &check(ID)));

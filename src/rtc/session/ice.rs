@@ -13,7 +13,7 @@ use crate::rtc::demux::{Key, Owners, is_sealed};
 use crate::rtc::sdp::{Credentials, Fragment, Setup, Transport};
 
 /// Candidates taken from a viewer between two restarts of ICE, beside those of its offer.
-const MAX_REMOTE_CANDIDATES: usize = 64;
+const MAX_REMOTE_CANDIDATES: usize = 32;
 
 impl Session {
     /// Tells the library about the viewer's transport, and about nothing else: the one m-section

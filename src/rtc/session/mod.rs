@@ -176,7 +176,7 @@ impl Session {
             wake_library: now + FIRST_CHECK_AFTER,
             next_report: None,
             path: None,
-            checks: Checks::new(offer.len),
+            checks: Checks::new(offer.len, offer.ice_lite),
             parameters,
             mid: offer.video().mid.clone(),
             answered: AnsweredOffer::from(offer),
@@ -287,7 +287,9 @@ impl Session {
             return;
         }
         self.checks.heard(path, datagram);
-        self.checks.answered(path, datagram, &self.remote.credentials.pwd, now);
+        if !self.checks.answered(path, datagram, &self.remote.credentials.pwd, now) {
+            return;
+        }
         let Path { protocol, local, remote } = path;
         // What is no datagram of WebRTC says nothing.
         let Ok(receive) = Receive::new(protocol, remote, local, datagram) else { return };
@@ -481,7 +483,8 @@ impl Session {
             Event::IceConnectionStateChange(state) => self.ice = state,
             Event::PeerStats(stats) => {
                 if let Some(pair) = stats.selected_candidate_pair {
-                    self.path = Some(self.checks.path(pair.local.addr, pair.remote.addr));
+                    let (local, remote) = (pair.local.addr, pair.remote.addr);
+                    self.path = Some(Path { protocol: pair.protocol, local, remote });
                     self.rtt = pair.current_round_trip_time.or(self.rtt);
                 }
             }

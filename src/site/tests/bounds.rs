@@ -4,7 +4,9 @@ use super::templating::{fault, site};
 use super::*;
 
 /// Templates that would take hundreds of megabytes and more, each by a way of its own.
-const GREEDY: [&str; 27] = [
+const GREEDY: [&str; 29] = [
+    "{% set s = 'x' * 2000000 %}{{ s[::-1]|length }}",
+    "{% set s = 'x' * 900000 %}{% set a = s[1:] %}{% set b = s[1:] %}{{ (a + b)|length }}",
     "{{ 'x' * 1000000000 }}",
     "{{ 'x' * 90000000 }}",
     "{% set n = 90000000 %}{% set s = n * 'x' %}{{ s|length }}",
