@@ -130,7 +130,7 @@ fn the_steps_of_mediamtxs_reader_play_from_a_listed_origin() {
     let call = format!("play(URL, {{ Authorization: \"Bearer {TOKEN}\" }})");
     let browser = plays(READER, &[&token, servers], &call);
     let said = browser.js("return said.slice(0, 3).join()");
-    assert_eq!(said, "options 204,servers 1,offer 201");
+    assert_eq!(said, "options 200,servers 1,offer 201");
 }
 
 #[test]
