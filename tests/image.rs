@@ -190,7 +190,12 @@ fn a_file_that_is_wrong_is_told_with_its_line_and_the_device_comes_up() {
         (
             "of wrong types",
             Some(b"[device]\nhostname = 7\n[camera]\nfps = 'fast'\n[nowhere]\nx = 1\n".to_vec()),
-            &["config.toml:2:", "config.toml:4:", "nowhere", "Watch at http://picket.local/"],
+            &[
+                "config.toml:2:",
+                "config.toml:4:",
+                "config.toml:5:2: unknown section",
+                "Watch at http://picket.local/",
+            ],
         ),
         (
             "hostile",

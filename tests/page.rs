@@ -94,7 +94,8 @@ fn what_is_sent_is_decoded() {
     // What is decoded while sent is asked for counts for what is sent, at both ends.
     let decoded = counter(&browser, "framesDecoded");
     let sent = first_sent(&daemon);
-    wait_for("ten seconds' worth of pictures", || first_sent(&daemon) - sent >= 200);
+    // On a machine that is busy with other things, they come slowly.
+    wait_for("a hundred pictures", || first_sent(&daemon) - sent >= 100);
     let sent = first_sent(&daemon) - sent;
     let decoded = counter(&browser, "framesDecoded") - decoded;
     println!("{decoded} of {sent} pictures decoded");

@@ -34,11 +34,18 @@ fn watch(browser: &Browser, url: &str) {
     );
 }
 
-/// The one cookie there is.
+/// The cookie that signs the browser in. The only other one says that it has signed in before, and
+/// goes the same ways.
 fn cookie(browser: &Browser) -> Value {
-    let cookies = browser.cookies();
-    assert_eq!(cookies.len(), 1, "{cookies:?}");
-    cookies[0].clone()
+    let (others, own): (Vec<Value>, Vec<Value>) = browser
+        .cookies()
+        .into_iter()
+        .partition(|c| c["name"].as_str().is_some_and(|name| name.contains("browser")));
+    assert_eq!((own.len(), others.len()), (1, 1), "{own:?} {others:?}");
+    for what in ["path", "secure", "httpOnly"] {
+        assert_eq!(own[0][what], others[0][what], "{own:?} {others:?}");
+    }
+    own[0].clone()
 }
 
 /// Goes through a session by WHEP as a page of the camera's own, and ends it by its `Location`.

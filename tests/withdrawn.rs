@@ -174,3 +174,23 @@ fn a_row_of_pictures_ends_with_the_token_that_it_was_had_by() {
     std::thread::spawn(move || drop(reader.read_to_end(&mut Vec::new())));
     daemon.wait_for_log("left MJPEG");
 }
+
+#[test]
+fn a_configuration_that_is_cut_short_opens_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config.toml");
+    let auth = format!("[auth]\npassword = \"{PASSWORD}\"\ntokens = [\"{ONE}\"]\n");
+    std::fs::write(&config, format!("[webrtc]\nudp_port = 0\n{auth}")).expect("written");
+    let daemon = Daemon::spawn(Daemon::command_with(&config, &[]));
+    let status = |known: &Known| ask(daemon.http, "GET", "/", &[by(known)], "").status;
+    let nothing: Known = ("X-Nothing", "shown".into());
+    assert_eq!((status(&nothing), status(&token(ONE))), (401, 200));
+    for rest in ["", "[webrtc]\nudp_port = 0\n"] {
+        std::fs::write(&config, rest).expect("written");
+        let line = daemon.wait_for_log("sets no password and no token any more");
+        assert!(line.contains("ERROR"), "{line}");
+        assert_eq!((status(&nothing), status(&token(ONE))), (401, 200));
+        std::fs::write(&config, format!("[webrtc]\nudp_port = 0\n{auth}")).expect("written");
+        daemon.wait_for_log("nothing has changed");
+    }
+}

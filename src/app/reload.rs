@@ -11,8 +11,8 @@ use super::controls::controls;
 use super::examine::examine;
 use super::{parts, set_file, tell};
 use crate::camera::ControlPanel;
-use crate::config::{Config, Loaded, Places, Problem, Secret, Sight, Stamp, Watch};
-use crate::http::{Auth, IceServers};
+use crate::config::{Auth, Config, Loaded, Places, Problem, Secret, Sight, Stamp, Watch};
+use crate::http::{self, IceServers};
 use crate::pipeline::LiveSettings;
 use crate::rtc::Rtc;
 
@@ -31,7 +31,7 @@ pub(super) struct Reload {
 pub(super) struct Reached {
     pub(super) live: watch::Sender<LiveSettings>,
     pub(super) controls: ControlPanel,
-    pub(super) auth: Arc<Auth>,
+    pub(super) auth: Arc<http::Auth>,
     pub(super) rtc: Arc<Rtc>,
     pub(super) ice_servers: IceServers,
 }
@@ -74,7 +74,16 @@ impl Reload {
         self.apply(loaded).await;
     }
 
-    async fn apply(&mut self, new: Config) {
+    async fn apply(&mut self, mut new: Config) {
+        // A file that was cut short, by a full disk or in the midst of being written, says nothing of
+        // its owner's wishes.
+        if new.auth == Auth::Unset && self.config.auth != Auth::Unset {
+            log::error!(
+                "the configuration sets no password and no token any more; those of before hold until \
+                 Picket starts anew"
+            );
+            new.auth = self.config.auth.clone();
+        }
         let changes = self.config.changes(&new);
         if changes.is_empty() {
             log::info!("nothing has changed");

@@ -36,7 +36,8 @@ const MAX_HOPS: usize = 16;
 pub(super) struct Passage {
     /// Whether a proxy stands between, trusted or not.
     pub(super) proxied: bool,
-    /// Whether it did not say, or cannot be believed, who the client is.
+    /// Whether it did not say, or cannot be believed, who the client is: another proxy is nobody's
+    /// client.
     pub(super) client_unknown: bool,
     /// The host name that the client asked the first trusted proxy for. `Err` where it is none.
     pub(super) host: Option<Result<Authority, Malformed>>,
@@ -76,10 +77,12 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         proxied: SIGNS.iter().any(|name| headers.contains_key(name)),
         ..Passage::default()
     };
+    let is_trusted = |address: IpAddr| trusted.iter().any(|subnet| subnet.contains(address));
     if !passage.proxied {
+        // A proxy that is named, and tells of nobody, may speak for anybody.
+        passage.client_unknown = is_trusted(peer.source());
         return (passage, peer);
     }
-    let is_trusted = |address: IpAddr| trusted.iter().any(|subnet| subnet.contains(address));
     if !is_trusted(peer.source()) {
         tell_once(peer.source());
         passage.client_unknown = true;
@@ -91,13 +94,14 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         let (client, hop, known) = walk(&hops, |hop| hop.client, peer.source(), is_trusted);
         // The proxy that names the client also knows what the client asked for.
         let hop = hops.into_iter().nth(hop).unwrap_or_default();
-        Hop { client: Some(client), known, ..hop }
+        Hop { client: Some(client), known: known && !is_trusted(client), ..hop }
     });
     let customary = [FOR, PROTO, HOST].iter().any(|name| headers.contains_key(name)).then(|| {
         let hops: Vec<_> = list(headers, &FOR).map(node).collect();
         let (client, hop, known) = walk(&hops, |hop| *hop, peer.source(), is_trusted);
         let nearer = hops.len().saturating_sub(hop + 1);
         let told = |name| nth_from_the_right(headers, name, nearer);
+        let known = known && !is_trusted(client);
         Hop { client: Some(client), known, proto: told(&PROTO), host: told(&HOST) }
     });
     let told = match (standard, customary) {
@@ -369,12 +373,16 @@ mod tests {
             ("forwarded", "for=_hidden"),
             ("forwarded", "proto=https"),
             ("via", "1.1 proxy"),
+            // The farthest proxy is named, and whom it speaks for is not.
+            ("x-forwarded-for", "10.1.1.1"),
+            ("forwarded", "for=10.1.1.1"),
         ] {
             assert!(unknown(&[silent]), "{silent:?}");
         }
+        assert!(unknown(&[]), "a named proxy that leaves no trace");
+        assert!(!passed("192.0.2.7", &[]).0.client_unknown);
         assert!(!unknown(&[("x-forwarded-for", "192.0.2.7, 10.1.1.1")]));
         assert!(!unknown(&[("forwarded", "for=192.0.2.7")]));
-        assert!(!unknown(&[]));
     }
 
     #[test]

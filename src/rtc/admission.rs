@@ -2,14 +2,17 @@
 //!
 //! An offer costs its sender little and us a session for ten seconds, so there is room for so many
 //! and no more. Nobody is kept out by who floods: each credential, and each network that it is
-//! shown from, has its share, and past that is told to come back. Where all shares together are too
-//! many, whoever has most gives way.
+//! shown from, has its share, and past that its own oldest offers give way. Where all shares together
+//! are too many, whoever has most gives way. Who sends more than anybody has viewers for is told to come
+//! back ([`Rates`]).
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::IpAddr;
+use std::time::Instant;
 
-use super::holder::Caller;
+use super::holder::{Caller, Holder};
 use crate::web::network_of;
 
 /// Places in all, those of one credential, and those of one credential from one network.
@@ -25,34 +28,62 @@ pub(super) struct Taken<P> {
     pub(super) place: P,
 }
 
-/// Whether there is a place for one more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission<P> {
-    Free,
-    /// If this one gives way.
-    InPlaceOf(P),
-    /// The newcomer has its share already.
-    Refused,
+/// Offers that one sender has at once, and how many more each second: far more than people press.
+const BURST: f64 = 256.0;
+const PER_SECOND: f64 = 50.0;
+
+/// Senders remembered. One that has sent nothing for five seconds is forgotten.
+const MAX_SENDERS: usize = 1024;
+
+/// A credential as it is shown from one network.
+type Sender = (Holder, IpAddr);
+
+fn sender(by: &Caller) -> Sender {
+    (by.holder, network_of(by.path.viewer))
 }
 
-pub(super) fn admit<P: Copy + Ord>(taken: &[Taken<P>], newcomer: &Caller) -> Admission<P> {
-    let one = |by: &Caller| (by.holder, network_of(by.path.viewer));
-    let holder = |by: &Caller| by.holder;
-    let of_one = taken.iter().filter(|t| one(&t.by) == one(newcomer)).count();
-    if of_one >= OF_ONE {
-        return Admission::Refused;
-    }
-    let same: Vec<Taken<P>> =
-        taken.iter().filter(|t| t.by.holder == newcomer.holder).copied().collect();
-    let crowd = if same.len() >= OF_CREDENTIAL {
+/// Which place the newcomer gets at whose expense; a free one for `None`.
+pub(super) fn admit<P: Copy + Ord>(taken: &[Taken<P>], newcomer: &Caller) -> Option<P> {
+    let of = |is_of: &dyn Fn(&Caller) -> bool| -> Vec<Taken<P>> {
+        taken.iter().filter(|t| is_of(&t.by)).copied().collect()
+    };
+    let own = of(&|by| sender(by) == sender(newcomer));
+    let same = of(&|by| by.holder == newcomer.holder);
+    let crowd = if own.len() >= OF_ONE {
+        own
+    } else if same.len() >= OF_CREDENTIAL {
         same
     } else if taken.len() >= PLACES {
-        largest(taken, holder)
+        largest(taken, |by| by.holder)
     } else {
-        return Admission::Free;
+        return None;
     };
-    let oldest = largest(&crowd, one).iter().map(|t| t.place).min();
-    oldest.map_or(Admission::Refused, Admission::InPlaceOf)
+    largest(&crowd, sender).iter().map(|t| t.place).min()
+}
+
+/// How fast offers come, by their senders.
+#[derive(Debug, Default)]
+pub(super) struct Rates(HashMap<Sender, (Instant, f64)>);
+
+impl Rates {
+    /// Whether this one is not one too many.
+    pub(super) fn allow(&mut self, by: &Caller, now: Instant) -> bool {
+        let left = |(at, left): (Instant, f64)| {
+            (left + now.saturating_duration_since(at).as_secs_f64() * PER_SECOND).min(BURST)
+        };
+        let own = self.0.get(&sender(by)).map_or(BURST, |known| left(*known));
+        if own < 1.0 {
+            return false;
+        }
+        if self.0.len() >= MAX_SENDERS {
+            self.0.retain(|_, known| left(*known) < BURST);
+        }
+        // Who is not remembered is not held back; there are the shares.
+        if self.0.len() < MAX_SENDERS || self.0.contains_key(&sender(by)) {
+            self.0.insert(sender(by), (now, own - 1.0));
+        }
+        true
+    }
 }
 
 /// Those who have most of all that are told apart by `key`.
@@ -69,8 +100,10 @@ fn largest<P: Copy + Ord, K: Eq + Hash>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::rtc::{Holder, SignallingPath};
+    use crate::rtc::SignallingPath;
 
     fn caller(token: u8, viewer: &str) -> Caller {
         let path = SignallingPath { viewer: viewer.parse().unwrap(), camera: None };
@@ -81,10 +114,8 @@ mod tests {
     fn after(offers: impl IntoIterator<Item = Caller>) -> Vec<Taken<usize>> {
         let mut taken: Vec<Taken<usize>> = Vec::new();
         for (place, by) in offers.into_iter().enumerate() {
-            match admit(&taken, &by) {
-                Admission::Refused => continue,
-                Admission::InPlaceOf(other) => taken.retain(|t| t.place != other),
-                Admission::Free => {}
+            if let Some(other) = admit(&taken, &by) {
+                taken.retain(|t| t.place != other);
             }
             taken.push(Taken { by, place });
         }
@@ -96,23 +127,47 @@ mod tests {
     }
 
     #[test]
-    fn who_floods_is_refused_and_the_others_have_room() {
+    fn who_floods_does_so_at_its_own_expense_and_the_others_have_room() {
         let taken = after(flood(1, "192.0.2.1"));
         assert_eq!(taken.len(), OF_ONE);
-        assert_eq!(admit(&taken, &caller(1, "192.0.2.1")), Admission::Refused);
-        assert_eq!(admit(&taken, &caller(2, "192.0.2.1")), Admission::Free);
-        assert_eq!(admit(&taken, &caller(1, "192.0.2.2")), Admission::Free);
+        assert_eq!(admit(&taken, &caller(1, "192.0.2.1")), Some(1000 - OF_ONE));
+        assert_eq!(admit(&taken, &caller(2, "192.0.2.1")), None);
+        assert_eq!(admit(&taken, &caller(1, "192.0.2.2")), None);
         let by_ipv6 = after((0..1000).map(|n| caller(1, &format!("2001:db8::{n:x}"))));
         assert_eq!(by_ipv6.len(), OF_ONE, "one network is one sender");
+    }
+
+    #[test]
+    fn who_sends_without_end_is_told_to_come_back_and_nobody_else_is() {
+        let (mut rates, start) = (Rates::default(), Instant::now());
+        let (flooder, other) = (caller(1, "192.0.2.1"), caller(2, "192.0.2.1"));
+        let taken = (0..10_000).filter(|n| {
+            let now = start + Duration::from_millis(*n);
+            assert!(n % 100 != 0 || rates.allow(&other, now), "ten a second");
+            rates.allow(&flooder, now)
+        });
+        // In ten seconds.
+        assert!((700..=760).contains(&taken.count()));
+        assert!(rates.allow(&flooder, start + Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn senders_without_end_take_no_memory() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        for n in 0..10_000 {
+            assert!(rates.allow(&caller(1, &format!("10.0.{}.{}", n / 256, n % 256)), now));
+        }
+        assert_eq!(rates.0.len(), MAX_SENDERS);
+        assert!(rates.allow(&caller(2, "192.0.2.1"), now + Duration::from_secs(6)));
+        assert_eq!(rates.0.len(), 1);
     }
 
     #[test]
     fn who_shares_a_token_with_those_who_flood_gets_in_at_their_expense() {
         let taken = after(flood(1, "192.0.2.1").chain(flood(1, "192.0.2.2")));
         assert_eq!(taken.len(), OF_CREDENTIAL);
-        let admission = admit(&taken, &caller(1, "192.0.2.3"));
-        assert!(matches!(admission, Admission::InPlaceOf(_)), "{admission:?}");
-        assert_eq!(admit(&taken, &caller(2, "192.0.2.3")), Admission::Free);
+        assert!(admit(&taken, &caller(1, "192.0.2.3")).is_some());
+        assert_eq!(admit(&taken, &caller(2, "192.0.2.3")), None);
     }
 
     #[test]
@@ -123,7 +178,7 @@ mod tests {
         assert_eq!(taken.len(), PLACES);
         for n in 0..100 {
             let newcomer = caller(10 + n, "192.0.2.1");
-            let Admission::InPlaceOf(place) = admit(&taken, &newcomer) else { panic!("{n}") };
+            let place = admit(&taken, &newcomer).unwrap();
             assert!(place != 0, "who came first and has one place keeps it");
             taken.retain(|t| t.place != place);
             taken.push(Taken { by: newcomer, place: 10_000 + usize::from(n) });

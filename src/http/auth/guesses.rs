@@ -159,7 +159,9 @@ impl Guesses {
             }
             self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + REFILL);
             for one in [Some(who), site].into_iter().flatten() {
-                self.remembered.entry(one).or_default().tried.push(now);
+                if let Some(memory) = self.remembered.get_mut(&one) {
+                    memory.tried.push(now);
+                }
             }
             return Ok(Turn::Now);
         }
@@ -173,7 +175,8 @@ impl Guesses {
 
     /// Whether `one` has a try left in this minute.
     fn expect_left(&mut self, one: Who, now: Instant) -> Result<(), TooMany> {
-        let tried = &mut self.remembered.entry(one).or_default().tried;
+        // Who was forgotten meanwhile has as many as a newcomer.
+        let Some(Memory { tried, .. }) = self.remembered.get_mut(&one) else { return Ok(()) };
         tried.retain(|at| now < *at + MINUTE);
         match tried.first() {
             Some(oldest) if tried.len() >= one.most() => Err(TooMany(*oldest + MINUTE - now)),

@@ -6,7 +6,7 @@ use std::fmt;
 const USUAL: &str = include_str!("usual_passwords.txt");
 
 /// What this camera's passwords are made of before any other's.
-const NEARBY: [&str; 12] = [
+const NEARBY: [&str; 24] = [
     "picket",
     "camera",
     "raspberry",
@@ -19,6 +19,18 @@ const NEARBY: [&str; 12] = [
     "administrator",
     "default",
     "changeme",
+    "letmein",
+    "welcome",
+    "qwerty",
+    "dragon",
+    "monkey",
+    "spring",
+    "summer",
+    "autumn",
+    "winter",
+    "garden",
+    "pi",
+    "cam",
 ];
 
 /// Why a password is no good.
@@ -55,7 +67,7 @@ pub(super) fn weakness(password: &str, name: &str) -> Option<Weakness> {
     let nearby = |text: &String| NEARBY.contains(&&text[..]) || (*text == name && !name.is_empty());
     if usual(&lower) || usual(&plain) {
         Some(Weakness::Usual)
-    } else if stems.iter().any(nearby) || nearby(&lower) {
+    } else if stems.iter().any(nearby) || nearby(&lower) || is_made_of_names(&lower, &name) {
         Some(Weakness::Name)
     } else if stems.iter().any(|stem| usual(stem)) {
         Some(Weakness::Usual)
@@ -64,6 +76,15 @@ pub(super) fn weakness(password: &str, name: &str) -> Option<Weakness> {
     } else {
         None
     }
+}
+
+/// Whether it is nothing but such names, with no letters between them.
+fn is_made_of_names(text: &str, name: &str) -> bool {
+    let mut names: Vec<&str> =
+        NEARBY.iter().copied().chain([name]).filter(|n| !n.is_empty()).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    let rest = names.iter().fold(text.to_owned(), |rest, name| rest.replace(name, " "));
+    rest != text && !rest.chars().any(char::is_alphabetic)
 }
 
 /// A letter for what is often written in its place.
@@ -111,6 +132,10 @@ mod tests {
             ("raspberry", Weakness::Name),
             ("p1cket!!", Weakness::Name),
             ("garden-cam1", Weakness::Name),
+            ("picket picket", Weakness::Name),
+            ("raspberry-pi4", Weakness::Name),
+            ("webcam2026webcam", Weakness::Name),
+            ("letmein123", Weakness::Name),
             ("45678901", Weakness::Pattern),
             ("hgfedcba", Weakness::Pattern),
             ("aaaaaaaaaa", Weakness::Pattern),

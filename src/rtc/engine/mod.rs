@@ -15,6 +15,7 @@ use str0m::config::DtlsCert;
 use str0m::crypto::CryptoProvider;
 use tokio::sync::{mpsc, watch};
 
+use super::admission::Rates;
 use super::command::{Command, OfferError, PatchError};
 use super::cuts::{Cuts, profile_of};
 use super::demux::{Key, Owners};
@@ -58,6 +59,7 @@ pub(super) struct Engine {
     alarm_of: HashMap<Key, Instant>,
     cuts: Cuts,
     waiting: Waiting,
+    rates: Rates,
     totals: watch::Sender<Totals>,
     delays: Arc<Delays>,
     /// The newest picture in `delays`.
@@ -106,6 +108,7 @@ impl Engine {
             alarm_of: HashMap::new(),
             cuts: Cuts::default(),
             waiting: Waiting::default(),
+            rates: Rates::default(),
             totals,
             delays: Arc::default(),
             timed: None,

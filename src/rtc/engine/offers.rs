@@ -6,7 +6,7 @@ use str0m::RtcConfig;
 
 use super::Engine;
 use crate::hub::{Layer, SourceState};
-use crate::rtc::admission::{self, Admission, Taken};
+use crate::rtc::admission::{self, Taken};
 use crate::rtc::candidates::SignallingPath;
 use crate::rtc::command::{Answer, IfMatch, OfferError, OfferReply, PatchError, Patched};
 use crate::rtc::demux::Key;
@@ -27,7 +27,7 @@ impl Engine {
     /// Takes an offer up, to be answered when the stream is known.
     pub(super) fn offer(&mut self, sdp: &str, by: Caller, reply: OfferReply, now: Instant) {
         // First what costs nothing to find out.
-        let place = match self.admit(&by) {
+        let place = match self.admit(&by, now) {
             Ok(place) => place,
             Err(error) => return reply.send(Err(error)),
         };
@@ -36,9 +36,9 @@ impl Engine {
             Err(error) => return reply.send(Err(OfferError::Sdp(error))),
         };
         match place {
-            Admission::InPlaceOf(Place::Session(key)) => self.remove(key, End::NeverConnected),
-            Admission::InPlaceOf(Place::Waiting(number)) => self.waiting.give_up(number),
-            Admission::Free | Admission::Refused => {}
+            Some(Place::Session(key)) => self.remove(key, End::NeverConnected),
+            Some(Place::Waiting(number)) => self.waiting.give_up(number),
+            None => {}
         }
         // Joining starts the camera, so that its first picture is under way.
         let viewer = self.hub.join(Layer::Main);
@@ -49,18 +49,18 @@ impl Engine {
     }
 
     /// Whether there is a place for one more viewer, and whose.
-    fn admit(&self, by: &Caller) -> Result<Admission<Place>, OfferError> {
+    fn admit(&mut self, by: &Caller, now: Instant) -> Result<Option<Place>, OfferError> {
         self.something_to_see()?;
         self.room_for(None)?;
+        if !self.rates.allow(by, now) {
+            return Err(OfferError::Flood);
+        }
         let connecting = self.sessions.iter().filter(|(_, s)| s.is_connecting());
         let connecting =
             connecting.map(|(key, s)| Taken { by: s.caller(), place: Place::Session(*key) });
         let waiting = self.waiting.all();
         let waiting = waiting.map(|(number, by)| Taken { by, place: Place::Waiting(number) });
-        match admission::admit(&connecting.chain(waiting).collect::<Vec<_>>(), by) {
-            Admission::Refused => Err(OfferError::Flood),
-            place => Ok(place),
-        }
+        Ok(admission::admit(&connecting.chain(waiting).collect::<Vec<_>>(), by))
     }
 
     fn something_to_see(&self) -> Result<(), OfferError> {
