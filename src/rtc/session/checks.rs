@@ -156,6 +156,15 @@ impl Checks {
         self.paths.iter().find(|tried| tried.path == path)?.answered
     }
 
+    /// The path of a candidate pair. Behind a router, the library calls our end by the address that
+    /// the viewer sees; what we send from is the one behind that.
+    pub(super) fn path(&self, told: Path) -> Path {
+        let known = |path: &Path| self.paths.iter().any(|tried| tried.path == *path);
+        let same_end = self.paths.iter().filter(|tried| tried.path.remote() == told.remote());
+        let latest = same_end.max_by_key(|tried| tried.answered).map(|tried| tried.path);
+        if known(&told) { told } else { latest.unwrap_or(told) }
+    }
+
     /// Tells the demultiplexer which answers, sealed with `pwd`, are for the session.
     pub(super) fn tell(&mut self, key: Key, pwd: &str, owners: &mut Owners) {
         if self.asked.is_empty() {
@@ -220,6 +229,19 @@ mod tests {
         let later = now + Duration::from_secs(5);
         checks.answered(path(7), &answer(ID, PWD), PWD, later);
         assert_eq!(checks.last_answer(path(7)), Some(later));
+    }
+
+    #[test]
+    fn a_pair_that_is_called_by_what_the_viewer_sees_of_us_has_the_consent_of_its_path() {
+        let (mut checks, now) = (Checks::new(10_000, false), Instant::now());
+        assert!(checks.allow(path(7), &check(ID)));
+        checks.answered(path(7), &answer(ID, PWD), PWD, now);
+        let outside = Path { local: ([203, 0, 113, 1], 4000).into(), ..path(7) };
+        assert_eq!(checks.path(outside), path(7));
+        assert_eq!(checks.last_answer(checks.path(outside)), Some(now));
+        assert_eq!(checks.path(path(7)), path(7));
+        let elsewhere = Path { local: outside.local, ..path(8) };
+        assert_eq!(checks.path(elsewhere), elsewhere, "nothing is known of it");
     }
 
     #[test]

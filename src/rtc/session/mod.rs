@@ -484,7 +484,8 @@ impl Session {
             Event::PeerStats(stats) => {
                 if let Some(pair) = stats.selected_candidate_pair {
                     let (local, remote) = (pair.local.addr, pair.remote.addr);
-                    self.path = Some(Path { protocol: pair.protocol, local, remote });
+                    let told = Path { protocol: pair.protocol, local, remote };
+                    self.path = Some(self.checks.path(told));
                     self.rtt = pair.current_round_trip_time.or(self.rtt);
                 }
             }
