@@ -4,7 +4,7 @@
 mod common;
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::alone;
 use common::browser::Browser;
@@ -170,7 +170,7 @@ fn two_routers_are_crossed_with_stun() {
         return;
     };
     let stun = format!("[{{ urls = \"stun:{}:{}\" }}]", TwoHomes::SERVER, server.port);
-    across(&homes, &stun);
+    across(&homes, &stun, CONSENT + Duration::from_secs(5));
 }
 
 #[test]
@@ -192,11 +192,14 @@ fn two_routers_that_hide_each_flow_are_crossed_by_relays() {
         TwoHomes::SERVER,
         server.port
     );
-    across(&homes, &turn);
+    across(&homes, &turn, Duration::ZERO);
 }
 
-/// Watches from the one home what is in the other.
-fn across(homes: &TwoHomes, ice_servers: &str) {
+/// How long a viewer that answers no more is sent to (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
+
+/// Watches from the one home what is in the other, for so long in one session.
+fn across(homes: &TwoHomes, ice_servers: &str, long: Duration) {
     let listen = format!("http.listen=0.0.0.0:{}", TwoHomes::PORT);
     let servers = format!("webrtc.ice_servers={ice_servers}");
     let hosts = format!("http.allowed_hosts=[\"{}\"]", TwoHomes::CAMERA);
@@ -207,5 +210,12 @@ fn across(homes: &TwoHomes, ice_servers: &str) {
         let frames = || decoded(&browser).as_u64().expect("a count");
         let some = frames();
         wait_for("more pictures", || frames() > some + 30);
+        browser.js(NOTE_STATES);
+        let until = Instant::now() + long;
+        while Instant::now() < until {
+            let some = frames();
+            wait_for("pictures go on", || frames() > some);
+        }
+        assert_eq!(browser.js("return states.includes('connecting');"), false);
     });
 }

@@ -179,6 +179,8 @@ async fn make(partition: &Path, place: &Path) -> Result<(), DataError> {
     }
     arguments.push(partition.as_os_str());
     run(MKFS, arguments, "").await?;
+    // A plug that is pulled in the first half minute is to find it made.
+    File::open(partition)?.sync_all()?;
     mount(partition, place, "ext4", FLAGS, OPTIONS).map_err(io::Error::from)?;
     Ok(())
 }
