@@ -70,7 +70,7 @@ fn edited(bytes: &[u8], before: &Config) {
 }
 
 /// Of a password that nobody has.
-const HASH: &str =
+pub(super) const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ZmPrMAJzsQlyBVFBUWOZZ5T0KAJAtvPtD8C2LVg2STU";
 
 /// Writes a network that was joined into a file that is used whole: no other is lost, and nothing

@@ -361,15 +361,7 @@ pub struct Tls {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn accepts<T: FromStr>(good: &[&str], bad: &[&str]) {
-        for text in good {
-            assert!(text.parse::<T>().is_ok(), "{text} should be accepted");
-        }
-        for text in bad {
-            assert!(text.parse::<T>().is_err(), "{text} should be refused");
-        }
-    }
+    use crate::config::tests::accepts;
 
     #[test]
     fn an_origin_is_exact() {

@@ -91,18 +91,16 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
     }
     let standard = headers.contains_key(FORWARDED).then(|| {
         let hops = standard(headers).unwrap_or_default();
-        let (client, hop, known) = walk(&hops, |hop| hop.client, peer.source(), is_trusted);
+        let (client, hop) = walk(&hops, |hop| hop.client, peer.source(), is_trusted);
         // The proxy that names the client also knows what the client asked for.
-        let hop = hops.into_iter().nth(hop).unwrap_or_default();
-        Hop { client: Some(client), known: known && !is_trusted(client), ..hop }
+        Hop { client: Some(client), ..hops.into_iter().nth(hop).unwrap_or_default() }
     });
     let customary = [FOR, PROTO, HOST].iter().any(|name| headers.contains_key(name)).then(|| {
         let hops: Vec<_> = list(headers, &FOR).map(node).collect();
-        let (client, hop, known) = walk(&hops, |hop| *hop, peer.source(), is_trusted);
+        let (client, hop) = walk(&hops, |hop| *hop, peer.source(), is_trusted);
         let nearer = hops.len().saturating_sub(hop + 1);
         let told = |name| nth_from_the_right(headers, name, nearer);
-        let known = known && !is_trusted(client);
-        Hop { client: Some(client), known, proto: told(&PROTO), host: told(&HOST) }
+        Hop { client: Some(client), proto: told(&PROTO), host: told(&HOST) }
     });
     let told = match (standard, customary) {
         // A proxy writes one of the two, and may pass on the other as a visitor wrote it. Where
@@ -114,14 +112,12 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         }
         (Some(one), Some(other)) => Hop {
             client: one.client,
-            known: one.known,
             proto: one.proto.or(other.proto),
             host: one.host.or(other.host),
         },
         (one, other) => one.or(other).unwrap_or_default(),
     };
     passage.host = told.host.map(authority);
-    passage.client_unknown = !told.known;
     passage.prefix =
         [PREFIX, INGRESS].iter().find_map(|name| prefix(headers.get(name)?)).unwrap_or_default();
     let (address, local) = match told.client {
@@ -129,6 +125,8 @@ pub(super) fn pass(trusted: &[Subnet], headers: &HeaderMap, peer: Peer) -> (Pass
         Some(client) if client != peer.source() => (SocketAddr::new(client, 0), None),
         _ => (peer.address, peer.local),
     };
+    // A proxy is nobody's client: one that is the farthest known did not say whom it speaks for.
+    passage.client_unknown = is_trusted(address.ip());
     let scheme = match told.proto.as_deref() {
         Some(proto) if proto.eq_ignore_ascii_case("https") => Scheme::Https,
         Some(_) => Scheme::Http,
@@ -145,40 +143,30 @@ fn authority(host: String) -> Result<Authority, Malformed> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Hop {
     client: Option<IpAddr>,
-    /// Whether that is the client's own, and not a proxy's that does not say whose request it is.
-    known: bool,
     proto: Option<String>,
     host: Option<String>,
 }
 
 /// Goes from us towards the client for as long as those who tell are trusted: gives the first who
-/// is not, or else the farthest that is known, the place in the list where that is told, and whether
-/// nobody who was asked has kept silent.
+/// is not, or else the farthest that is known, and the place in the list where that is told.
 fn walk<H>(
     hops: &[H],
     client_of: impl Fn(&H) -> Option<IpAddr>,
     peer: IpAddr,
     is_trusted: impl Fn(IpAddr) -> bool,
-) -> (IpAddr, usize, bool) {
+) -> (IpAddr, usize) {
     let (mut client, mut place) = (peer, hops.len().saturating_sub(1));
-    let mut told = false;
     for (i, hop) in hops.iter().enumerate().rev().take(MAX_HOPS) {
         if !is_trusted(client) {
             break;
         }
         place = i;
-        told = match client_of(hop) {
-            Some(address) => {
-                client = address.to_canonical();
-                true
-            }
-            None => false,
-        };
-        if !told {
-            break;
+        match client_of(hop) {
+            Some(address) => client = address.to_canonical(),
+            None => break,
         }
     }
-    (client, place, told)
+    (client, place)
 }
 
 /// The elements of a list that may be spread over several lines. One that is no text, which a visitor

@@ -20,6 +20,13 @@ const PLACES: usize = 256;
 const OF_CREDENTIAL: usize = 192;
 const OF_ONE: usize = 128;
 
+/// Offers that one sender has at once, and how many more each second: far more than people press.
+const BURST: f64 = 256.0;
+const PER_SECOND: f64 = 50.0;
+
+/// Senders remembered. One that has sent nothing for five seconds is forgotten.
+const MAX_SENDERS: usize = 1024;
+
 /// A place that is taken.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken<P> {
@@ -27,13 +34,6 @@ pub(super) struct Taken<P> {
     /// Which place it is. The lower, the older.
     pub(super) place: P,
 }
-
-/// Offers that one sender has at once, and how many more each second: far more than people press.
-const BURST: f64 = 256.0;
-const PER_SECOND: f64 = 50.0;
-
-/// Senders remembered. One that has sent nothing for five seconds is forgotten.
-const MAX_SENDERS: usize = 1024;
 
 /// A credential as it is shown from one network.
 type Sender = (Holder, IpAddr);

@@ -7,6 +7,7 @@ mod sets;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::fuzzing::HASH;
 use super::*;
 
 /// A file that uses every section, with secrets that are easy to recognise.
@@ -90,9 +91,15 @@ pin = 17
 level = "debug"
 "#;
 
-/// A hash, as `picket password` prints one.
-const HASH: &str =
-    "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ZmPrMAJzsQlyBVFBUWOZZ5T0KAJAtvPtD8C2LVg2STU";
+/// Whether a value's type takes what it is to take, and nothing of the rest.
+pub(super) fn accepts<T: std::str::FromStr>(good: &[&str], bad: &[&str]) {
+    for text in good {
+        assert!(text.parse::<T>().is_ok(), "{text} should be accepted");
+    }
+    for text in bad {
+        assert!(text.parse::<T>().is_err(), "{text} should be refused");
+    }
+}
 
 fn load(text: &str) -> Loaded {
     Config::load(text.as_bytes(), "config.toml")

@@ -118,7 +118,7 @@ impl Guesses {
     pub(super) fn ask(&mut self, asker: Asker, lot: u32, now: Instant) -> Result<Ticket, TooMany> {
         let (who, site) = (self.who(asker), site_of(asker));
         let site = site.filter(|_| !who.is_known());
-        for one in [Some(who), site].into_iter().flatten() {
+        for one in counted(who, site) {
             self.remember(one, now);
             self.expect_left(one, now)?;
         }
@@ -154,11 +154,11 @@ impl Guesses {
         if now >= ready_at && first == Some(ticket) {
             self.leave(ticket);
             // Others who count as the same may have tried meanwhile.
-            for one in [Some(who), site].into_iter().flatten() {
+            for one in counted(who, site) {
                 self.expect_left(one, now)?;
             }
             self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + REFILL);
-            for one in [Some(who), site].into_iter().flatten() {
+            for one in counted(who, site) {
                 if let Some(memory) = self.remembered.get_mut(&one) {
                     memory.tried.push(now);
                 }
@@ -248,6 +248,11 @@ impl Guesses {
             asked.push(now);
         }
     }
+}
+
+/// All that a try counts for.
+fn counted(who: Who, site: Option<Who>) -> impl Iterator<Item = Who> {
+    std::iter::once(who).chain(site)
 }
 
 /// The /56 that an IPv6 address is in: from so many networks, a household chooses (RFC 6177 §2).

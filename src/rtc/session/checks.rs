@@ -131,19 +131,20 @@ impl Checks {
         let all = self.awaited.iter().chain(&self.asked);
         let asked = all.rev().any(|check| check.id == id && check.path == path);
         let Ok(message) = StunMessage::parse(datagram) else { return true };
+        // What anybody could have sent, the library takes for nothing.
+        if !is_sealed(&message, pwd) {
+            return true;
+        }
         if let Some(mapped) = message.mapped_address()
             && !self.mapped.contains(&mapped)
         {
             if self.mapped.len() == MAX_MAPPED {
                 return false;
             }
-            if is_sealed(&message, pwd) {
-                self.mapped.push(mapped);
-            }
+            self.mapped.push(mapped);
         }
         if asked
             && message.is_successful_binding_response()
-            && is_sealed(&message, pwd)
             && let Some(tried) = self.paths.iter_mut().find(|tried| tried.path == path)
         {
             tried.answered = Some(now);
