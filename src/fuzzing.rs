@@ -1,7 +1,7 @@
-//! The door for fuzzing what devices say: each function takes bytes for the answers of a driver and
-//! panics if a promise is broken that must hold whatever a driver says.
+//! The entry points for fuzzing what devices say: each function takes bytes for the answers of a driver
+//! and panics if a promise is broken that must hold whatever a driver says.
 //!
-//! Readers of files and of the network have doors of their own, beside what they read.
+//! Readers of files and of the network have theirs beside what they read; here they are named.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,12 +9,25 @@ use std::sync::mpsc::channel;
 
 use bytes::Bytes;
 
-use crate::encoder::coded::{Units, time_of, written};
+use crate::camera::CaptureMode;
+#[cfg(fuzzing)]
+pub use crate::camera::file::fuzz::read_clip as clip;
+#[cfg(fuzzing)]
+pub use crate::config::fuzzing::load as config;
+use crate::encoder::device_output::{AccessUnits, time_of, written};
+#[cfg(fuzzing)]
+pub use crate::http::fuzzing::forwarded;
 use crate::media::geometry::Geometry;
 use crate::media::h264::NalType;
 use crate::media::layout::{self, Piece, Shape};
 use crate::media::stamps::Stamps;
 use crate::media::{AccessUnit, Frame, MediaTime, PixelFormat};
+#[cfg(fuzzing)]
+pub use crate::webrtc::fuzz_dtls as dtls;
+#[cfg(fuzzing)]
+pub use crate::webrtc::sdp::{Fragment, Offer};
+#[cfg(fuzzing)]
+pub use crate::webrtc::stun_turn::fuzz::handle as stun_turn;
 
 /// Numbers out of bytes; zeros when there are no more.
 struct Told<'a>(&'a [u8]);
@@ -172,7 +185,7 @@ pub fn stamps(input: &[u8]) {
 }
 
 /// What an encoder device hands back: parts of a buffer, stamps and H.264. Every access unit can be
-/// decoded from a key unit on, and the list of what is awaited only shrinks.
+/// decoded from a key frame on, and the list of what is awaited only shrinks.
 ///
 /// # Panics
 /// If there is a mistake.
@@ -182,7 +195,7 @@ pub fn encoder(input: &[u8]) {
         .map(|n| (MediaTime::from_nanos(n.into()), MediaTime::from_nanos(1000 + u64::from(n))))
         .collect();
     let (sender, units) = channel::<AccessUnit>();
-    let mut made = Units::new(Box::new(move |unit| {
+    let mut made = AccessUnits::new(Box::new(move |unit| {
         let _ = sender.send(unit);
     }));
     while !told.0.is_empty() {
@@ -226,7 +239,8 @@ pub fn camera(input: &[u8]) {
         buffers.push(buffer);
         rest = tail;
     }
-    crate::camera::coded::try_out(&buffers, decode % 2 == 1);
+    let capture_mode = if decode % 2 == 1 { CaptureMode::Decode } else { CaptureMode::PassThrough };
+    crate::camera::coded_stream::fuzz(&buffers, capture_mode);
 }
 
 /// What a camera that sends Motion JPEG sends, in buffers as above.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use picket::config::{self, Config, Loaded, Problem};
 use picket::{ConfigSource, Picket, return_freed_memory, start_logging};
 
@@ -39,15 +39,18 @@ enum Command {
     Routes,
     /// Read a password, without showing it, and print its hash, for auth.password_hash.
     Password,
-    /// Bring the device up and mind it: the image's part that runs as root.
+    /// Bring the device up and keep it running: the image's part that runs as root.
+    #[cfg(feature = "steward")]
     #[command(hide = true)]
     Steward,
-    /// Pass on what a DHCP client has learned.
+    /// Pass on the lease that a DHCP client has got.
+    #[cfg(feature = "steward")]
     #[command(hide = true)]
     Lease { event: String },
-    /// Answer what RAUC asks about the two systems.
+    /// The bootloader backend of RAUC.
+    #[cfg(feature = "steward")]
     #[command(hide = true)]
-    Slot { question: Vec<String> },
+    Slot { arguments: Vec<String> },
 }
 
 #[derive(Args)]
@@ -64,7 +67,7 @@ struct Run {
     /// --set-file auth.password=/run/secrets/camera. It is read when Picket starts.
     #[arg(long = "set-file", value_name = "KEY=FILE")]
     set_files: Vec<String>,
-    /// Set what holds for one key where the file does not set it.
+    /// Set a default for one key, used where the file does not set it.
     #[arg(long = "default", value_name = "KEY=VALUE")]
     defaults: Vec<String>,
     /// How much to log: off, error, warn, info, debug or trace.
@@ -88,9 +91,12 @@ fn main() -> ExitCode {
         }
         Some(Command::Routes) => say(&picket::http::listing()),
         Some(Command::Password) => password::ask(),
-        Some(Command::Steward) => picket::steward::run().context("this is no Picket device"),
-        Some(Command::Lease { event }) => picket::steward::lease(&event).map_err(Into::into),
-        Some(Command::Slot { question }) => slot(&question),
+        #[cfg(feature = "steward")]
+        Some(Command::Steward) => picket::run_steward().context("not a Picket image"),
+        #[cfg(feature = "steward")]
+        Some(Command::Lease { event }) => picket::report_lease(&event).map_err(Into::into),
+        #[cfg(feature = "steward")]
+        Some(Command::Slot { arguments }) => rauc_backend(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,13 +123,20 @@ fn without_values(mut error: clap::Error) -> clap::Error {
             error.insert(ContextKind::InvalidArg, hidden(&option));
             error.remove(ContextKind::Suggested);
         }
-        ErrorKind::InvalidSubcommand => drop(error.remove(ContextKind::Suggested)),
+        ErrorKind::InvalidSubcommand => {
+            error.remove(ContextKind::SuggestedSubcommand);
+            error.remove(ContextKind::Suggested);
+        }
         _ => {}
     }
-    for kind in [ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
-        if error.get(kind).is_some() {
-            error.insert(kind, hidden(""));
-        }
+    let is_command = |name: &str| Cli::command().find_subcommand(name).is_some();
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && !is_command(name)
+    {
+        error.insert(ContextKind::InvalidSubcommand, hidden(""));
+    }
+    if error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, hidden(""));
     }
     error
 }
@@ -189,9 +202,10 @@ fn find(named: Option<&Path>) -> Option<PathBuf> {
     config::find(named, environment.as_deref(), Path::exists)
 }
 
-fn slot(question: &[String]) -> anyhow::Result<()> {
-    match picket::steward::slot(question)? {
-        Some(answer) => say(&format!("{answer}\n")),
+#[cfg(feature = "steward")]
+fn rauc_backend(arguments: &[String]) -> anyhow::Result<()> {
+    match picket::rauc_backend(arguments)? {
+        Some(output) => say(&format!("{output}\n")),
         None => Ok(()),
     }
 }

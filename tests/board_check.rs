@@ -90,10 +90,10 @@ fn what_works_passes_and_is_reported() {
     ] {
         assert!(checked.has("PASS", what), "{what}:\n{}", checked.text());
     }
-    assert!(checked.has("SKIP", "board: this is no Raspberry Pi"));
+    assert!(checked.has("SKIP", "board: this is not a Raspberry Pi"));
     assert!(
         checked.has("SKIP", "replug")
-            && checked.has("SKIP", "lamp")
+            && checked.has("SKIP", "LED")
             && checked.has("SKIP", "button")
     );
     // All that who reads the report has to know.
@@ -215,10 +215,10 @@ fn judged(figures: Figures, kind: &str) -> Vec<String> {
 fn metrics(figures: &Figures, looks: f64) -> String {
     let pictures = (figures.rate * looks) as u64;
     let mut page = format!(
-        "# TYPE picket_source_live gauge\npicket_source_live 1.0\npicket_uptime_seconds {looks}\n\
-         picket_pictures_total {pictures}\npicket_frame_bytes_copied_total {}\n\
-         picket_encoder_restarts_total {}\npicket_camera_losses_total {}\n\
-         picket_frames_left_out_total {}\n",
+        "# TYPE picket_source_live gauge\npicket_source_live{{camera=\"main\"}} 1.0\npicket_uptime_seconds {looks}\n\
+         picket_pictures_total{{camera=\"main\"}} {pictures}\npicket_frame_bytes_copied_total{{camera=\"main\"}} {}\n\
+         picket_encoder_restarts_total{{camera=\"main\"}} {}\npicket_camera_losses_total{{camera=\"main\"}} {}\n\
+         picket_frames_left_out_total{{camera=\"main\"}} {}\n",
         figures.copied * pictures,
         figures.restarts,
         figures.losses,
@@ -239,7 +239,7 @@ fn each_figure_that_is_not_as_expected_fails_by_itself() {
     for (figures, told) in [
         (Figures { rate: 20.0, ..GOOD }, "rate: 20.0 pictures a second (expected 27.0"),
         (Figures { copied: 1_382_400, ..GOOD }, "copied: 1382400 bytes a picture (expected 0)"),
-        (Figures { restarts: 2, ..GOOD }, "the encoder made anew 2 times"),
+        (Figures { restarts: 2, ..GOOD }, "the encoder restarted 2 times"),
         (Figures { losses: 1, ..GOOD }, "the camera was lost 1 times"),
         (Figures { left_out: 1, ..GOOD }, "left out for want of time: 30 (expected 0)"),
         (Figures { delay: 0.4, ..GOOD }, "400.0 ms (expected 100 or less)"),

@@ -136,8 +136,8 @@ fn chromium_decodes_high_profile_under_whatever_profile_was_agreed_on() {
 }
 
 #[test]
-fn a_viewer_who_cannot_decode_the_clip_has_it_encoded_afresh_for_all() {
-    let folder = Folder::new("afresh");
+fn a_viewer_who_cannot_decode_the_clip_has_it_reencoded_for_everybody() {
+    let folder = Folder::new("reencoded");
     let daemon = playing(&high_profile(&folder));
     let browser = Browser::start();
     browser.open(&daemon.url("/"));
@@ -168,7 +168,7 @@ fn a_viewer_who_cannot_decode_the_clip_has_it_encoded_afresh_for_all() {
 }
 
 #[test]
-fn the_first_viewer_has_it_encoded_afresh_too() {
+fn the_first_viewer_has_it_reencoded_too() {
     let folder = Folder::new("first");
     let daemon = playing(&high_profile(&folder));
     let browser = Browser::start();
@@ -180,7 +180,7 @@ fn the_first_viewer_has_it_encoded_afresh_too() {
 }
 
 #[test]
-fn a_clip_that_cannot_be_encoded_afresh_is_sent_all_the_same() {
+fn a_clip_that_cannot_be_reencoded_is_sent_all_the_same() {
     let folder = Folder::new("large");
     // Larger than Picket's decoder takes.
     folder.ffmpeg(

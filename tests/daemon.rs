@@ -26,7 +26,7 @@ fn text(bytes: &[u8]) -> String {
 fn one_command_serves_the_test_picture() {
     let daemon = Daemon::start(&[]);
     let mut peer = Peer::connect(&daemon);
-    peer.run_until("pictures", |seen| seen.pictures >= 10 && seen.key_pictures >= 1);
+    peer.run_until("pictures", |seen| seen.pictures >= 10 && seen.key_frames >= 1);
     let source = &daemon.get_json("/api/v1/status")["source"];
     assert_eq!(source["state"], "live");
     assert_eq!(
@@ -241,7 +241,7 @@ fn a_changed_file_takes_effect_while_viewers_watch() {
     std::fs::write(&file, "[encoder]\nbitrate = \"1M\"\n[http]\nmax_connections = 9\n")
         .expect("written");
     daemon.wait_for_log("encoder.bitrate has changed");
-    daemon.wait_for_log("http.max_connections has changed, which needs a restart");
+    daemon.wait_for_log("http.max_connections has changed; this takes effect after a restart");
     // The encoder hears of it with the next picture, which is made because somebody watches.
     peer.run_until("pictures go on", |seen| seen.pictures > 30);
 

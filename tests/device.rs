@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use common::client::{Reply, ask, connect, get, read_to_end};
 use common::daemon::{Daemon, wait_for};
-use common::house::{House, Plan};
 use common::steward::{StandIn, own_network, seen, sum};
+use common::test_server::{TestServer, TestServerOptions};
 use common::web::{Page, Web};
-use picket::appliance::{Device, Join, Outcome, Request, Steward, UpdateStatus};
 use picket::config::Update;
 use picket::http::axum::body::{Body, to_bytes};
 use picket::http::axum::http;
-use picket::http::{Limits, listing};
+use picket::http::listing;
+use picket::testing::appliance::{
+    Device, JoinRequest, StewardClient, StewardRequest, UpdateOutcome, UpdateStatus,
+};
+use picket::testing::http::ServerLimits;
 use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -102,24 +105,28 @@ fn a_picket_that_is_not_the_image_says_so() {
     for (method, path) in routes() {
         let reply = ask(daemon.http, &method, &path, &[JSON], "");
         assert_eq!(reply.status, 404, "{method} {path}");
-        assert!(reply.detail().contains("is not the image"), "{method} {path}");
+        assert!(reply.detail().contains("not a Picket image"), "{method} {path}");
     }
     assert!(!get(daemon.http, "/").body.contains("/device"));
 }
 
-fn house_of(steward: &StandIn, limits: Limits) -> House {
-    let device = Device::new(Steward::at(steward.socket()), Update::default());
-    House::build(Plan { device: Some(device), limits, ..Plan::default() })
+fn server_of(steward: &StandIn, limits: ServerLimits) -> TestServer {
+    let device = Device::new(StewardClient::at(steward.socket()), Update::default());
+    TestServer::build(TestServerOptions {
+        device: Some(device),
+        limits,
+        ..TestServerOptions::default()
+    })
 }
 
 #[test]
 fn a_stranger_sets_the_password_first() {
     let steward = StandIn::new();
-    let house = house_of(&steward, Limits::default());
+    let server = server_of(&steward, ServerLimits::default());
     let request = http::Request::builder().uri("/device").header("host", "porch");
     let request = request.header("accept", "text/html").body(Body::empty()).unwrap();
-    let page = house.ask_from("192.168.4.10", request);
-    let page = house.runtime.block_on(to_bytes(page.into_body(), 1 << 20)).unwrap();
+    let page = server.ask_from("192.168.4.10", request);
+    let page = server.runtime.block_on(to_bytes(page.into_body(), 1 << 20)).unwrap();
     assert!(String::from_utf8_lossy(&page).contains("Set a password"));
     assert_eq!(steward.asked(), []);
 }
@@ -170,13 +177,13 @@ fn a_network_is_joined_as_it_was_chosen() {
         "ssid": "\u{202e}$(x)\"", "password": "`reboot`;\n", "hidden": true, "country": "DE"
     });
     assert_eq!(put(daemon.http, NETWORK, &body.to_string()).status, 204);
-    let join = Join {
+    let join = JoinRequest {
         ssid: "\u{202e}$(x)\"".into(),
         password: Some("`reboot`;\n".into()),
         hidden: true,
         country: Some("DE".into()),
     };
-    assert_eq!(steward.asked(), [Request::Networks, Request::Join(join)]);
+    assert_eq!(steward.asked(), [StewardRequest::Networks, StewardRequest::Join(join)]);
     let choice = &daemon.get_json("/api/v1/device")["choice"];
     assert_eq!(choice["state"], "joined");
 }
@@ -206,7 +213,7 @@ fn a_steward_that_is_away_is_told() {
     drop(steward);
     let reply = get(daemon.http, "/api/v1/device");
     assert_eq!(reply.status, 503);
-    assert!(reply.detail().contains("steward does not answer"), "{}", reply.detail());
+    assert!(reply.detail().contains("steward does not respond"), "{}", reply.detail());
     assert_eq!(upload(daemon.http, b"bundle").status, 503);
 }
 
@@ -223,7 +230,7 @@ fn a_device_is_restarted_and_reset_only_when_that_is_meant() {
     assert_eq!(reset(r#"{"confirm": "porch"}"#), 202);
     assert_eq!(post(daemon.http, "/api/v1/device/restart", "").status, 202);
     assert_eq!(get(daemon.http, "/api/v1/device/restart").status, 405);
-    assert_eq!(steward.asked(), [Request::Reset, Request::Restart]);
+    assert_eq!(steward.asked(), [StewardRequest::Reset, StewardRequest::Restart]);
 }
 
 #[test]
@@ -232,7 +239,7 @@ fn an_upload_reaches_the_steward_whole_and_is_never_held() {
     let daemon = steward.daemon(&[]);
     let bundle: Vec<u8> = (0..64_u32 << 20).map(|i| (i % 251) as u8).collect();
     // A device shows itself a picture when it starts, which takes memory of its own.
-    let works = |r: &Request| matches!(r, Request::Report(report) if report.picture);
+    let works = |r: &StewardRequest| matches!(r, StewardRequest::Report(report) if report.picture);
     wait_for("a first picture", || steward.state().asked.iter().any(works));
     let before = daemon.proc_status("VmHWM");
     let reply = upload(daemon.http, &bundle);
@@ -260,7 +267,7 @@ fn what_cannot_be_an_update_is_refused_before_it_is_sent() {
     );
     chunked.write_all(head.as_bytes()).unwrap();
     assert_eq!(Reply::parse(&read_to_end(&mut chunked)).status, 411);
-    steward.state().status.update.outcome = Outcome::Trying;
+    steward.state().status.update.outcome = UpdateOutcome::Trying;
     let mut early = begin(daemon.http, 1000);
     let early = Reply::parse(&read_to_end(&mut early));
     assert_eq!((early.status, early.header("retry-after")), (409, "180"));
@@ -310,7 +317,7 @@ fn an_upload_that_breaks_off_leaves_everything_as_it_was() {
     drop(stream);
     wait_for("the steward hears", || steward.state().bundles == [(1000, sum(&[7; 1000]), false)]);
     wait_for("nothing is under way", || report(&daemon)["installing"] == Value::Null);
-    assert_eq!(report(&daemon)["refused"], "the update was not received to its end");
+    assert_eq!(report(&daemon)["refused"], "the update was not received completely");
     assert_eq!(steward.state().installed, 0);
     assert_eq!(upload(daemon.http, b"bundle").status, 200);
 }
@@ -318,9 +325,10 @@ fn an_upload_that_breaks_off_leaves_everything_as_it_was() {
 #[test]
 fn an_upload_that_stalls_is_ended_and_one_that_is_only_slow_is_not() {
     let steward = StandIn::new();
-    let impatient = Limits { body: Duration::from_millis(100), ..Limits::default() };
-    let house = house_of(&steward, impatient);
-    let mut stalled = begin(house.address, 1000);
+    let impatient =
+        ServerLimits { body_timeout: Duration::from_millis(100), ..ServerLimits::default() };
+    let server = server_of(&steward, impatient);
+    let mut stalled = begin(server.address, 1000);
     stalled.write_all(&[7; 100]).unwrap();
     let reply = Reply::parse(&read_to_end(&mut stalled));
     assert_eq!((reply.status, reply.header("connection")), (408, "close"));
@@ -328,8 +336,9 @@ fn an_upload_that_stalls_is_ended_and_one_that_is_only_slow_is_not() {
 
     // Longer in all than any one part may take.
     let stall = Duration::from_secs(3);
-    let house = house_of(&steward, Limits { body: stall, ..Limits::default() });
-    let mut slow = begin(house.address, 1 << 20);
+    let server =
+        server_of(&steward, ServerLimits { body_timeout: stall, ..ServerLimits::default() });
+    let mut slow = begin(server.address, 1 << 20);
     let began = std::time::Instant::now();
     for part in [7_u8; 1 << 20].chunks((1 << 20) / 32) {
         std::thread::sleep(stall / 30);
@@ -359,7 +368,7 @@ fn what_became_of_the_last_update_is_told() {
     let why = "no picture within 3 minutes";
     steward.state().status.update = UpdateStatus {
         version: Some("0.3.0".into()),
-        outcome: Outcome::FellBack { why: why.into() },
+        outcome: UpdateOutcome::FellBack { why: why.into() },
     };
     let told = report(&daemon);
     assert_eq!(told["version"], "0.3.0");
@@ -418,7 +427,7 @@ fn a_server_that_lies_or_fails_is_told_and_nothing_is_installed() {
     let (web, daemon) = announced(&steward, &announcement("0.3.0", 6), b"bundle");
     let look = || post(daemon.http, "/api/v1/update/look", "");
     for (page, said) in [
-        (Page::Bytes(b"<html>".to_vec()), "no announcement"),
+        (Page::Bytes(b"<html>".to_vec()), "not a manifest"),
         (Page::Bytes(vec![b' '; 1 << 20]), "could not be asked"),
         (Page::Status(404), "status 404"),
         (Page::Bytes(br#"{"version": "9", "url": "http://a/", "size": 1}"#.to_vec()), "version"),

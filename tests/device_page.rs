@@ -7,7 +7,9 @@ use common::browser::Browser;
 use common::daemon::{Daemon, wait_for};
 use common::steward::{StandIn, own_network, seen};
 use common::web::{Page, Web};
-use picket::appliance::{Join, Outcome, Request, UpdateStatus, WifiStatus};
+use picket::testing::appliance::{
+    JoinRequest, StewardRequest, UpdateOutcome, UpdateStatus, WifiStatus,
+};
 use serde_json::{Value, json};
 
 /// Opens the page and waits until it knows how the device is.
@@ -65,10 +67,10 @@ fn the_page_tells_how_the_device_is() {
     assert_eq!(browser.text("#release"), "Picket 0.2.0");
     assert_eq!(
         browser.text("#addresses"),
-        "http://porch.local/\nhttp://192.168.1.7/ by radio\nhttp://[fd00::7]/ by radio"
+        "http://porch.local/\nhttp://192.168.1.7/ over Wi-Fi\nhttp://[fd00::7]/ over Wi-Fi"
     );
     assert_eq!(browser.text("#camera"), "imx708, works.");
-    assert_eq!(browser.text("#wifi"), "In “home”.");
+    assert_eq!(browser.text("#wifi"), "Connected to “home”.");
     assert_eq!(browser.text("#system"), "Picket 0.2.0, system A, for picket-rpi64");
     assert_eq!(browser.text("#notes"), "What the device kept is <i>lost</i>.");
     assert_eq!(browser.text("#problem-list"), "config.toml:3:1: unknown key `<x>`");
@@ -89,10 +91,10 @@ fn the_owner_gets_from_the_picture_to_the_device_and_back() {
     browser.open(&daemon.url("/device"));
     browser.fill("#password", "correct horse");
     browser.click("button");
-    shows(&browser, "wifi", "In “home”.");
+    shows(&browser, "wifi", "Connected to “home”.");
     browser.click(".brand a");
     browser.click("#device");
-    shows(&browser, "wifi", "In “home”.");
+    shows(&browser, "wifi", "Connected to “home”.");
 }
 
 #[test]
@@ -110,13 +112,13 @@ fn names_from_the_air_are_text_and_nothing_else() {
         WifiStatus::NotFound { ssid: evil[0].into(), in_reach: vec![evil[1].into()] };
     let daemon = steward.daemon(&[]);
     let browser = opened(&daemon);
-    assert_eq!(browser.text("#wifi"), format!("“{}” is not in reach.", evil[0]));
+    assert_eq!(browser.text("#wifi"), format!("“{}” is out of range.", evil[0]));
     for (number, ssid) in evil.iter().enumerate() {
         choose(&browser, number);
         browser.click("#join .button");
         wait_for(
             "the steward is asked",
-            || matches!(steward.asked().last(), Some(Request::Join(join)) if join.ssid == *ssid),
+            || matches!(steward.asked().last(), Some(StewardRequest::Join(join)) if join.ssid == *ssid),
         );
         shows(&browser, "join-outcome", "now.");
     }
@@ -141,14 +143,14 @@ fn a_network_is_joined_with_its_password() {
     browser.fill("#wifi-password", "correct horse");
     browser.js("document.getElementById('country').value = 'DE';");
     browser.click("#join .button");
-    shows(&browser, "join-outcome", "The device is in “home” now.");
-    let join = Join {
+    shows(&browser, "join-outcome", "The device is connected to “home” now.");
+    let join = JoinRequest {
         ssid: "home".into(),
         password: Some("correct horse".into()),
         hidden: false,
         country: Some("DE".into()),
     };
-    assert_eq!(steward.asked().last(), Some(&Request::Join(join)));
+    assert_eq!(steward.asked().last(), Some(&StewardRequest::Join(join)));
 
     steward.state().no_network = Some("the password of “secret” is wrong".into());
     browser.click("#other");
@@ -158,7 +160,7 @@ fn a_network_is_joined_with_its_password() {
     browser.click("#join .button");
     shows(&browser, "join-outcome", "The password of “secret” is wrong.");
     let asked = steward.asked();
-    let Some(Request::Join(join)) = asked.last() else { panic!("{asked:?}") };
+    let Some(StewardRequest::Join(join)) = asked.last() else { panic!("{asked:?}") };
     assert!(join.hidden && join.ssid == "secret", "{join:?}");
 }
 
@@ -174,7 +176,7 @@ fn who_is_in_the_devices_own_network_is_told_before_it_goes_and_after_it_is_back
     steward.state().no_network = Some("“home” is not in reach, or does not answer".into());
     choose(&browser, 0);
     let leaving = browser.text("#leaving");
-    assert!(leaving.contains("this page loses it"), "{leaving}");
+    assert!(leaving.contains("this page loses the connection"), "{leaving}");
     assert!(leaving.contains("http://porch.local/device"), "{leaving}");
     browser.fill("#wifi-password", "correct horse");
     browser.click("#join .button");
@@ -191,21 +193,21 @@ fn an_update_is_followed_from_the_file_to_its_end() {
     let browser = opened(&daemon);
     steward.state().hold = true;
     let _file = give(&browser, 3 << 20);
-    shows(&browser, "step", "Writing it beside what runs…");
+    shows(&browser, "step", "Writing it beside the running system…");
     let percent = browser.js("return document.getElementById('bar').value;");
     assert_eq!(percent, 50);
     steward.release();
-    shows(&browser, "banner", "The device restarts into it");
+    shows(&browser, "banner", "The device is restarting with it");
     {
         let status = &mut steward.state().status;
         status.version = "0.3.0".into();
-        let outcome = Outcome::Trying;
+        let outcome = UpdateOutcome::Trying;
         status.update = UpdateStatus { version: Some("0.3.0".into()), outcome };
     }
     let _daemon = restarted(daemon, &steward, &[]);
-    shows(&browser, "update-state", "Picket 0.3.0 runs, and is being tried.");
+    shows(&browser, "update-state", "Picket 0.3.0 is running on trial.");
     assert_eq!(browser.text("#release"), "Picket 0.3.0");
-    steward.state().status.update.outcome = Outcome::Kept;
+    steward.state().status.update.outcome = UpdateOutcome::Kept;
     shows(&browser, "update-state", "Picket 0.3.0 is installed and works.");
     let banner = browser.js("return document.getElementById('banner').hidden;");
     assert_eq!(banner, true);
@@ -220,14 +222,14 @@ fn an_update_that_was_undone_says_why_after_signing_in_again() {
     let sign_in = || {
         browser.fill("#password", "correct horse");
         browser.click("button");
-        shows(&browser, "wifi", "In “home”.");
+        shows(&browser, "wifi", "Connected to “home”.");
     };
     browser.open(&daemon.url("/device"));
     sign_in();
     let _file = give(&browser, 1 << 20);
     wait_for("it is installed", || steward.state().installed == 1);
     let why = "no picture within 3 minutes".into();
-    let outcome = Outcome::FellBack { why };
+    let outcome = UpdateOutcome::FellBack { why };
     steward.state().status.update = UpdateStatus { version: Some("0.3.0".into()), outcome };
     let _daemon = restarted(daemon, &steward, &[password]);
     browser.wait_for("it asks who one is", "document.getElementById('password')");
@@ -263,7 +265,7 @@ fn offered(steward: &StandIn) -> (Daemon, Browser) {
     let daemon = steward.daemon(&[&format!("update.url={}", web.url("/picket"))]);
     let browser = opened(&daemon);
     browser.click("#look");
-    shows(&browser, "offer-text", "Picket 0.3.0 can be had");
+    shows(&browser, "offer-text", "Picket 0.3.0 is available");
     (daemon, browser)
 }
 
@@ -274,7 +276,7 @@ fn a_newer_version_is_installed_by_a_button() {
     assert_eq!(browser.text("#install"), "Install 0.3.0");
     browser.click("#install");
     wait_for("it is installed", || steward.state().installed == 1);
-    shows(&browser, "banner", "The device restarts into it");
+    shows(&browser, "banner", "The device is restarting with it");
 }
 
 #[test]
@@ -297,10 +299,10 @@ fn what_was_asked_before_an_update_began_is_not_taken_for_its_end() {
     browser.click("#install");
     browser.wait_for("it has begun", "window.answered['/api/v1/update/install']");
     browser.js("open_gate();");
-    shows(&browser, "step", "Writing it beside what runs…");
+    shows(&browser, "step", "Writing it beside the running system…");
     assert_eq!(browser.text("#banner"), "");
     steward.release();
-    shows(&browser, "banner", "The device restarts into it");
+    shows(&browser, "banner", "The device is restarting with it");
 }
 
 #[test]
@@ -309,8 +311,8 @@ fn a_restart_is_waited_for() {
     let daemon = steward.daemon(&[]);
     let browser = opened(&daemon);
     browser.click("#restart");
-    shows(&browser, "banner", "The device restarts.");
-    assert_eq!(steward.asked().last(), Some(&Request::Restart));
+    shows(&browser, "banner", "The device is restarting.");
+    assert_eq!(steward.asked().last(), Some(&StewardRequest::Restart));
     let _daemon = restarted(daemon, &steward, &[]);
     browser.wait_for("it is back", "document.getElementById('banner').hidden");
     browser.wait_for("all is as before", "!document.getElementById('restart').disabled");
@@ -324,12 +326,12 @@ fn everything_is_forgotten_only_when_the_name_is_typed() {
     browser.fill("#confirm", "picket");
     browser.click("#reset .button");
     shows(&browser, "reset-outcome", "Type porch to confirm.");
-    assert!(!steward.asked().contains(&Request::Reset));
+    assert!(!steward.asked().contains(&StewardRequest::Reset));
     browser.js("document.getElementById('confirm').value = '';");
     browser.fill("#confirm", "porch");
     browser.click("#reset .button");
-    shows(&browser, "banner", "The device forgets everything and restarts.");
-    assert_eq!(steward.asked().last(), Some(&Request::Reset));
+    shows(&browser, "banner", "The device is erasing everything and restarting.");
+    assert_eq!(steward.asked().last(), Some(&StewardRequest::Reset));
 }
 
 #[test]
@@ -352,7 +354,7 @@ fn a_device_that_is_away_is_told() {
     let browser = opened(&daemon);
     let listen = format!("http.listen={}", daemon.http);
     drop(daemon);
-    shows(&browser, "banner", "The device does not answer.");
+    shows(&browser, "banner", "The device does not respond.");
     let _daemon = steward.daemon(&[&listen]);
     browser.wait_for("it is back", "document.getElementById('banner').hidden");
 }
@@ -381,7 +383,7 @@ fn look_at_all(browser: &Browser, look: &dyn Fn(&Browser, &str)) {
     steward.state().status.wifi = own_network();
     steward.state().status.update = UpdateStatus {
         version: Some("0.3.0".into()),
-        outcome: Outcome::FellBack { why: "no picture within 3 minutes".into() },
+        outcome: UpdateOutcome::FellBack { why: "no picture within 3 minutes".into() },
     };
     open(browser, &daemon);
     browser.click("#other");
@@ -392,7 +394,7 @@ fn look_at_all(browser: &Browser, look: &dyn Fn(&Browser, &str)) {
     shows(browser, "step", "Writing");
     look(browser, "installing");
     steward.release();
-    shows(browser, "banner", "restarts into it");
+    shows(browser, "banner", "is restarting with it");
     look(browser, "restarting");
 }
 

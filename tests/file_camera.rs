@@ -1,28 +1,17 @@
 //! `source = "file:…"` from the outside: real and awkward clips, see `tests/media/README.md`.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use picket::camera::file::{Clock, FileCamera, FileMode};
-use picket::camera::{Camera, CameraError, Capture, Constraints, Mode};
-use picket::decoder::Decoder;
+use common::clip::FakeClock;
+use picket::camera::{Camera, CameraError, Capture, CaptureMode, Constraints, Mode};
 use picket::media::h264::{NalType, nal_ranges};
 use picket::media::{AccessUnit, Frame, MediaTime};
-
-/// A clock that moves only when somebody waits for it, or a test says so.
-#[derive(Clone, Default)]
-struct FakeClock(Arc<AtomicU64>);
-
-impl Clock for FakeClock {
-    fn now(&self) -> MediaTime {
-        MediaTime::from_nanos(self.0.load(Ordering::Relaxed))
-    }
-    fn sleep_until(&self, moment: MediaTime) {
-        self.0.fetch_max(moment.as_nanos(), Ordering::Relaxed);
-    }
-}
+use picket::testing::camera::file::FileCamera;
+use picket::testing::decoder::Decoder;
 
 fn media(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/media").join(name)
@@ -46,14 +35,14 @@ impl Drop for TempFile {
     }
 }
 
-fn opened(path: &Path, mode: FileMode) -> Result<(FileCamera, Mode), CameraError> {
+fn opened(path: &Path, mode: CaptureMode) -> Result<(FileCamera, Mode), CameraError> {
     let mut camera = FileCamera::with_clock(path, mode, Box::new(FakeClock::default()));
     let mode = camera.open(&Constraints::default())?;
     Ok((camera, mode))
 }
 
 /// What opening the file is refused with.
-fn refusal(path: &Path, mode: FileMode) -> String {
+fn refusal(path: &Path, mode: CaptureMode) -> String {
     match opened(path, mode) {
         Ok((_, mode)) => panic!("{} was opened: {mode:?}", path.display()),
         Err(e) => e.to_string(),
@@ -127,12 +116,12 @@ fn assert_mode(mode: Mode, width: u32, height: u32, fps: f64) {
 #[test]
 fn every_container_gives_the_same_pictures() {
     let nals = |unit: &AccessUnit| unit.nals().map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let (mut raw, mode) = opened(&media("plain.h264"), FileMode::PassThrough).unwrap();
+    let (mut raw, mode) = opened(&media("plain.h264"), CaptureMode::PassThrough).unwrap();
     assert_mode(mode, 160, 120, 25.0);
     let raw = units(&mut raw, 30);
     for name in ["plain.mp4", "plain.mov", "index_first.mp4", "fragmented.mp4", "fragment_each.mp4"]
     {
-        let (mut camera, mode) = opened(&media(name), FileMode::PassThrough).unwrap();
+        let (mut camera, mode) = opened(&media(name), CaptureMode::PassThrough).unwrap();
         assert_mode(mode, 160, 120, 25.0);
         for (i, (unit, raw)) in units(&mut camera, 30).iter().zip(&raw).enumerate() {
             assert!(nals(unit) == nals(raw), "picture {i} of {name} differs");
@@ -142,8 +131,8 @@ fn every_container_gives_the_same_pictures() {
 }
 
 #[test]
-fn a_clip_goes_on_without_a_break_where_it_begins_anew() {
-    let (mut camera, _) = opened(&media("plain.mp4"), FileMode::PassThrough).unwrap();
+fn a_clip_goes_on_without_a_break_where_it_starts_again() {
+    let (mut camera, _) = opened(&media("plain.mp4"), CaptureMode::PassThrough).unwrap();
     let units = units(&mut camera, 36);
     let keys: Vec<usize> = (0..36).filter(|&i| units[i].is_key()).collect();
     assert_eq!(keys, [0, 6, 12, 18, 24, 30]);
@@ -151,8 +140,8 @@ fn a_clip_goes_on_without_a_break_where_it_begins_anew() {
 }
 
 #[test]
-fn every_key_picture_can_be_joined_although_the_file_keeps_its_parameter_sets_elsewhere() {
-    let (mut camera, _) = opened(&media("plain.mp4"), FileMode::PassThrough).unwrap();
+fn every_key_frame_can_be_joined_although_the_file_keeps_its_parameter_sets_elsewhere() {
+    let (mut camera, _) = opened(&media("plain.mp4"), CaptureMode::PassThrough).unwrap();
     for unit in units(&mut camera, 24).iter().filter(|u| u.is_key()) {
         let kinds: Vec<NalType> = unit.nals().map(NalType::of).take(2).collect();
         assert_eq!(kinds, [NalType::Sps, NalType::Pps]);
@@ -162,14 +151,14 @@ fn every_key_picture_can_be_joined_although_the_file_keeps_its_parameter_sets_el
 }
 
 #[test]
-fn a_raw_stream_with_parameter_sets_at_its_head_alone_can_be_joined_at_every_key_picture() {
+fn a_raw_stream_with_parameter_sets_at_its_head_alone_can_be_joined_at_every_key_frame() {
     let bytes = std::fs::read(media("plain.h264")).unwrap();
     let mut nals: Vec<&[u8]> = nal_ranges(&bytes).map(|r| &bytes[r]).collect();
     let before = nals.len();
     keep_first_sets(&mut nals);
     assert!(nals.len() < before);
     let file = TempFile::new("bare.h264", &stream(&nals));
-    let (mut camera, _) = opened(&file.0, FileMode::PassThrough).unwrap();
+    let (mut camera, _) = opened(&file.0, CaptureMode::PassThrough).unwrap();
     let units = units(&mut camera, 12);
     assert!(units[6].is_key());
     assert_eq!(units[6].nals().map(NalType::of).next(), Some(NalType::Sps));
@@ -177,7 +166,7 @@ fn a_raw_stream_with_parameter_sets_at_its_head_alone_can_be_joined_at_every_key
 
 #[test]
 fn a_picture_in_several_slices_stays_one_unit() {
-    let (mut camera, mode) = opened(&media("slices.h264"), FileMode::PassThrough).unwrap();
+    let (mut camera, mode) = opened(&media("slices.h264"), CaptureMode::PassThrough).unwrap();
     assert_mode(mode, 160, 120, 25.0);
     let units = units(&mut camera, 13);
     for unit in &units {
@@ -202,13 +191,13 @@ fn keep_first_sets(nals: &mut Vec<&[u8]>) {
 }
 
 #[test]
-fn key_pictures_that_all_bear_the_same_number_are_still_told_apart() {
+fn key_frames_that_all_bear_the_same_number_are_still_told_apart() {
     let bytes = std::fs::read(media("plain.h264")).unwrap();
     let nals: Vec<&[u8]> = nal_ranges(&bytes).map(|r| &bytes[r]).collect();
     let of = |kind| *nals.iter().find(|n| NalType::of(n) == kind).unwrap();
     let (sps, pps, idr) = (of(NalType::Sps), of(NalType::Pps), of(NalType::Idr));
     let file = TempFile::new("all-key.h264", &stream(&[sps, pps, idr, idr, idr]));
-    let (mut camera, _) = opened(&file.0, FileMode::PassThrough).unwrap();
+    let (mut camera, _) = opened(&file.0, CaptureMode::PassThrough).unwrap();
     let units = units(&mut camera, 7);
     for unit in &units {
         assert_eq!(unit.nals().collect::<Vec<_>>(), [sps, pps, idr]);
@@ -217,14 +206,14 @@ fn key_pictures_that_all_bear_the_same_number_are_still_told_apart() {
 }
 
 #[test]
-fn pictures_before_the_first_key_picture_are_left_out() {
+fn pictures_before_the_first_key_frame_are_left_out() {
     let bytes = std::fs::read(media("plain.h264")).unwrap();
     let mut nals: Vec<&[u8]> = nal_ranges(&bytes).map(|r| &bytes[r]).collect();
     let first_key = nals.iter().position(|n| NalType::of(n) == NalType::Idr);
     nals.remove(first_key.unwrap());
     keep_first_sets(&mut nals);
     let file = TempFile::new("late-key.h264", &stream(&nals));
-    let (mut camera, _) = opened(&file.0, FileMode::PassThrough).unwrap();
+    let (mut camera, _) = opened(&file.0, CaptureMode::PassThrough).unwrap();
     let units = units(&mut camera, 12);
     let keys: Vec<usize> = (0..12).filter(|&i| units[i].is_key()).collect();
     assert_eq!(keys, [0, 6]);
@@ -232,7 +221,7 @@ fn pictures_before_the_first_key_picture_are_left_out() {
 
 #[test]
 fn uneven_timestamps_are_kept() {
-    let (mut camera, mode) = opened(&media("uneven.mp4"), FileMode::PassThrough).unwrap();
+    let (mut camera, mode) = opened(&media("uneven.mp4"), CaptureMode::PassThrough).unwrap();
     let units = units(&mut camera, 12);
     // Pictures 1 2 4 5 7 8 10 11 13 of a source of 25 a second, then 1 again.
     let first = intervals(units.iter().map(AccessUnit::time));
@@ -246,7 +235,7 @@ fn sound_and_the_shape_of_the_picture_do_not_matter() {
     for (name, width, height) in
         [("audio.mp4", 160, 120), ("crop.mp4", 638, 358), ("hd.mp4", 1920, 1080)]
     {
-        for file_mode in [FileMode::PassThrough, FileMode::Decode] {
+        for file_mode in [CaptureMode::PassThrough, CaptureMode::Decode] {
             let (mut camera, mode) = opened(&media(name), file_mode).unwrap();
             assert_mode(mode, width, height, 25.0);
             match camera.capture().unwrap() {
@@ -259,22 +248,22 @@ fn sound_and_the_shape_of_the_picture_do_not_matter() {
 }
 
 #[test]
-fn a_raw_stream_without_a_rate_gets_the_one_that_is_wished_for() {
-    let (_, stated) = opened(&media("plain.h264"), FileMode::PassThrough).unwrap();
+fn a_raw_stream_without_a_rate_gets_the_one_that_is_wanted() {
+    let (_, stated) = opened(&media("plain.h264"), CaptureMode::PassThrough).unwrap();
     assert_mode(stated, 160, 120, 25.0);
     // OpenH264 writes no timing into its parameter sets.
     let file = TempFile::new("no-rate.h264", &openh264_stream());
-    for (wish, fps) in [(None, 30.0), (Some(12.5), 12.5), (Some(f64::NAN), 30.0)] {
-        let mut camera = FileCamera::new(&file.0, FileMode::PassThrough);
-        let wanted = Constraints { fps: wish, ..Constraints::default() };
+    for (wanted, fps) in [(None, 30.0), (Some(12.5), 12.5), (Some(f64::NAN), 30.0)] {
+        let mut camera = FileCamera::new(&file.0, CaptureMode::PassThrough);
+        let wanted = Constraints { fps: wanted, ..Constraints::default() };
         assert_mode(camera.open(&wanted).unwrap(), 64, 48, fps);
     }
 }
 
 fn openh264_stream() -> Vec<u8> {
-    use picket::encoder::openh264::OpenH264;
-    use picket::encoder::{Encoder, EncoderSettings, PictureKind};
     use picket::media::PixelFormat;
+    use picket::testing::encoder::openh264::OpenH264;
+    use picket::testing::encoder::{Encoder, EncoderSettings, FrameType};
     use std::sync::Mutex;
 
     let settings = EncoderSettings {
@@ -292,7 +281,7 @@ fn openh264_stream() -> Vec<u8> {
         let pixels = Arc::new(vec![40 * i as u8; 64 * 48 * 3 / 2]);
         let time = MediaTime::from_nanos(i * 33_000_000);
         let frame = Frame::packed(PixelFormat::I420, (64, 48), pixels, time, i).unwrap();
-        encoder.encode(&frame, PictureKind::Any).unwrap();
+        encoder.encode(&frame, FrameType::Any).unwrap();
     }
     drop(encoder);
     let stream = stream.lock().unwrap();
@@ -301,7 +290,7 @@ fn openh264_stream() -> Vec<u8> {
 
 #[test]
 fn a_clip_can_be_opened_again_and_begins_at_its_beginning() {
-    let (mut camera, mode) = opened(&media("plain.mp4"), FileMode::PassThrough).unwrap();
+    let (mut camera, mode) = opened(&media("plain.mp4"), CaptureMode::PassThrough).unwrap();
     units(&mut camera, 3);
     camera.stop();
     camera.stop();
@@ -311,8 +300,8 @@ fn a_clip_can_be_opened_again_and_begins_at_its_beginning() {
 }
 
 #[test]
-fn real_footage_is_passed_on_and_decodes() {
-    let (mut camera, mode) = opened(&media("bunny.mp4"), FileMode::PassThrough).unwrap();
+fn real_footage_is_passed_through_and_decodes() {
+    let (mut camera, mode) = opened(&media("bunny.mp4"), CaptureMode::PassThrough).unwrap();
     assert_mode(mode, 1280, 720, 25.0);
     let units = units(&mut camera, 10);
     let mut decoder = Decoder::new().unwrap();
@@ -331,7 +320,7 @@ fn real_footage_is_passed_on_and_decodes() {
 #[test]
 fn real_footage_with_b_frames_comes_out_as_another_decoder_shows_it() {
     for (name, count, fps) in [("bikes.mp4", 76, 25.0), ("carphone.mp4", 16, 30_000.0 / 1001.0)] {
-        let (mut camera, mode) = opened(&media(name), FileMode::PassThrough).unwrap();
+        let (mut camera, mode) = opened(&media(name), CaptureMode::PassThrough).unwrap();
         assert!((mode.fps - fps).abs() < 0.01, "{mode:?}");
         let shown = frames(&mut camera, 2 * count + 5);
         assert_as_ffmpeg_shows(name, &shown[..count]);
@@ -349,9 +338,9 @@ fn real_footage_with_b_frames_comes_out_as_another_decoder_shows_it() {
 
 #[test]
 fn a_raw_stream_with_b_frames_is_shown_in_the_same_order_as_in_mp4() {
-    let (mut raw, mode) = opened(&media("bframes.h264"), FileMode::PassThrough).unwrap();
+    let (mut raw, mode) = opened(&media("bframes.h264"), CaptureMode::PassThrough).unwrap();
     assert_mode(mode, 160, 120, 25.0);
-    let (mut mp4, _) = opened(&media("bframes.mp4"), FileMode::PassThrough).unwrap();
+    let (mut mp4, _) = opened(&media("bframes.mp4"), CaptureMode::PassThrough).unwrap();
     let (raw, mp4) = (frames(&mut raw, 30), frames(&mut mp4, 30));
     assert_eq!(intervals(raw.iter().map(Frame::time)), [40; 29]);
     for (a, b) in raw.iter().zip(&mp4) {
@@ -361,9 +350,9 @@ fn a_raw_stream_with_b_frames_is_shown_in_the_same_order_as_in_mp4() {
 }
 
 #[test]
-fn what_is_decoded_on_wish_is_what_would_have_been_passed_on() {
-    let (mut camera, _) = opened(&media("plain.mp4"), FileMode::Decode).unwrap();
-    let (mut coded, _) = opened(&media("plain.mp4"), FileMode::PassThrough).unwrap();
+fn what_is_decoded_on_demand_is_what_would_have_been_passed_through() {
+    let (mut camera, _) = opened(&media("plain.mp4"), CaptureMode::Decode).unwrap();
+    let (mut coded, _) = opened(&media("plain.mp4"), CaptureMode::PassThrough).unwrap();
     let mut decoder = Decoder::new().unwrap();
     for (frame, unit) in frames(&mut camera, 20).iter().zip(units(&mut coded, 20)) {
         assert_eq!(frame.time(), unit.time());
@@ -373,8 +362,8 @@ fn what_is_decoded_on_wish_is_what_would_have_been_passed_on() {
 }
 
 #[test]
-fn a_decoder_that_joins_late_waits_for_a_key_picture_and_survives_damage() {
-    let (mut camera, _) = opened(&media("plain.mp4"), FileMode::PassThrough).unwrap();
+fn a_decoder_that_joins_late_waits_for_a_key_frame_and_survives_damage() {
+    let (mut camera, _) = opened(&media("plain.mp4"), CaptureMode::PassThrough).unwrap();
     let units = units(&mut camera, 12);
     let mut decoder = Decoder::new().unwrap();
     for unit in &units[1..6] {
@@ -385,7 +374,7 @@ fn a_decoder_that_joins_late_waits_for_a_key_picture_and_survives_damage() {
     let half = units[7].bytes().slice(..units[7].bytes().len() / 2);
     let damaged = AccessUnit::from_annex_b(half, units[7].time(), &mut Default::default()).unwrap();
     assert!(decoder.decode(&damaged).is_err());
-    // What refers to the damaged picture is not shown; the next key picture is.
+    // What refers to the damaged picture is not shown; the next key frame is.
     assert!(decoder.decode(&units[8]).unwrap().is_none());
     let again = decoder.decode(&units[0]).unwrap().unwrap();
     let mut fresh = Decoder::new().unwrap();
@@ -395,10 +384,10 @@ fn a_decoder_that_joins_late_waits_for_a_key_picture_and_survives_damage() {
 
 #[test]
 fn a_turned_clip_comes_out_upright() {
-    for file_mode in [FileMode::PassThrough, FileMode::Decode] {
+    for file_mode in [CaptureMode::PassThrough, CaptureMode::Decode] {
         let (mut turned, mode) = opened(&media("turned.mp4"), file_mode).unwrap();
         assert_mode(mode, 120, 160, 25.0);
-        let (mut plain, _) = opened(&media("plain.mp4"), FileMode::Decode).unwrap();
+        let (mut plain, _) = opened(&media("plain.mp4"), CaptureMode::Decode).unwrap();
         for (turned, plain) in frames(&mut turned, 14).iter().zip(frames(&mut plain, 14)) {
             assert_eq!(turned.time(), plain.time());
             // Three quarters clockwise: the right column becomes the first row.
@@ -412,7 +401,7 @@ fn a_turned_clip_comes_out_upright() {
 
 #[test]
 fn what_the_container_asks_for_is_done() {
-    let (mut camera, mode) = opened(&media("asks.mp4"), FileMode::PassThrough).unwrap();
+    let (mut camera, mode) = opened(&media("asks.mp4"), CaptureMode::PassThrough).unwrap();
     // Nine of twelve pictures are left; 160 pixels are as wide as 213, and turned.
     assert_mode(mode, 120, 214, 25.0);
     let shown = frames(&mut camera, 20);
@@ -426,10 +415,10 @@ fn what_the_container_asks_for_is_done() {
 // Files that are cut short.
 
 #[test]
-fn a_file_cut_short_plays_what_is_there_and_begins_anew() {
+fn a_file_cut_short_plays_what_is_there_and_starts_again() {
     let whole = std::fs::read(media("index_first.mp4")).unwrap();
     let file = TempFile::new("cut.mp4", &whole[..whole.len() - 300]);
-    for mode in [FileMode::PassThrough, FileMode::Decode] {
+    for mode in [CaptureMode::PassThrough, CaptureMode::Decode] {
         let (mut camera, _) = opened(&file.0, mode).unwrap();
         let mut times = Vec::new();
         for _ in 0..30 {
@@ -449,12 +438,12 @@ fn a_fragmented_recording_cut_anywhere_plays_or_says_why_not() {
     let mut most = 0;
     for len in (0..whole.len()).step_by(97) {
         let file = TempFile::new("fragments.mp4", &whole[..len]);
-        if let Ok((mut camera, _)) = opened(&file.0, FileMode::PassThrough) {
+        if let Ok((mut camera, _)) = opened(&file.0, CaptureMode::PassThrough) {
             let keys = units(&mut camera, 40).iter().filter(|u| u.is_key()).count();
             most = most.max(keys);
         }
     }
-    // The shortest that plays at all is one key picture over and over.
+    // The shortest that plays at all is one key frame over and over.
     assert_eq!(most, 40);
 }
 
@@ -462,7 +451,7 @@ fn a_fragmented_recording_cut_anywhere_plays_or_says_why_not() {
 fn a_file_that_shrinks_while_it_is_played_is_a_lost_camera() {
     let whole = std::fs::read(media("plain.mp4")).unwrap();
     let file = TempFile::new("shrinks.mp4", &whole);
-    let (mut camera, _) = opened(&file.0, FileMode::PassThrough).unwrap();
+    let (mut camera, _) = opened(&file.0, CaptureMode::PassThrough).unwrap();
     units(&mut camera, 1);
     std::fs::write(&file.0, &whole[..200]).unwrap();
     let error = (0..12).find_map(|_| camera.capture().err()).unwrap();
@@ -481,7 +470,7 @@ fn a_refusal_names_what_was_found_and_what_to_do() {
         ("no_idr.mp4", "no IDR picture", "ffmpeg"),
         ("README.md", "text", "must be an MP4"),
     ] {
-        for mode in [FileMode::PassThrough, FileMode::Decode] {
+        for mode in [CaptureMode::PassThrough, CaptureMode::Decode] {
             let message = refusal(&media(name), mode);
             assert!(message.contains(name), "{message}");
             assert!(message.contains(found), "{message}");
@@ -496,7 +485,7 @@ fn b_frames_without_times_of_showing_are_refused() {
     let table = bytes.windows(4).position(|w| w == b"ctts").unwrap();
     bytes[table..table + 4].copy_from_slice(b"free");
     let file = TempFile::new("no-times.mp4", &bytes);
-    let message = refusal(&file.0, FileMode::PassThrough);
+    let message = refusal(&file.0, CaptureMode::PassThrough);
     assert!(message.contains("another order than they are shown in"), "{message}");
 }
 
@@ -505,23 +494,23 @@ fn a_file_without_its_index_says_so() {
     let whole = std::fs::read(media("plain.mp4")).unwrap();
     for len in [40, whole.len() / 2, whole.len() - 1] {
         let file = TempFile::new(&format!("no-index-{len}.mp4"), &whole[..len]);
-        let message = refusal(&file.0, FileMode::PassThrough);
+        let message = refusal(&file.0, CaptureMode::PassThrough);
         assert!(message.contains("the file ends before its index (moov)"), "{message}");
     }
 }
 
 #[test]
 fn things_that_are_no_files_are_told_apart() {
-    let missing = refusal(&media("nothing.mp4"), FileMode::PassThrough);
+    let missing = refusal(&media("nothing.mp4"), CaptureMode::PassThrough);
     assert!(missing.contains("there is no file"), "{missing}");
-    let directory = refusal(&media(""), FileMode::PassThrough);
+    let directory = refusal(&media(""), CaptureMode::PassThrough);
     assert!(directory.contains("is a directory"), "{directory}");
     let empty = TempFile::new("empty.mp4", b"");
-    let empty = refusal(&empty.0, FileMode::PassThrough);
+    let empty = refusal(&empty.0, CaptureMode::PassThrough);
     assert!(empty.contains("is empty"), "{empty}");
     #[cfg(unix)]
     {
-        let device = refusal(Path::new("/dev/zero"), FileMode::PassThrough);
+        let device = refusal(Path::new("/dev/zero"), CaptureMode::PassThrough);
         assert!(device.contains("not a plain file"), "{device}");
     }
 }

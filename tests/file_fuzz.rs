@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use picket::camera::file::fuzz;
+use picket::testing::camera::file::fuzz;
 
 const MUTATIONS: u64 = 2000;
 /// Clips larger than this are cut, to try more of their index in less time.

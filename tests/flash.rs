@@ -82,7 +82,7 @@ fn only_cards_are_written_to() {
         return;
     }
     let output = flash(&[Path::new("--yes"), &image, Path::new("/dev/null")]);
-    assert!(said(&output).contains("/dev/null is no disk"), "{}", said(&output));
+    assert!(said(&output).contains("/dev/null is not a disk"), "{}", said(&output));
     // A loop device is a disk that cannot be taken out.
     let Some(disk) = ["/dev/loop0", "/dev/loop1"].iter().map(Path::new).find(|p| p.exists()) else {
         return;

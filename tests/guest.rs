@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use picket::camera::v4l2::{Coded, V4l2Camera};
-use picket::camera::{Camera, CameraError, Capture, Constraints};
-use picket::encoder::v4l2_m2m::{CodedPicture, Coding, V4l2M2m, find};
-use picket::encoder::{Encoder, EncoderError, EncoderSettings, PictureKind};
+use picket::camera::{Camera, CameraError, Capture, CaptureMode, Constraints};
 use picket::media::{AccessUnit, Frame, MediaTime, PixelFormat};
-use picket::transform::CopyMeter;
+use picket::testing::camera::v4l2::V4l2Camera;
+use picket::testing::encoder::v4l2_m2m::{CodedFormat, CodedPicture, V4l2M2m, find};
+use picket::testing::encoder::{Encoder, EncoderError, EncoderSettings, FrameType};
+use picket::testing::transform::CopyMeter;
 
 /// Long enough for an emulated machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -60,7 +60,7 @@ const VICODEC: &str = "vicodec multiplanar=1";
 const STAND_IN: &str = "bcm2835-codec-stand-in key_budget=200000";
 
 fn camera(width: u32, height: u32) -> V4l2Camera {
-    let mut camera = V4l2Camera::new(Some(PathBuf::from("vivid")), Coded::Avoid);
+    let mut camera = V4l2Camera::new(Some(PathBuf::from("vivid")), CaptureMode::Decode);
     let wanted = Constraints { width: Some(width), height: Some(height), fps: Some(30.0) };
     let mode = camera.open(&wanted).expect("vivid opens");
     assert_eq!((mode.width, mode.height), (width, height), "{mode:?}");
@@ -86,7 +86,7 @@ fn settings(width: u32, height: u32) -> EncoderSettings {
 
 /// vicodec as an encoder, and what it makes.
 fn vicodec(width: u32, height: u32) -> (V4l2M2m, Receiver<CodedPicture>, CopyMeter) {
-    let node = find(Coding::Fwht).expect("vicodec is there");
+    let node = find(CodedFormat::Fwht).expect("vicodec is there");
     let (made, pictures) = channel();
     let copies = CopyMeter::default();
     let deliver = move |picture| {
@@ -99,7 +99,7 @@ fn vicodec(width: u32, height: u32) -> (V4l2M2m, Receiver<CodedPicture>, CopyMet
 
 /// The stand-in as an encoder, and what it makes.
 fn pi(width: u32, height: u32) -> (V4l2M2m, Receiver<AccessUnit>, CopyMeter) {
-    let node = find(Coding::H264).expect("the stand-in is there");
+    let node = find(CodedFormat::H264).expect("the stand-in is there");
     assert_eq!(node.driver(), "bcm2835-codec");
     let (made, units) = channel();
     let copies = CopyMeter::default();
@@ -134,7 +134,7 @@ fn encode_all<T>(
             out += 1;
         }
         let frame = drawn(format, width, height, n as u64);
-        encoder.encode(&frame, PictureKind::Any).expect("encoded");
+        encoder.encode(&frame, FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     out + coded.try_iter().count()
@@ -150,7 +150,7 @@ fn hundreds_of_pictures_go_from_camera_to_codec_without_a_copy() {
         let frame = frame(&mut camera);
         assert!(frame.memory().dmabuf().is_some(), "vivid exports its buffers");
         times.push(frame.time());
-        encoder.encode(&frame, PictureKind::Any).expect("encoded");
+        encoder.encode(&frame, FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     let coded: Vec<MediaTime> = pictures.try_iter().map(|picture| picture.time).collect();
@@ -168,7 +168,7 @@ fn a_picture_whose_rows_do_not_suit_the_codec_is_copied_into_place() {
     let (mut encoder, pictures, copies) = vicodec(640, 360);
     let mut camera = camera(640, 360);
     for _ in 0..30 {
-        encoder.encode(&frame(&mut camera), PictureKind::Any).expect("encoded");
+        encoder.encode(&frame(&mut camera), FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     assert!(pictures.try_iter().count() >= 20);
@@ -200,17 +200,17 @@ fn after_a_drain_it_starts_again() {
 #[test]
 fn what_a_driver_does_not_have_it_does_without() {
     let Some(_drivers) = drivers(&[VICODEC]) else { return };
-    // No bit rate, no key pictures on demand, no frame rate.
+    // No bit rate, no key frames on demand, no frame rate.
     let (mut encoder, pictures, _) = vicodec(640, 480);
     let mut code = |kind| {
         encoder.encode(&drawn(PixelFormat::Nv12, 640, 480, 0), kind).expect("encoded");
     };
-    code(PictureKind::Any);
-    code(PictureKind::Key);
-    code(PictureKind::Any);
+    code(FrameType::Any);
+    code(FrameType::Key);
+    code(FrameType::Any);
     assert!(matches!(encoder.set_bitrate(1_000_000), Err(EncoderError::Unsupported(_))));
     let frame = drawn(PixelFormat::Nv12, 640, 480, 1);
-    encoder.encode(&frame, PictureKind::Any).expect("encoded");
+    encoder.encode(&frame, FrameType::Any).expect("encoded");
     encoder.drain(PATIENCE).expect("drained");
     assert!(pictures.try_iter().count() >= 2);
 }
@@ -222,7 +222,7 @@ fn a_codec_that_is_let_go_in_the_middle_gives_every_picture_back() {
         let (mut encoder, _, _) = vicodec(640, 480);
         let frame = drawn(PixelFormat::Nv12, 640, 480, 0);
         for _ in 0..3 {
-            encoder.encode(&frame, PictureKind::Any).expect("encoded");
+            encoder.encode(&frame, FrameType::Any).expect("encoded");
         }
         drop(encoder);
         assert_eq!(Arc::strong_count(frame.memory()), 1, "somebody holds the picture");
@@ -263,7 +263,7 @@ fn a_camera_that_was_taken_away_is_lost_at_once_and_found_again() {
     camera.stop();
     drop(camera);
     sh("echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind");
-    let mut camera = V4l2Camera::new(Some(PathBuf::from("vivid")), Coded::Avoid);
+    let mut camera = V4l2Camera::new(Some(PathBuf::from("vivid")), CaptureMode::Decode);
     let gone = camera.open(&Constraints::default()).expect_err("it is away");
     assert!(matches!(gone, CameraError::NotFound(_)), "{gone}");
     sh("echo vivid.0 > /sys/bus/platform/drivers/vivid/bind");
@@ -293,7 +293,7 @@ fn the_stand_in_for_the_pi_codes_what_the_camera_sees_without_a_copy() {
     let mut camera = camera(640, 480);
     let (mut encoder, units, copies) = pi(640, 480);
     for _ in 0..200 {
-        encoder.encode(&frame(&mut camera), PictureKind::Any).expect("encoded");
+        encoder.encode(&frame(&mut camera), FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     let units: Vec<AccessUnit> = units.try_iter().collect();
@@ -303,7 +303,7 @@ fn the_stand_in_for_the_pi_codes_what_the_camera_sees_without_a_copy() {
 }
 
 #[test]
-fn a_key_picture_comes_with_the_next_picture_and_a_rate_is_rounded() {
+fn a_key_frame_comes_with_the_next_picture_and_a_rate_is_rounded() {
     let Some(_drivers) = drivers(&[STAND_IN]) else { return };
     let (mut encoder, units, _) = pi(320, 240);
     let mut code = |kind| {
@@ -311,10 +311,10 @@ fn a_key_picture_comes_with_the_next_picture_and_a_rate_is_rounded() {
         encoder.encode(&frame, kind).expect("encoded");
         units.recv_timeout(PATIENCE).expect("coded").is_key()
     };
-    assert!(code(PictureKind::Any), "the first");
-    assert!(!code(PictureKind::Any));
-    assert!(code(PictureKind::Key), "on demand");
-    assert!(!code(PictureKind::Any));
+    assert!(code(FrameType::Any), "the first");
+    assert!(!code(FrameType::Any));
+    assert!(code(FrameType::Key), "on demand");
+    assert!(!code(FrameType::Any));
     assert_eq!(encoder.set_bitrate(1_010_000).expect("set"), 1_000_000);
 }
 
@@ -327,7 +327,7 @@ fn skipped_and_damaged_pictures_do_not_hold_up_the_rest() {
     for number in 0..60 {
         let frame = drawn(PixelFormat::I420, 320, 240, number);
         times.push(frame.time());
-        encoder.encode(&frame, PictureKind::Any).expect("encoded");
+        encoder.encode(&frame, FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     let got: Vec<MediaTime> = units.try_iter().map(|unit| unit.time()).collect();
@@ -339,11 +339,11 @@ fn skipped_and_damaged_pictures_do_not_hold_up_the_rest() {
     let (mut encoder, units, _) = pi(320, 240);
     for number in 0..20 {
         let frame = drawn(PixelFormat::I420, 320, 240, number);
-        encoder.encode(&frame, PictureKind::Any).expect("encoded");
+        encoder.encode(&frame, FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     let keys = units.try_iter().filter(AccessUnit::is_key).count();
-    assert!(keys >= 2, "after a damaged picture comes a key picture, {keys} in all");
+    assert!(keys >= 2, "after a damaged picture comes a key frame, {keys} in all");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn a_stuck_encoder_is_told_soon_and_the_next_one_works() {
     for round in 0..3 {
         let (mut encoder, units, _) = pi(320, 240);
         let code = |encoder: &mut V4l2M2m| {
-            encoder.encode(&drawn(PixelFormat::Nv12, 320, 240, 0), PictureKind::Any)
+            encoder.encode(&drawn(PixelFormat::Nv12, 320, 240, 0), FrameType::Any)
         };
         code(&mut encoder).expect("encoded");
         units.recv_timeout(PATIENCE).expect("coded");
@@ -375,25 +375,25 @@ fn a_stuck_encoder_is_told_soon_and_the_next_one_works() {
 
 #[test]
 fn a_picture_larger_than_its_buffer_costs_a_picture_and_no_more() {
-    // Exact key pictures of noise do not fit in a megabyte.
+    // Exact key frames of noise do not fit in a megabyte.
     let Some(_drivers) = drivers(&["bcm2835-codec-stand-in budget=100000000"]) else { return };
     let (mut encoder, units, _) = pi(1280, 720);
     let mut got = 0;
     for number in 0..20 {
         let frame = drawn(PixelFormat::Nv12, 1280, 720, number);
-        encoder.encode(&frame, PictureKind::Any).expect("encoded");
+        encoder.encode(&frame, FrameType::Any).expect("encoded");
         got += usize::from(units.recv_timeout(Duration::from_secs(2)).is_ok());
     }
     assert!(got >= 10, "{got} of 20");
 }
 
 #[test]
-fn headers_that_come_once_are_put_before_every_key_picture() {
+fn headers_that_come_once_are_put_before_every_key_frame() {
     let Some(_drivers) = drivers(&[STAND_IN]) else { return };
     let (mut encoder, units, _) = pi(320, 240);
     for _ in 0..3 {
         let frame = drawn(PixelFormat::Nv12, 320, 240, 0);
-        encoder.encode(&frame, PictureKind::Key).expect("encoded");
+        encoder.encode(&frame, FrameType::Key).expect("encoded");
         let unit = units.recv_timeout(PATIENCE).expect("coded");
         assert!(unit.is_key() && unit.nals().count() >= 3, "{unit:?}");
     }
@@ -406,7 +406,7 @@ fn contiguous_memory_is_asked_of_no_camera_that_has_none() {
     let mut camera = camera(640, 480);
     let (mut encoder, units, copies) = pi(640, 480);
     for _ in 0..20 {
-        encoder.encode(&frame(&mut camera), PictureKind::Any).expect("encoded");
+        encoder.encode(&frame(&mut camera), FrameType::Any).expect("encoded");
     }
     encoder.drain(PATIENCE).expect("drained");
     assert!(units.try_iter().count() >= 10);

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use picket::camera::v4l2::{Coded, V4l2Camera};
-use picket::camera::{Camera, CameraError, Capture, Constraints};
+use picket::camera::{Camera, CameraError, Capture, CaptureMode, Constraints};
 use picket::media::h264::{NalType, SpsInfo, nal_ranges};
 use picket::media::{AccessUnit, Frame, PixelFormat};
+use picket::testing::camera::v4l2::V4l2Camera;
 use v4l::video::Output;
 use v4l::{Device, Format, FourCC};
 
@@ -103,8 +103,8 @@ impl Drop for Sensor {
     }
 }
 
-fn open(coded: Coded) -> V4l2Camera {
-    let mut camera = V4l2Camera::new(Some(PathBuf::from("picket-loop")), coded);
+fn open(capture_mode: CaptureMode) -> V4l2Camera {
+    let mut camera = V4l2Camera::new(Some(PathBuf::from("picket-loop")), capture_mode);
     camera.open(&Constraints::default()).expect("the camera opens");
     camera
 }
@@ -167,7 +167,7 @@ fn nals(unit: &AccessUnit) -> Vec<Vec<u8>> {
 fn motion_jpeg_comes_out_as_pictures() {
     let Some(_driver) = driver() else { return };
     let _sensor = Sensor::start(b"MJPG", SIZE, vec![jpeg(60), jpeg(190)]);
-    let mut camera = open(Coded::PassOn);
+    let mut camera = open(CaptureMode::PassThrough);
     let mut seen = HashSet::new();
     let mut last = None;
     for _ in 0..40 {
@@ -206,7 +206,7 @@ fn a_jpeg_that_is_garbage_or_was_cut_short_costs_a_picture_and_no_more() {
         buffers.extend([broken, whole.clone()]);
     }
     let _sensor = Sensor::start(b"MJPG", SIZE, buffers);
-    let mut camera = open(Coded::PassOn);
+    let mut camera = open(CaptureMode::PassThrough);
     for _ in 0..40 {
         let frame = frame(&mut camera);
         assert!(
@@ -220,7 +220,7 @@ fn a_jpeg_that_is_garbage_or_was_cut_short_costs_a_picture_and_no_more() {
 fn a_camera_that_sends_nothing_but_garbage_is_lost() {
     let Some(_driver) = driver() else { return };
     let _sensor = Sensor::start(b"MJPG", SIZE, vec![vec![0xff; 5000]]);
-    let error = open(Coded::PassOn).capture().expect_err("there are no pictures");
+    let error = open(CaptureMode::PassThrough).capture().expect_err("there are no pictures");
     assert!(matches!(error, CameraError::Lost(_)), "{error}");
     assert!(error.to_string().contains("damaged"), "{error}");
 }
@@ -234,7 +234,7 @@ fn h264_that_browsers_decode_is_passed_on_byte_for_byte() {
         .map(|buffer| nal_ranges(buffer).map(|range| buffer[range].to_vec()).collect())
         .collect();
     let _sensor = Sensor::start(b"H264", size_of(PLAIN), buffers);
-    let mut camera = open(Coded::PassOn);
+    let mut camera = open(CaptureMode::PassThrough);
     let (mut keys, mut last) = (0, None);
     for _ in 0..40 {
         let Capture::AccessUnit(unit) = camera.capture().expect("a picture") else {
@@ -245,7 +245,7 @@ fn h264_that_browsers_decode_is_passed_on_byte_for_byte() {
         assert!(last.is_none_or(|last| unit.time() > last));
         last = Some(unit.time());
     }
-    assert!(keys >= 2, "{keys} key pictures");
+    assert!(keys >= 2, "{keys} key frames");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn h264_with_pictures_out_of_order_is_decoded() {
     let Some(_driver) = driver() else { return };
     let size = size_of(OUT_OF_ORDER);
     let _sensor = Sensor::start(b"H264", size, pictures(OUT_OF_ORDER));
-    let mut camera = open(Coded::PassOn);
+    let mut camera = open(CaptureMode::PassThrough);
     let mut passed_on = 0;
     let first = loop {
         match camera.capture().expect("a picture") {
@@ -279,7 +279,7 @@ fn h264_with_pictures_out_of_order_is_decoded() {
 fn h264_whose_pictures_are_to_be_changed_is_decoded() {
     let Some(_driver) = driver() else { return };
     let _sensor = Sensor::start(b"H264", size_of(PLAIN), pictures(PLAIN));
-    let mut camera = open(Coded::Avoid);
+    let mut camera = open(CaptureMode::Decode);
     for _ in 0..20 {
         assert_eq!(frame(&mut camera).format(), PixelFormat::I420);
     }
@@ -306,8 +306,8 @@ fn broken_h264_costs_a_picture_and_no_more() {
         }
     }
     let _sensor = Sensor::start(b"H264", size_of(PLAIN), buffers);
-    for coded in [Coded::PassOn, Coded::Avoid] {
-        let mut camera = open(coded);
+    for capture_mode in [CaptureMode::PassThrough, CaptureMode::Decode] {
+        let mut camera = open(capture_mode);
         let mut keys = 0;
         for _ in 0..40 {
             match camera.capture().expect("a picture") {
@@ -322,6 +322,6 @@ fn broken_h264_costs_a_picture_and_no_more() {
                 Capture::End => panic!("a camera has no end"),
             }
         }
-        assert!(keys >= 2, "{keys} {coded:?}");
+        assert!(keys >= 2, "{keys} {capture_mode:?}");
     }
 }

@@ -100,7 +100,7 @@ fn wait_for_reason(browser: &Browser, reason: &str) {
         if status["source"]["reason"].as_str().is_some_and(|why| why.contains(reason)) {
             return;
         }
-        assert!(Instant::now() < until, "waited in vain for {reason:?}: {status}");
+        assert!(Instant::now() < until, "gave up waiting for {reason:?}: {status}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -143,7 +143,7 @@ fn chromium_plays_what_the_stand_in_for_the_pi_encodes_and_stays_through_every_t
     assert!(figure(&browser, COPIED) == 0.0, "no byte of picture is copied");
     let before = session(&browser);
 
-    // The encoder gets stuck: it alone is made anew.
+    // The encoder gets stuck: it alone is restarted.
     guest.run("echo 1 > /sys/module/bcm2835_codec_stand_in/parameters/stick");
     let stuck = Instant::now();
     wait_for("another encoder", || figure(&browser, "picket_encoder_restarts_total") > 0.0);

@@ -30,7 +30,7 @@ fn send(stream: &mut TcpStream, datagram: &[u8]) {
 fn a_viewer_who_comes_by_tcp_sees_the_picture_and_its_goodbye_is_heard() {
     let daemon = Daemon::start(&SETTINGS);
     let mut peer = Offered::by_tcp().send(&daemon);
-    peer.run_until("pictures", |seen| seen.pictures >= 60 && seen.key_pictures >= 1);
+    peer.run_until("pictures", |seen| seen.pictures >= 60 && seen.key_frames >= 1);
     assert_eq!(peer.seen.expected(), peer.seen.log.len() as u64, "nothing is lost");
     let session = daemon.get_json(&format!("/api/v1/sessions/{}", peer.session));
     assert_eq!(session["transport"]["protocol"], "tcp");

@@ -352,7 +352,7 @@ fn a_viewer_sees_the_picture_in_little_memory_and_nothing_is_written_for_it() {
         assert_eq!(written(fixed), 0, "partition {fixed}");
     }
     println!(
-        "written in {minutes} minutes: {} bytes to the owner's partition, {} to data",
+        "written in {minutes} minutes: {} bytes to the boot partition, {} to data",
         written(1),
         written(7)
     );
@@ -375,7 +375,7 @@ fn the_daemon_answers_and_has_a_picture_soon_after_the_kernel_is_up() {
         let metrics = ask(device, "/metrics").unwrap_or_default();
         // It is not there before the camera is.
         metrics.lines().any(|line| {
-            let count = line.strip_prefix("picket_frames_encoded_total ");
+            let count = line.strip_prefix("picket_frames_encoded_total{camera=\"main\"} ");
             count.and_then(|n| n.trim().parse::<f64>().ok()).is_some_and(|n| n > 0.0)
         })
     });

@@ -78,14 +78,11 @@ fn an_update_is_tried_and_kept_and_what_is_none_is_refused_before_anything_is_wr
     let middle = damaged.len() / 2;
     damaged.truncate(middle);
     let refused = [
-        (
-            system.bundle(&board, "99.0.0", foreign.path()),
-            "no update that was made for this camera",
-        ),
+        (system.bundle(&board, "99.0.0", foreign.path()), "not an update for this camera"),
         (system.bundle("rpi64", "99.0.0", &keys()), "for another board"),
         (system.bundle(&board, "0.0.1", &keys()), "older than what runs"),
-        (damaged, "no update"),
-        (b"a picture of a cat".to_vec(), "no update"),
+        (damaged, "not an update"),
+        (b"a picture of a cat".to_vec(), "not an update"),
     ];
     for (bundle, expected) in refused {
         let why = update(&device, &bundle).expect_err(expected);
@@ -113,7 +110,7 @@ fn an_update_is_tried_and_kept_and_what_is_none_is_refused_before_anything_is_wr
     device.wait_for_pages();
     device.wait_for_shell();
     assert!(device.shell("cat /proc/cmdline").contains("7069636b-06"));
-    assert!(!device.console().contains("being tried"), "{}", device.console());
+    assert!(!device.console().contains("on trial"), "{}", device.console());
     update(&device, &system.bundle(&board, &version, &keys())).expect("installed");
     device.wait_for_line("works and is kept", 1);
     assert_eq!(kept(&card), 2);
@@ -170,7 +167,7 @@ fn a_system_whose_daemon_dies_or_has_no_picture_falls_back_by_itself() {
     let killer = "\nwhile :; do kill -9 $(grep -l '^Uid:.500' /proc/[0-9]*/status | cut -d/ -f3) 2>/dev/null; sleep 0.3; done &\n";
     System::of(&card).append_to_root("etc/init.d/rcS", killer).put_on(&card);
     let mut device = Device::start_with(&card, &Options { tryboot: true, ..Options::default() });
-    device.wait_for_line("is given up: its daemon", 1);
+    device.wait_for_line("is rolled back: its daemon", 1);
     assert_undone(&mut device, &card, "");
     device.pull_plug();
 
@@ -181,7 +178,7 @@ fn a_system_whose_daemon_dies_or_has_no_picture_falls_back_by_itself() {
     };
     System::of(&card).put_on(&card);
     let mut device = Device::start_with(&card, &Options { tryboot: true, ..Options::default() });
-    device.wait_for_line("is given up: no picture", 1);
+    device.wait_for_line("is rolled back: no picture", 1);
     assert_undone(&mut device, &card, "");
 }
 
@@ -204,7 +201,7 @@ fn a_trial_that_the_power_cut_ended_is_no_trial_any_more() {
     let Some(card) = Card::with_config(SETTINGS) else { return };
     System::of(&card).put_on(&card);
     let mut device = Device::start_with(&card, &Options { tryboot: true, ..Options::default() });
-    device.wait_for_line("is being tried", 1);
+    device.wait_for_line("is on trial", 1);
     device.pull_plug();
     // Whether it had been kept already is up to chance; either way what starts is whole.
     let expected = if kept(&card) == 2 { "7069636b-05" } else { "7069636b-06" };

@@ -117,14 +117,14 @@ fn a_network_is_joined_again_whether_it_was_gone_or_the_radio() {
     AccessPoint(&device).on("at home", SAE);
     device.wait_for_line("joined \"at home\"", 2);
     AccessPoint(&device).run(&ping);
-    device.wait_for("the owner is told", |_| card.status().contains("Radio: joined “at home”."));
+    device.wait_for("the owner is told", |_| card.status().contains("Wi-Fi: joined “at home”."));
     assert!(card.status().contains("http://192.168.77.5"), "{}", card.status());
 
     // The radio is pulled, and plugged in again.
     let radio = device.shell("cat /sys/class/net/wlan0/phy80211/index");
     let set_netns = |whose: &str| format!("x sbin/iw phy#{} set netns {whose}", radio.trim());
     device.shell(&format!("{EXTRAS} {}", set_netns("$(cat /run/neighbour)")));
-    device.wait_for_line("the radio, wlan0, is gone", 1);
+    device.wait_for_line("the Wi-Fi interface, wlan0, is gone", 1);
     AccessPoint(&device).run(&set_netns("1"));
     device.wait_for_line("joined \"at home\"", 3);
     device.wait_for("packets go both ways again", |d| d.try_shell(&beside(&ping)).is_ok());
@@ -177,7 +177,7 @@ fn leave_it_to_a_guest(device: &mut Device, script: &str) {
     device.shell(&format!("cat > /run/guest.sh <<'TEXT'\n{EXTRAS}\n{script}\nTEXT"));
     AccessPoint(device).run("sh /run/guest.sh < /dev/null > /dev/null 2>&1 &");
     device.cable(false);
-    device.wait_for_line("waiting for a guest in the device's own network, Picket-", 1);
+    device.wait_for_line("access point: the device's own network, Picket-", 1);
 }
 
 #[test]

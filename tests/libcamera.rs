@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use picket::camera::libcamera::{Flip, LibCamera, Selector, can_flip, is_there, list};
 use picket::camera::{
-    Camera, CameraError, Capture, Constraints, ControlValue, ControlValues, Location, Mode,
+    Camera, CameraError, Capture, Constraints, ControlValue, ControlValues, LibcameraSelector, Mode,
 };
 use picket::media::{Frame, MediaTime, PixelFormat};
+use picket::testing::camera::Location;
+use picket::testing::camera::libcamera::{Flip, LibCamera, can_flip, is_there, list};
 
 /// A camera can be had by one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -19,7 +20,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn opened(width: u32, height: u32) -> LibCamera {
-    let mut camera = LibCamera::new(Selector::First);
+    let mut camera = LibCamera::new(LibcameraSelector::First);
     open(&mut camera, width, height);
     camera
 }
@@ -55,7 +56,7 @@ fn cameras_are_listed_with_their_modes_built_in_ones_first() {
     assert!(!found[0].id.is_empty());
     for (width, height) in [(1280, 720), (640, 360), (320, 240)] {
         let is = |m: &&_| {
-            let picket::camera::FoundMode { format, width: w, height: h, .. } = m;
+            let picket::testing::camera::ModeInfo { format, width: w, height: h, .. } = m;
             (format.as_str(), *w, *h) == ("NV12", width, height)
         };
         assert!(found[0].modes.iter().find(is).is_some(), "{width}×{height}: {:?}", found[0]);
@@ -67,7 +68,7 @@ fn cameras_are_listed_with_their_modes_built_in_ones_first() {
 fn a_camera_is_chosen_by_number_or_id() {
     let _turn = alone();
     let id = list().expect("libcamera works")[1].id.clone();
-    for which in [Selector::Index(1), Selector::Id(id)] {
+    for which in [LibcameraSelector::Index(1), LibcameraSelector::Id(id)] {
         let mut camera = LibCamera::new(which);
         let mode = camera.open(&Constraints::default()).expect("it opens");
         assert_eq!((mode.width, mode.height), (800, 600));
@@ -83,16 +84,16 @@ fn a_camera_that_is_not_there_is_named() {
         assert!(matches!(error, CameraError::NotFound(_)), "{error:?}");
         error.to_string()
     };
-    let number = refusal(Selector::Index(7));
+    let number = refusal(LibcameraSelector::Index(7));
     assert_eq!(number, "there is no camera number 7: there are 2, counted from 0");
-    let id = refusal(Selector::Id("nowhere".into()));
+    let id = refusal(LibcameraSelector::Id("nowhere".into()));
     assert!(id.starts_with("there is no camera \"nowhere\": there is \""), "{id}");
 }
 
 #[test]
 fn the_nearest_mode_is_used() {
     let _turn = alone();
-    let mut camera = LibCamera::new(Selector::First);
+    let mut camera = LibCamera::new(LibcameraSelector::First);
     for (wanted, got) in [
         ((1280, 720), (1280, 720)),
         ((640, 360), (640, 360)),
@@ -216,7 +217,7 @@ fn when_all_pictures_are_kept_it_is_said_who_is_to_blame() {
 #[test]
 fn a_wait_ends_when_the_camera_is_woken() {
     let _turn = alone();
-    let mut camera = LibCamera::new(Selector::First);
+    let mut camera = LibCamera::new(LibcameraSelector::First);
     let wake = camera.waker().expect("it waits");
     wake();
     open(&mut camera, 320, 240);
@@ -236,46 +237,19 @@ fn a_wait_ends_when_the_camera_is_woken() {
 fn a_camera_in_use_is_said_to_be() {
     let _turn = alone();
     let mut first = opened(320, 240);
-    let error =
-        LibCamera::new(Selector::First).open(&Constraints::default()).expect_err("one at a time");
+    let error = LibCamera::new(LibcameraSelector::First)
+        .open(&Constraints::default())
+        .expect_err("one at a time");
     assert!(error.to_string().contains("is being used by another program"), "{error}");
     drop(next(&mut first));
 }
 
 #[test]
-fn a_companion_is_a_small_picture_of_the_same_moment() {
-    let _turn = alone();
-    let mut camera = LibCamera::new(Selector::First).with_companion((320, 240));
-    open(&mut camera, 1280, 720);
-    let mut held = VecDeque::new();
-    for _ in 0..50 {
-        let frame = next(&mut camera);
-        let small = frame.companion().expect("virtual cameras make several at once").clone();
-        assert_eq!((frame.width(), frame.height()), (1280, 720));
-        assert_eq!((small.width(), small.height()), (320, 240));
-        assert_eq!((small.time(), small.sequence()), (frame.time(), frame.sequence()));
-        assert!(small.plane(0).iter().any(|y| *y > 150));
-        // The small picture alone keeps both buffers.
-        drop(frame);
-        held.push_back(small);
-        if held.len() == BUFFERS {
-            held.pop_front();
-        }
-    }
-}
-
-#[test]
-fn without_a_wish_for_one_there_is_no_companion() {
-    let _turn = alone();
-    assert!(next(&mut opened(1280, 720)).companion().is_none());
-}
-
-#[test]
 fn a_camera_that_cannot_mirror_says_so() {
     let _turn = alone();
-    let first = Selector::First;
+    let first = LibcameraSelector::First;
     assert!(can_flip(&first, Flip::None));
-    assert!(!can_flip(&Selector::Index(7), Flip::None));
+    assert!(!can_flip(&LibcameraSelector::Index(7), Flip::None));
     // The virtual pipeline keeps whatever orientation it is asked for, and mirrors nothing.
     let mut camera = LibCamera::new(first).flipped(Flip::Both);
     open(&mut camera, 320, 240);
@@ -283,7 +257,7 @@ fn a_camera_that_cannot_mirror_says_so() {
 }
 
 #[test]
-fn knobs_a_camera_does_not_have_are_passed_over() {
+fn controls_a_camera_does_not_have_are_passed_over() {
     let _turn = alone();
     let mut camera = opened(320, 240);
     assert_eq!(camera.controls(), [], "virtual cameras have none of ours");

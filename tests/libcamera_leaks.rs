@@ -2,8 +2,8 @@
 //! by `scripts/test-libcamera`, and in the emulated machine by `scripts/test-guest`.
 #![cfg(feature = "libcamera")]
 
-use picket::camera::libcamera::{LibCamera, Selector};
-use picket::camera::{Camera, Capture, Constraints};
+use picket::camera::{Camera, Capture, Constraints, LibcameraSelector};
+use picket::testing::camera::libcamera::LibCamera;
 
 /// File descriptors, threads, and kilobytes of memory in use.
 fn in_use() -> (usize, usize, u64) {
@@ -16,7 +16,7 @@ fn in_use() -> (usize, usize, u64) {
 
 #[test]
 fn fifty_openings_leave_nothing_behind() {
-    let mut camera = LibCamera::new(Selector::First).with_companion((320, 240));
+    let mut camera = LibCamera::new(LibcameraSelector::First);
     let wanted = Constraints { width: Some(640), height: Some(360), fps: None };
     let mut late = Vec::new();
     let mut before = (0, 0, 0);

@@ -27,7 +27,7 @@ fn a_viewer_sees_the_camera() {
         let source = format!("camera.source={source}");
         let mut daemon = Daemon::start(&[&source, "camera.width=640", "camera.height=360"]);
         let mut peer = Peer::connect(&daemon);
-        peer.run_until("pictures", |seen| seen.key_pictures > 0 && seen.pictures >= 30);
+        peer.run_until("pictures", |seen| seen.key_frames > 0 && seen.pictures >= 30);
         let mode = &daemon.get_json("/api/v1/status")["source"]["mode"];
         assert_eq!(mode["name"], name);
         assert_eq!((&mode["width"], &mode["height"]), (&json!(size.0), &json!(size.1)));

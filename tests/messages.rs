@@ -74,7 +74,7 @@ fn an_error_that_would_tell_its_source_twice_is_found() {
 #[test]
 fn the_chain_of_an_error_says_each_thing_once() {
     use picket::http::ServeError;
-    use picket::rtc::StartError;
+    use picket::signalling::StartError;
     use std::io::{Error, ErrorKind};
     let why = |kind| Error::new(kind, "the system's own words");
     for kind in [

@@ -13,7 +13,7 @@ use common::daemon::{Daemon, metric, wait_for};
 use common::network::{Network, PREFIXES, TOKEN, must, seen_from};
 use common::peer::{Offered, Peer, Seen};
 use common::steward::StandIn;
-use picket::appliance::{Request, STEWARD_VARIABLE};
+use picket::testing::appliance::{STEWARD_VARIABLE, StewardRequest};
 
 fn watch(daemon: &Daemon, i: usize, time: Duration) -> Seen {
     let mut peer = join(daemon, i);
@@ -62,7 +62,7 @@ fn the_second_of_two_cameras_of_the_same_name_is_reached_by_the_name_it_takes() 
         Daemon::spawn(command)
     });
     // Which of them comes second is theirs to settle.
-    let taken = Request::FoundAs { name: "porch-2".into() };
+    let taken = StewardRequest::FoundAs { name: "porch-2".into() };
     let told = |i: usize| stewards[i].state().asked.contains(&taken);
     wait_for("another name", || told(0) || told(1));
     let answers = |i: usize, host| {

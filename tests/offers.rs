@@ -12,7 +12,7 @@ use common::daemon::Daemon;
 use common::peer::{Offered, Peer};
 use common::sdp::{Description, lint};
 use picket::media::h264::{ProfileLevel, SpsInfo};
-use picket::rtc::sdp::{Direction, Offer};
+use picket::testing::webrtc::sdp::{Direction, Offer};
 
 /// What Picket's own encoder makes of 720p30: constrained baseline, level 3.1.
 const STREAM: &str = "42c01f";
@@ -207,7 +207,7 @@ fn each_is_answered_by_the_book_and_with_the_truth() {
     let daemon = Daemon::start(&["camera.width=640", "camera.height=360"]);
     // A viewer that stays, so that the stream is known when the others offer.
     let mut peer = Peer::connect(&daemon);
-    peer.run_until("a key picture", |seen| seen.first_key.is_some());
+    peer.run_until("a key frame", |seen| seen.first_key.is_some());
     let sps = SpsInfo::parse(&peer.seen.sps).expect("a valid SPS").profile_level;
     for (name, expected) in &EXPECTED {
         let offer = text(name);
@@ -267,7 +267,7 @@ fn the_first_section_that_can_be_sent_video_is_and_by_its_own_transport() {
 fn every_section_of_an_offer_has_its_answer() {
     let daemon = Daemon::start(&["camera.width=640", "camera.height=360"]);
     let mut peer = Peer::connect(&daemon);
-    peer.run_until("a key picture", |seen| seen.first_key.is_some());
+    peer.run_until("a key frame", |seen| seen.first_key.is_some());
     let sps = SpsInfo::parse(&peer.seen.sps).expect("a valid SPS").profile_level;
     for (name, section, _) in CASES {
         let offer = text(&format!("case-{name}"));
@@ -287,6 +287,27 @@ fn every_section_of_an_offer_has_its_answer() {
         }
         assert!(!offer.contains("BUNDLE") || by_whep.body.contains("BUNDLE"), "{name}");
     }
+}
+
+/// RFC 9143 §7.2.1: port 0 means the bundle's only where `a=bundle-only` says so.
+#[test]
+fn a_section_that_the_viewer_itself_rejects_stays_rejected() {
+    let offered = text("case-video-then-audio");
+    let rejected = offered.replace("m=audio 9 ", "m=audio 0 ");
+    assert_ne!(offered, rejected);
+    let port = |offer: &str| {
+        let daemon = Daemon::start(&["camera.width=640", "camera.height=360"]);
+        let sdp = ("Content-Type", "application/sdp");
+        let answer = ask(daemon.http, "POST", "/whep", &[sdp], offer).body;
+        let line = answer.lines().find(|line| line.starts_with("m=audio")).expect("mirrored");
+        let bundle = answer.lines().find(|line| line.starts_with("a=group:BUNDLE")).expect("one");
+        (line.split(' ').nth(1).expect("a port").to_owned(), bundle.split(' ').count() - 1)
+    };
+    assert_eq!(port(&offered), ("9".into(), 2));
+    assert_eq!(port(&rejected), ("0".into(), 1));
+    let line = rejected.lines().find(|line| line.starts_with("m=audio")).expect("one");
+    let bundle_only = rejected.replace(line, &format!("{line}\r\na=bundle-only"));
+    assert_eq!(port(&bundle_only), ("9".into(), 2));
 }
 
 #[test]

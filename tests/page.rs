@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::axe::{axe, judge};
-use common::browser::Browser;
+use common::browser::{Browser, site_for_a_browser_that};
 use common::daemon::{Daemon, wait_for};
-use picket::camera::pattern::read_strip;
+use picket::testing::camera::pattern::read_strip;
 use serde_json::Value;
 
 const LIVE: &str = "document.body.dataset.state === 'live'";
@@ -191,7 +191,7 @@ fn a_daemon_that_was_killed_is_back_without_a_click() {
     daemon.signal("-KILL");
     drop(daemon);
     browser.wait_for("the page says so", &state("offline"));
-    assert_eq!(browser.text("#headline"), "The camera does not answer");
+    assert_eq!(browser.text("#headline"), "The camera does not respond");
     browser.js("performance.clearMarks();");
 
     let daemon = Daemon::start(&[&listen]);
@@ -227,10 +227,10 @@ fn an_absent_camera_is_told_in_words_and_its_return_seen() {
     browser.open(&daemon.url("/"));
     browser.wait_for("the page says so", &state("lost"));
     // The stream's own card tells the reason to those who see; these words are for those who listen.
-    assert_eq!(browser.text("#word"), "Reconnecting");
+    assert_eq!(browser.text("#word"), "No signal");
     assert_eq!(
         browser.js("return document.getElementById('headline').textContent;"),
-        "The camera is away"
+        "The camera is not available"
     );
     let detail = browser.js("return document.getElementById('detail').textContent;");
     let detail = detail.as_str().expect("text");
@@ -253,7 +253,7 @@ fn a_full_camera_is_told_in_words_and_a_free_place_taken() {
     assert_eq!(browser.text("#headline"), "The camera is busy");
     let detail = browser.text("#detail");
     assert!(detail.contains("watching already"), "{detail}");
-    assert!(detail.ends_with("Trying again by itself."), "{detail}");
+    assert!(detail.ends_with("Retrying automatically."), "{detail}");
 
     browser.switch_to_tab(0);
     browser.close_tab();
@@ -402,18 +402,21 @@ fn a_player_that_does_not_start_is_told_without_a_script() {
     assert!(words.starts_with("This page’s script did not load"), "{words}");
 }
 
-/// A site whose player runs in a browser that `lacks` something: a stand-in for one that does.
-fn site_for_a_browser_that(lacks: &str) -> tempfile::TempDir {
+#[test]
+fn a_script_of_the_owners_takes_the_place_of_the_players_and_needs_none_of_its_parts() {
     let folder = tempfile::tempdir().expect("a folder");
-    // The first start writes the data-files.
-    drop(Daemon::start(&[&format!("site.data_location={}", folder.path().display())]));
-    std::fs::write(folder.path().join("static/js/lacks.js"), lacks).expect("written");
-    let page = folder.path().join("templates/index.html");
-    let text = std::fs::read_to_string(&page).expect("a page");
-    let block = "{% block head %}";
-    let before = format!("{block}<script src=\"/static/js/lacks.js\"></script>");
-    std::fs::write(&page, text.replacen(block, &before, 1)).expect("written");
-    folder
+    let site = format!("site.data_location={}", folder.path().display());
+    drop(Daemon::start(&[&site]));
+    // A data folder as it was before the player had parts.
+    let scripts = folder.path().join("static/js");
+    std::fs::remove_dir_all(scripts.join("player")).expect("removed");
+    let mine = "document.title = 'mine';";
+    std::fs::write(scripts.join("custom.js"), mine).expect("written");
+    let daemon = Daemon::start(&[&site]);
+    let browser = Browser::start();
+    browser.open(&daemon.url("/"));
+    browser.wait_for("the owner's script", "document.title === 'mine'");
+    assert_eq!(std::fs::read_to_string(scripts.join("custom.js")).expect("a script"), mine);
 }
 
 #[test]

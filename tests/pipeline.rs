@@ -6,13 +6,19 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use picket::camera::{Camera, CameraError, Capture, Constraints, ControlPanel, Mode, Waker};
-use picket::encoder::openh264::OpenH264;
-use picket::encoder::{Encoder, EncoderError, PictureKind};
-use picket::hub::{Delivery, Hub, Layer, SourceState, Viewer};
+use picket::camera::{Camera, CameraError, Capture, Constraints, Mode, Waker};
+use picket::media::h264::{NalType, SpsInfo};
 use picket::media::{Frame, MediaTime, PixelFormat};
-use picket::pipeline::{EncoderFactory, FixedSettings, LiveSettings, Parts, Pipeline};
-use picket::transform::{Chain, TransformSettings};
+use picket::stream::{Layer, SourceState, TrackId};
+use picket::testing::camera::CameraControls;
+use picket::testing::encoder::openh264::OpenH264;
+use picket::testing::encoder::{Encoder, EncoderError, FrameType};
+use picket::testing::hub::{Delivery, Hub, Viewer};
+use picket::testing::pipeline::{
+    EncoderFactory, FixedSettings, LiveSettings, OutputSettings, Parts, Pipeline,
+};
+use picket::testing::transform::{Chain, TransformSettings};
+use picket::transform::{Transform, TransformError};
 use tokio::sync::watch;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,20 +122,42 @@ fn stage_settling(time_delay: Duration) -> Stage {
     Stage { pipeline, hub, strings, settings }
 }
 
+/// With these steps and these outputs.
+fn stage_of(chain: Chain, outputs: Vec<OutputSettings>) -> Stage {
+    let (camera, strings) = puppet();
+    let (camera, settling) = (Box::new(camera), Duration::ZERO);
+    let (pipeline, hub, settings) = start_with(camera, true, openh264(), settling, chain, outputs);
+    Stage { pipeline, hub, strings, settings }
+}
+
 fn start(
     camera: Box<dyn Camera>,
     infinite_frames: bool,
     encoder: EncoderFactory,
     time_delay: Duration,
 ) -> (Pipeline, Hub, watch::Sender<LiveSettings>) {
+    let chain = Chain::new(TransformSettings::default()).unwrap();
+    let outputs = vec![OutputSettings::main(300_000)];
+    start_with(camera, infinite_frames, encoder, time_delay, chain, outputs)
+}
+
+fn start_with(
+    camera: Box<dyn Camera>,
+    infinite_frames: bool,
+    encoder: EncoderFactory,
+    time_delay: Duration,
+    chain: Chain,
+    outputs: Vec<OutputSettings>,
+) -> (Pipeline, Hub, watch::Sender<LiveSettings>) {
     let hub = Hub::new();
-    let live = LiveSettings { bitrate_bps: 300_000, fps: None, overlay: None };
+    let live = LiveSettings { outputs, fps: None, overlay: None };
     let (settings, live) = watch::channel(live);
     let parts = Parts {
+        camera_name: None,
         source_name: "puppet".into(),
         camera,
-        controls: ControlPanel::default(),
-        chain: Chain::new(TransformSettings::default()).unwrap(),
+        controls: CameraControls::default(),
+        chain,
         encoder,
         fixed: FixedSettings {
             constraints: Constraints::default(),
@@ -191,7 +219,7 @@ impl Stage {
 fn pictures(viewer: &mut Viewer) -> usize {
     std::iter::from_fn(|| match viewer.next(MediaTime::now()) {
         Delivery::Nothing => None,
-        Delivery::Picture(_) | Delivery::Skipped(_) => Some(()),
+        Delivery::Sample(_) | Delivery::Skipped(_) => Some(()),
     })
     .count()
 }
@@ -200,7 +228,7 @@ fn pictures(viewer: &mut Viewer) -> usize {
 fn the_camera_runs_only_while_somebody_watches() {
     let stage = stage(true);
     assert!(!stage.is_open());
-    let viewer = stage.hub.join(Layer::Main);
+    let viewer = stage.hub.join(TrackId::MAIN);
     stage.wait("opened", || stage.is_open());
     stage.play();
     drop(viewer);
@@ -209,14 +237,14 @@ fn the_camera_runs_only_while_somebody_watches() {
         let _ = stage.strings.orders.send(Next::Frame);
         !stage.is_open() && stage.state() == SourceState::Idle
     });
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.wait("opened again", || stage.is_open());
 }
 
 #[test]
 fn a_silent_camera_is_noticed_and_a_card_shown_until_it_is_back() {
     let stage = stage(true);
-    let viewer = RefCell::new(stage.hub.join(Layer::Main));
+    let viewer = RefCell::new(stage.hub.join(TrackId::MAIN));
     let seen = || pictures(&mut viewer.borrow_mut()) > 0;
     let silent_since = Instant::now();
     stage.order(Next::Frame);
@@ -237,13 +265,13 @@ fn while_a_camera_settles_its_pictures_are_taken_and_seen_by_nobody() {
     let delay = Duration::from_millis(2500);
     let stage = stage_settling(delay);
     let before = MediaTime::now();
-    let viewer = RefCell::new(stage.hub.join(Layer::Main));
+    let viewer = RefCell::new(stage.hub.join(TrackId::MAIN));
     stage.wait("opened", || stage.is_open());
     let first = Cell::new(None);
     stage.wait("a picture", || {
         stage.order(Next::Frame);
-        if let Delivery::Picture(picture) = viewer.borrow_mut().next(MediaTime::now()) {
-            first.set(Some(picture.unit.time()));
+        if let Delivery::Sample(picture) = viewer.borrow_mut().next(MediaTime::now()) {
+            first.set(Some(picture.sample.time()));
         }
         first.get().is_some()
     });
@@ -257,7 +285,7 @@ fn while_a_camera_settles_its_pictures_are_taken_and_seen_by_nobody() {
 #[test]
 fn a_camera_that_falls_silent_while_it_settles_is_lost_and_one_that_does_not_comes_back() {
     let stage = stage_settling(Duration::from_millis(2500));
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.wait("opened", || stage.is_open());
     stage.order(Next::Frame);
     stage.lost_because("no picture for 2 seconds");
@@ -270,7 +298,7 @@ fn a_camera_that_falls_silent_while_it_settles_is_lost_and_one_that_does_not_com
 #[test]
 fn a_camera_that_fails_is_opened_again_until_it_works() {
     let stage = stage(true);
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.play();
     let opened = || stage.strings.opened.load(Ordering::SeqCst);
     let failed = Cell::new(opened());
@@ -294,7 +322,7 @@ fn a_camera_that_fails_is_opened_again_until_it_works() {
 #[test]
 fn a_panic_in_the_camera_s_code_is_a_lost_camera() {
     let stage = stage(true);
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.play();
     stage.order(Next::Panic);
     stage.lost_because("panicked");
@@ -305,13 +333,13 @@ fn a_panic_in_the_camera_s_code_is_a_lost_camera() {
 #[test]
 fn a_source_that_ends_leaves_a_card_or_ends_the_stream() {
     let infinite = stage(true);
-    let _viewer = infinite.hub.join(Layer::Main);
+    let _viewer = infinite.hub.join(TrackId::MAIN);
     infinite.play();
     infinite.order(Next::End);
     infinite.lost_because("the source has ended");
 
     let finite = stage(false);
-    let _viewer = finite.hub.join(Layer::Main);
+    let _viewer = finite.hub.join(TrackId::MAIN);
     finite.play();
     finite.order(Next::End);
     finite.wait("ended", || finite.state() == SourceState::Ended);
@@ -320,14 +348,14 @@ fn a_source_that_ends_leaves_a_card_or_ends_the_stream() {
 #[test]
 fn the_bit_rate_changes_without_a_new_encoder() {
     let stage = stage(true);
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.play();
-    let keys = stage.hub.totals(Layer::Main).key_pictures;
-    stage.settings.send_modify(|live| live.bitrate_bps = 150_000);
+    let keys = stage.hub.totals(TrackId::MAIN).key_frames;
+    stage.settings.send_modify(|live| live.outputs = vec![OutputSettings::main(150_000)]);
     for _ in 0..5 {
         stage.play();
     }
-    assert_eq!(stage.hub.totals(Layer::Main).key_pictures, keys);
+    assert_eq!(stage.hub.totals(TrackId::MAIN).key_frames, keys);
     assert_eq!(stage.pipeline.counters().encoder_restarts.load(Ordering::Relaxed), 0);
 }
 
@@ -342,7 +370,7 @@ impl Encoder for Fragile {
         "fragile"
     }
 
-    fn encode(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), EncoderError> {
+    fn encode(&mut self, frame: &Frame, kind: FrameType) -> Result<(), EncoderError> {
         let one_less = |n: u32| n.checked_sub(1);
         match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
             Ok(_) => Err(EncoderError::Failed("it is stuck".into())),
@@ -366,7 +394,7 @@ fn an_encoder_is_made_anew_four_times_and_the_fifth_failure_in_a_row_is_reported
             Ok(Box::new(Fragile { encoder, failures: to_come.clone() }))
         }),
     );
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.play();
     let fails = |times| {
         failures.store(times, Ordering::SeqCst);
@@ -400,7 +428,7 @@ fn an_encoder_is_made_anew_four_times_and_the_fifth_failure_in_a_row_is_reported
 #[test]
 fn stopping_releases_the_camera() {
     let mut stage = stage(true);
-    let _viewer = stage.hub.join(Layer::Main);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.play();
     stage.order(Next::Frame);
     stage.pipeline.stop();
@@ -410,12 +438,85 @@ fn stopping_releases_the_camera() {
 }
 
 #[test]
-fn a_pipeline_that_crashes_is_known_to_have_crashed() {
-    let stage = stage_with(true, Box::new(|_, _| panic!("a bug in the encoder's code")));
-    assert!(stage.pipeline.is_running());
-    let _viewer = stage.hub.join(Layer::Main);
+fn a_pipeline_that_crashes_says_so_and_starts_again() {
+    let crashes = Arc::new(AtomicBool::new(true));
+    let broken = crashes.clone();
+    let encoder: EncoderFactory = Box::new(move |settings, sink| {
+        assert!(!broken.load(Ordering::SeqCst), "a bug in the encoder's code");
+        Ok(Box::new(OpenH264::new(settings, sink)?) as Box<dyn Encoder>)
+    });
+    let stage = stage_with(true, encoder);
+    let _viewer = stage.hub.join(TrackId::MAIN);
     stage.order(Next::Frame);
-    stage.wait("crashed", || !stage.pipeline.is_running());
+    stage.lost_because("the video pipeline crashed");
+    assert!(stage.pipeline.is_running());
+    crashes.store(false, Ordering::SeqCst);
+    stage.play();
+}
+
+/// A step that cannot work on some frames.
+struct Picky {
+    fails: Arc<AtomicBool>,
+}
+
+impl Transform for Picky {
+    fn apply(&mut self, frame: Frame) -> Result<Frame, TransformError> {
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(TransformError::Other("it is upside down".into())),
+            false => Ok(frame),
+        }
+    }
+}
+
+#[test]
+fn a_step_that_fails_drops_its_frame_and_the_camera_stays() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let step = Picky { fails: fails.clone() };
+    let chain = Chain::new(TransformSettings::default()).unwrap().with_transform(Box::new(step));
+    let stage = stage_of(chain, vec![OutputSettings::main(300_000)]);
+    let _viewer = stage.hub.join(TrackId::MAIN);
+    stage.play();
+    fails.store(true, Ordering::SeqCst);
+    let dropped = || stage.pipeline.counters().dropped.load(Ordering::Relaxed);
+    let before = dropped();
+    stage.order(Next::Frame);
+    stage.wait("dropped", || dropped() > before);
+    assert!(matches!(stage.state(), SourceState::Live(_)), "one frame is no camera");
+    fails.store(false, Ordering::SeqCst);
+    stage.play();
+    // Where all are dropped, nobody sees anything, and the reason is the step's.
+    fails.store(true, Ordering::SeqCst);
+    stage.wait("lost", || {
+        stage.order(Next::Frame);
+        matches!(stage.state(), SourceState::Lost(why) if why.contains("it is upside down"))
+    });
+}
+
+#[test]
+fn a_second_layer_is_encoded_while_somebody_follows_it_and_smaller() {
+    let low = OutputSettings { layer: Layer::Low, within: Some((32, 32)), bitrate_bps: 100_000 };
+    let chain = Chain::new(TransformSettings::default()).unwrap();
+    let stage = stage_of(chain, vec![OutputSettings::main(300_000), low]);
+    let track = TrackId::Video(Layer::Low);
+    let viewer = RefCell::new(stage.hub.join(TrackId::MAIN));
+    stage.play();
+    assert_eq!(stage.hub.totals(track).samples, 0, "nobody follows it");
+    let _ = pictures(&mut viewer.borrow_mut());
+    viewer.borrow_mut().switch_to(Layer::Low);
+    stage.wait("the low layer", || {
+        stage.order(Next::Frame);
+        stage.hub.newest_key_frame(Layer::Low).is_some()
+    });
+    let key = stage.hub.newest_key_frame(Layer::Low).unwrap();
+    let sps = key.sample.video().unwrap().nals().find(|nal| NalType::of(nal) == NalType::Sps);
+    let info = SpsInfo::parse(sps.unwrap()).unwrap();
+    assert_eq!((info.width, info.height), (32, 24));
+    stage.wait("the viewer to have changed", || {
+        stage.order(Next::Frame);
+        let _ = pictures(&mut viewer.borrow_mut());
+        viewer.borrow().track() == track
+    });
+    assert!(!stage.hub.is_wanted(TrackId::MAIN));
 }
 
 /// A camera that never delivers anything, and can be woken from waiting for it.
@@ -455,7 +556,7 @@ fn a_camera_that_waits_for_a_picture_is_released_when_the_pipeline_stops() {
     let (alarm, alarms) = channel();
     let sleeper = Sleeper { open: open.clone(), alarm, alarms };
     let (mut pipeline, hub, _settings) = start(Box::new(sleeper), true, openh264(), Duration::ZERO);
-    let _viewer = hub.join(Layer::Main);
+    let _viewer = hub.join(TrackId::MAIN);
     let until = Instant::now() + PATIENCE;
     while !open.load(Ordering::SeqCst) {
         assert!(Instant::now() < until, "never opened");
@@ -497,7 +598,7 @@ impl Encoder for Slow {
         "slow"
     }
 
-    fn encode(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), EncoderError> {
+    fn encode(&mut self, frame: &Frame, kind: FrameType) -> Result<(), EncoderError> {
         std::thread::sleep(Duration::from_millis(60));
         self.inner.encode(frame, kind)
     }
@@ -506,7 +607,7 @@ impl Encoder for Slow {
         self.inner.set_bitrate(bitrate_bps)
     }
 
-    fn codes_at_once(&self) -> bool {
+    fn is_synchronous(&self) -> bool {
         true
     }
 
@@ -525,7 +626,7 @@ fn a_machine_that_is_too_slow_shows_fewer_pictures_and_says_how_many() {
         Ok(Box::new(Slow { inner, told: for_encoder.clone() }) as Box<dyn Encoder>)
     });
     let (pipeline, hub, _settings) = start(camera, true, encoder, Duration::ZERO);
-    let _viewer = hub.join(Layer::Main);
+    let _viewer = hub.join(TrackId::MAIN);
     let until = Instant::now() + PATIENCE;
     let shown = loop {
         assert!(Instant::now() < until, "it never gave way: {:?}", hub.source().borrow());

@@ -2,7 +2,7 @@
 //! GStreamer, each by both doors, `/whep` and `/offer`.
 //!
 //! They decode what they get and read the strip of the test picture back
-//! ([`picket::camera::pattern`]), so that what counts is pictures seen, not packets received.
+//! (`src/camera/pattern.rs`), so that what counts is pictures seen, not packets received.
 //! `scripts/install-test-tools` installs them. What is missing is skipped, except in CI.
 
 mod common;
@@ -16,8 +16,8 @@ use std::time::Duration;
 use common::alone;
 use common::daemon::{Daemon, PATIENCE, wait_for};
 use common::example::example;
-use picket::camera::pattern::read_strip;
 use picket::media::h264::{NalType, nal_ranges};
+use picket::testing::camera::pattern::read_strip;
 use serde_json::{Value, json};
 
 /// How much is watched, by the clock in the picture.
@@ -230,6 +230,21 @@ fn aiortc_that_asks_for_more_than_video_sees_it() {
         assert_right(&viewer.stamps);
         viewer.order("delete");
     }
+}
+
+#[test]
+fn a_viewer_who_leaves_is_no_error_in_the_log() {
+    if !installed("aiortc", aiortc().arg("--check")) {
+        return;
+    }
+    let _alone = alone();
+    let daemon = Daemon::start(&PICTURE);
+    let mut viewer = Viewer::start_with(aiortc(), &daemon, "whep", &["video", "data"]);
+    viewer.hear("frame");
+    // Its data channel is aborted before it says goodbye.
+    viewer.order("close");
+    let log = daemon.log_until("0 watching");
+    assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:#?}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_viewer_who_knows_only_the_relay_sees_the_picture() {
     let sdp = answer["sdp"].as_str().expect("an answer");
     let sdp = filtered(sdp, |line| !line.starts_with("a=candidate") || line.contains("typ relay"));
     let mut peer = offered.accept(&sdp, answer["session"].as_str());
-    peer.run_until("pictures", |seen| seen.pictures >= 30 && seen.key_pictures >= 1);
+    peer.run_until("pictures", |seen| seen.pictures >= 30 && seen.key_frames >= 1);
 
     let report = &daemon.get_json("/api/v1/sessions")[0];
     let local = report["transport"]["local"].as_str().expect("a pair in use");

@@ -3,7 +3,6 @@
 mod common;
 
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
 
 use common::daemon::{Daemon, PATIENCE};
 
@@ -21,12 +20,10 @@ impl Manager {
         Self { socket, folder }
     }
 
-    fn start(&self, watchdog: Option<Duration>) -> Daemon {
+    fn start(&self, variables: &[(&str, &str)]) -> Daemon {
         let mut command = Daemon::command(&[]);
         command.env("NOTIFY_SOCKET", self.folder.path().join("notify"));
-        if let Some(watchdog) = watchdog {
-            command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
-        }
+        command.envs(variables.iter().copied());
         Daemon::spawn(command)
     }
 
@@ -40,7 +37,7 @@ impl Manager {
 #[test]
 fn a_service_manager_hears_of_start_and_end() {
     let manager = Manager::new();
-    let mut daemon = manager.start(None);
+    let mut daemon = manager.start(&[]);
     assert_eq!(manager.hears(), "READY=1");
     assert_eq!(daemon.get_json("/api/v1/sessions"), serde_json::json!([]));
     daemon.signal("-TERM");
@@ -51,7 +48,7 @@ fn a_service_manager_hears_of_start_and_end() {
 #[test]
 fn a_service_manager_that_watches_hears_that_all_is_well_again_and_again() {
     let manager = Manager::new();
-    let mut daemon = manager.start(Some(Duration::from_millis(100)));
+    let mut daemon = manager.start(&[("WATCHDOG_USEC", "100000")]);
     assert_eq!(manager.hears(), "READY=1");
     for _ in 0..3 {
         assert_eq!(manager.hears(), "WATCHDOG=1");
@@ -59,4 +56,22 @@ fn a_service_manager_that_watches_hears_that_all_is_well_again_and_again() {
     daemon.signal("-INT");
     assert!(daemon.wait().success());
     while manager.hears() != "STOPPING=1" {}
+}
+
+#[test]
+fn a_watchdog_counts_only_for_the_process_it_is_meant_for() {
+    for unwatched in [
+        // Process 1 is never the daemon.
+        &[("WATCHDOG_USEC", "100000"), ("WATCHDOG_PID", "1")][..],
+        &[("WATCHDOG_USEC", "0")],
+        &[("WATCHDOG_USEC", "soon")],
+    ] {
+        let manager = Manager::new();
+        let mut daemon = manager.start(unwatched);
+        assert_eq!(manager.hears(), "READY=1");
+        assert_eq!(daemon.get_json("/api/v1/sessions"), serde_json::json!([]));
+        daemon.signal("-TERM");
+        assert_eq!(manager.hears(), "STOPPING=1", "{unwatched:?}");
+        assert!(daemon.wait().success());
+    }
 }

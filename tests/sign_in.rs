@@ -5,13 +5,14 @@ mod common;
 use std::sync::atomic::Ordering;
 
 use common::client::{Reply, ask, get};
-use common::house::{House, Plan};
+use common::test_server::{TestServer, TestServerOptions};
 use picket::config::{Auth as Setting, Credentials, Password, PasswordHash, Secret};
 use picket::http::axum::Router;
 use picket::http::axum::body::{Body, to_bytes};
 use picket::http::axum::http::{Request, StatusCode};
 use picket::http::axum::routing::get as get_route;
-use picket::http::{Access, ExtraRoutes, Settings, listing};
+use picket::http::{Access, ExtraRoutes, listing};
+use picket::testing::http::HttpSettings;
 
 const PASSWORD: &str = "correct horse";
 const TOKEN: &str = "zQ7-token-0123456789";
@@ -26,18 +27,18 @@ fn password(password: &str) -> Setting {
     })
 }
 
-fn house(auth: Setting) -> House {
-    House::build(Plan { auth, ..Plan::default() })
+fn server(auth: Setting) -> TestServer {
+    TestServer::build(TestServerOptions { auth, ..TestServerOptions::default() })
 }
 
-fn sign_in(house: &House, password: &str) -> Reply {
+fn sign_in(server: &TestServer, password: &str) -> Reply {
     let body = format!("{{\"password\": \"{password}\"}}");
-    ask(house.address, "POST", "/login", &[JSON], &body)
+    ask(server.address, "POST", "/login", &[JSON], &body)
 }
 
 /// Signs in, and gives the cookie as it is sent back.
-fn cookie(house: &House) -> String {
-    let reply = sign_in(house, PASSWORD);
+fn cookie(server: &TestServer) -> String {
+    let reply = sign_in(server, PASSWORD);
     assert_eq!(reply.status, 204, "{reply:?}");
     let set = reply.header("set-cookie").split(';').next();
     set.expect("a cookie").to_owned()
@@ -61,7 +62,7 @@ fn routes() -> Vec<(String, String, String)> {
 }
 
 fn from(
-    house: &House,
+    server: &TestServer,
     source: &str,
     method: &str,
     path: &str,
@@ -72,17 +73,17 @@ fn from(
         request = request.header(*name, *value);
     }
     let request = request.body(Body::empty()).expect("a request");
-    house.ask_from(source, request).status()
+    server.ask_from(source, request).status()
 }
 
 #[test]
 fn no_route_serves_a_stranger() {
-    let foreign = cookie(&house(password(PASSWORD)));
-    let set = house(password(PASSWORD));
+    let foreign = cookie(&server(password(PASSWORD)));
+    let set = server(password(PASSWORD));
     let expired = cookie(&set);
     set.ahead.fetch_add(31 * 24 * 3600, Ordering::SeqCst);
-    let unset = house(Setting::Unset);
-    let locked = house(Setting::Locked { why: "a key is misspelled".into() });
+    let unset = server(Setting::Unset);
+    let locked = server(Setting::Locked { why: "a key is misspelled".into() });
     let wrong = [
         vec![],
         vec![("cookie", foreign.as_str())],
@@ -124,15 +125,15 @@ fn the_list_of_what_is_open_is_short() {
     open.sort();
     let expected = ["GET /healthz", "GET /login", "GET /login.css", "POST /login", "POST /setup"];
     assert_eq!(open, expected);
-    assert_eq!(get(house(password(PASSWORD)).address, "/healthz").body, "ok\n");
+    assert_eq!(get(server(password(PASSWORD)).address, "/healthz").body, "ok\n");
 }
 
 #[test]
 fn a_token_lets_one_watch_and_nothing_else() {
-    let house = house(password(PASSWORD));
+    let server = server(password(PASSWORD));
     let bearer = format!("bearer {TOKEN}");
     for (method, path, access) in routes() {
-        let status = from(&house, "192.0.2.7", &method, &path, &[("authorization", &bearer)]);
+        let status = from(&server, "192.0.2.7", &method, &path, &[("authorization", &bearer)]);
         match access.as_str() {
             "owner" => assert_eq!(status, 403, "{method} {path}"),
             _ => assert!(status != 401 && status != 403, "{method} {path} {status}"),
@@ -142,8 +143,8 @@ fn a_token_lets_one_watch_and_nothing_else() {
 
 #[test]
 fn the_owner_signs_in_does_everything_and_signs_out() {
-    let house = house(password(PASSWORD));
-    let reply = sign_in(&house, PASSWORD);
+    let server = server(password(PASSWORD));
+    let reply = sign_in(&server, PASSWORD);
     assert_eq!(reply.status, 204);
     let set = reply.header("set-cookie");
     for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
@@ -152,29 +153,29 @@ fn the_owner_signs_in_does_everything_and_signs_out() {
     assert!(!set.contains("Secure"), "over plain HTTP a browser would drop it: {set}");
     let cookie = format!("other=1; {}", set.split(';').next().expect("a cookie"));
     let sessions =
-        || ask(house.address, "GET", "/api/v1/sessions", &[("Cookie", &cookie)], "").status;
+        || ask(server.address, "GET", "/api/v1/sessions", &[("Cookie", &cookie)], "").status;
     assert_eq!(sessions(), 200);
-    let out = ask(house.address, "POST", "/logout", &[("Cookie", &cookie)], "");
+    let out = ask(server.address, "POST", "/logout", &[("Cookie", &cookie)], "");
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(sessions(), 401);
 }
 
 #[test]
 fn a_browser_signs_in_by_form_and_goes_on_where_it_was_going() {
-    let house = house(password(PASSWORD));
-    let page = ask(house.address, "GET", "/about", &[BROWSER], "");
+    let server = server(password(PASSWORD));
+    let page = ask(server.address, "GET", "/about", &[BROWSER], "");
     assert_eq!(page.status, 401);
     assert!(page.body.contains("name=\"next\" value=\"&#x2f;about\""), "{}", page.body);
     assert!(page.all("www-authenticate").len() <= 1);
     let wrong =
-        ask(house.address, "POST", "/login", &[FORM, BROWSER], "password=wrong&next=/about");
+        ask(server.address, "POST", "/login", &[FORM, BROWSER], "password=wrong&next=/about");
     assert_eq!(wrong.status, 401);
     assert!(wrong.body.to_lowercase().contains("that is not the password"), "{}", wrong.body);
     for (next, location) in [("%2Fabout", "./about"), ("%2F%2Fevil.example", "./"), ("", "./")] {
         let body = format!("password=correct+horse&next={next}");
-        let right = ask(house.address, "POST", "/login", &[FORM, BROWSER], &body);
+        let right = ask(server.address, "POST", "/login", &[FORM, BROWSER], &body);
         assert_eq!((right.status, right.header("location")), (303, location));
-        let name = format!("picket-{}=", house.address.port());
+        let name = format!("picket-{}=", server.address.port());
         assert!(right.header("set-cookie").starts_with(&name));
     }
 }
@@ -182,30 +183,30 @@ fn a_browser_signs_in_by_form_and_goes_on_where_it_was_going() {
 #[test]
 fn a_hash_works_as_well_as_the_password() {
     let hash = PasswordHash::of(PASSWORD).expect("hashed");
-    let house = house(Setting::Set(Credentials {
+    let server = server(Setting::Set(Credentials {
         password: Some(Password::Hash(hash)),
         tokens: Vec::new(),
     }));
-    assert_eq!(sign_in(&house, "correct horsf").status, 401);
-    assert_eq!(sign_in(&house, PASSWORD).status, 204);
+    assert_eq!(sign_in(&server, "correct horsf").status, 401);
+    assert_eq!(sign_in(&server, PASSWORD).status, 204);
 }
 
 #[test]
 fn an_entry_that_is_none_is_refused() {
-    let house = house(password(PASSWORD));
+    let server = server(password(PASSWORD));
     for (kind, body, status) in [
         (JSON, "{}", 400),
         (JSON, "", 400),
         (FORM, "passwort=x", 400),
         (("Content-Type", "text/plain"), PASSWORD, 415),
     ] {
-        assert_eq!(ask(house.address, "POST", "/login", &[kind], body).status, status, "{body}");
+        assert_eq!(ask(server.address, "POST", "/login", &[kind], body).status, status, "{body}");
     }
 }
 
 #[test]
 fn the_first_password_is_set_from_near_and_is_none_that_everybody_tries() {
-    let house = house(Setting::Unset);
+    let server = server(Setting::Unset);
     let ask_from =
         |source: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
             let mut request =
@@ -214,8 +215,8 @@ fn the_first_password_is_set_from_near_and_is_none_that_everybody_tries() {
                 request = request.header(*name, *value);
             }
             let request = request.body(Body::from(body.to_owned())).expect("a request");
-            let (head, body) = house.ask_from(source, request).into_parts();
-            let body = house.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
+            let (head, body) = server.ask_from(source, request).into_parts();
+            let body = server.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
             (head.status, String::from_utf8_lossy(&body).into_owned())
         };
     let good = "password=correct+horse";
@@ -232,60 +233,60 @@ fn the_first_password_is_set_from_near_and_is_none_that_everybody_tries() {
             let (status, page) = ask_from(source, method, path, headers, body);
             let told = if path == "/login" { 200 } else { 403 };
             assert_eq!(status, told, "{source} {method} {path}");
-            assert!(page.contains("own network only") && !page.contains("<form"), "{page}");
+            assert!(page.contains("own network:") && !page.contains("<form"), "{page}");
         }
     }
     for weak in ["password", "P4ssw0rd!", "12345678", "porch2026", "aaaaaaaa"] {
         let (status, page) =
             ask_from("192.168.1.7", "POST", "/setup", &[], &format!("password={weak}"));
         assert_eq!(status, 400, "{weak}");
-        assert!(page.contains("guessers try first") && page.contains("<form"), "{page}");
+        assert!(page.contains("attackers try first") && page.contains("<form"), "{page}");
     }
-    assert!(house.store.0.lock().unwrap().is_empty());
+    assert!(server.store.0.lock().unwrap().is_empty());
     assert_eq!(ask_from("fe80::7", "POST", "/setup", &[], good).0, 303);
 }
 
 #[test]
 fn cookies_that_others_have_set_on_this_host_keep_nobody_out() {
-    let house = house(password(PASSWORD));
-    let good = cookie(&house);
+    let server = server(password(PASSWORD));
+    let good = cookie(&server);
     let others = "picket=x; picket-1=y; ".repeat(40);
     for before in [others.as_str(), "broken; ", "picket=; ", "\"quoted\"=1; "] {
-        let status = ask(house.address, "GET", "/", &[("Cookie", &format!("{before}{good}"))], "");
+        let status = ask(server.address, "GET", "/", &[("Cookie", &format!("{before}{good}"))], "");
         assert_eq!(status.status, 200, "{before}");
     }
 }
 
 #[test]
 fn another_password_signs_everybody_out_and_another_token_does_not() {
-    let house = house(password(PASSWORD));
-    let cookie = cookie(&house);
-    let status = || ask(house.address, "GET", "/", &[("Cookie", &cookie)], "").status;
+    let server = server(password(PASSWORD));
+    let cookie = cookie(&server);
+    let status = || ask(server.address, "GET", "/", &[("Cookie", &cookie)], "").status;
     let Setting::Set(mut credentials) = password(PASSWORD) else { unreachable!() };
     credentials.tokens.clear();
-    house.auth.apply(&Setting::Set(credentials));
+    server.auth.apply(&Setting::Set(credentials));
     assert_eq!(status(), 200);
     let bearer = format!("Bearer {TOKEN}");
-    assert_eq!(ask(house.address, "GET", "/", &[("Authorization", &bearer)], "").status, 401);
-    house.auth.apply(&password("another password"));
+    assert_eq!(ask(server.address, "GET", "/", &[("Authorization", &bearer)], "").status, 401);
+    server.auth.apply(&password("another password"));
     assert_eq!(status(), 401);
-    house.auth.apply(&password(PASSWORD));
+    server.auth.apply(&password(PASSWORD));
     assert_eq!(status(), 401);
 }
 
 #[test]
 fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
-    let house = house(Setting::Unset);
-    assert_eq!(get(house.address, "/api/v1/sessions").status, 200);
+    let server = server(Setting::Unset);
+    assert_eq!(get(server.address, "/api/v1/sessions").status, 200);
     let ask_from = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
         let mut request = Request::builder().method(method).uri(path).header("host", "192.0.2.1");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).expect("a request");
-        let reply = house.ask_from("192.168.1.7", request);
+        let reply = server.ask_from("192.168.1.7", request);
         let (head, body) = reply.into_parts();
-        let body = house.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
+        let body = server.runtime.block_on(to_bytes(body, usize::MAX)).expect("a body");
         (head, String::from_utf8_lossy(&body).into_owned())
     };
     let (head, page) = ask_from("GET", "/", &[BROWSER], "");
@@ -294,11 +295,11 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
     let (head, page) = ask_from("POST", "/setup", &[FORM, BROWSER], "password=short");
     assert_eq!(head.status, 400);
     assert!(page.contains("action=\"./setup\"") && page.contains("8 to 256"));
-    assert!(house.store.0.lock().unwrap().is_empty());
+    assert!(server.store.0.lock().unwrap().is_empty());
 
     let (head, _) = ask_from("POST", "/setup", &[FORM, BROWSER], "password=correct+horse");
     assert_eq!(head.status, 303);
-    let kept = house.store.0.lock().unwrap().clone();
+    let kept = server.store.0.lock().unwrap().clone();
     assert!(kept.len() == 1 && kept[0].starts_with("$argon2id$"), "{kept:?}");
     let cookie = head.headers["set-cookie"].to_str().expect("text").split(';').next();
     let (head, _) = ask_from("GET", "/", &[("cookie", cookie.expect("a cookie"))], "");
@@ -306,16 +307,17 @@ fn without_a_password_this_machine_may_watch_and_others_may_set_one() {
 
     let (head, _) = ask_from("POST", "/setup", &[FORM], "password=battery+staple");
     assert_eq!(head.status, 403);
-    assert_eq!(house.store.0.lock().unwrap().len(), 1);
-    assert_eq!(get(house.address, "/").status, 401);
-    assert_eq!(sign_in(&house, PASSWORD).status, 204);
+    assert_eq!(server.store.0.lock().unwrap().len(), 1);
+    assert_eq!(get(server.address, "/").status, 401);
+    assert_eq!(sign_in(&server, PASSWORD).status, 204);
 }
 
 #[test]
 fn two_cameras_on_one_host_do_not_sign_each_other_out() {
-    let (one, other) = (house(password(PASSWORD)), house(password(PASSWORD)));
+    let (one, other) = (server(password(PASSWORD)), server(password(PASSWORD)));
     let jar = format!("{}; {}", cookie(&one), cookie(&other));
-    let status = |house: &House| ask(house.address, "GET", "/", &[("Cookie", &jar)], "").status;
+    let status =
+        |server: &TestServer| ask(server.address, "GET", "/", &[("Cookie", &jar)], "").status;
     assert_eq!((status(&one), status(&other)), (200, 200));
     let name = |cookie: &str| cookie.split('=').next().expect("a name").to_owned();
     let names: Vec<String> = jar.split("; ").map(name).collect();
@@ -332,13 +334,13 @@ fn two_cameras_on_one_host_do_not_sign_each_other_out() {
 
 #[test]
 fn a_token_is_taken_as_the_password_of_http_basic() {
-    let house = house(password(PASSWORD));
+    let server = server(password(PASSWORD));
     let basic = |pair: &str| {
         use base64ct::{Base64, Encoding};
         format!("Basic {}", Base64::encode_string(pair.as_bytes()))
     };
     let status = |path: &str, pair: &str| {
-        ask(house.address, "GET", path, &[("Authorization", &basic(pair))], "").status
+        ask(server.address, "GET", path, &[("Authorization", &basic(pair))], "").status
     };
     for user in ["", "anybody", "ü"] {
         assert_eq!(status("/api/v1/status", &format!("{user}:{TOKEN}")), 200, "{user}");
@@ -349,7 +351,7 @@ fn a_token_is_taken_as_the_password_of_http_basic() {
     assert_eq!(status("/api/v1/sessions", &format!("user:{TOKEN}")), 403);
     // Programs are told that it is possible; a browser would open a window that asks.
     let told = |headers: &[(&str, &str)]| {
-        let reply = ask(house.address, "GET", "/snapshot.jpg", headers, "");
+        let reply = ask(server.address, "GET", "/snapshot.jpg", headers, "");
         assert_eq!(reply.status, 401);
         reply.all("www-authenticate").iter().any(|challenge| challenge.starts_with("Basic "))
     };
@@ -361,15 +363,20 @@ fn a_token_is_taken_as_the_password_of_http_basic() {
 #[test]
 fn a_token_in_the_url_is_taken_for_pictures_where_that_is_allowed() {
     let with = |token_in_url| {
-        let settings = Settings { token_in_url, ..Settings::default() };
+        let settings = HttpSettings { token_in_url, ..HttpSettings::default() };
         // An application of the owner's, where an address of ours is the end of one of its own.
         let pictures = Router::new().route("/stream.mjpg", get_route(async || "secret"));
         let extras = vec![ExtraRoutes::new(Access::Viewer).mount("/doors", pictures)];
-        House::build(Plan { settings, auth: password(PASSWORD), extras, ..Plan::default() })
+        TestServer::build(TestServerOptions {
+            settings,
+            auth: password(PASSWORD),
+            extras,
+            ..TestServerOptions::default()
+        })
     };
     let (allowed, plain) = (with(true), with(false));
     let url = format!("/snapshot.jpg?x=1&token={TOKEN}");
-    // There is none to be had in this house.
+    // There is none to be had in this server.
     assert_eq!(get(allowed.address, &url).status, 404);
     assert_eq!(get(plain.address, &url).status, 401);
     for wrong in ["?token=", "?token=zQ7-token-0123456780", "?tokens=x", ""] {
@@ -395,15 +402,16 @@ fn a_token_in_the_url_is_taken_for_pictures_where_that_is_allowed() {
 
 #[test]
 fn who_comes_by_a_proxy_is_not_this_machine() {
-    let settings = Settings {
+    let settings = HttpSettings {
         hostname: "porch".into(),
         trusted_proxies: vec!["127.0.0.1".parse().expect("an address")],
-        ..Settings::default()
+        ..HttpSettings::default()
     };
-    let trusting = House::build(Plan { settings, ..Plan::default() });
-    let plain = house(Setting::Unset);
-    for (house, trusted) in [(&plain, false), (&trusting, true)] {
-        assert_eq!(from(house, "127.0.0.1", "GET", "/", &[]), 200, "{trusted}");
+    let trusting =
+        TestServer::build(TestServerOptions { settings, ..TestServerOptions::default() });
+    let plain = server(Setting::Unset);
+    for (server, trusted) in [(&plain, false), (&trusting, true)] {
+        assert_eq!(from(server, "127.0.0.1", "GET", "/", &[]), 200, "{trusted}");
         for headers in [
             vec![("x-forwarded-for", "127.0.0.1")],
             vec![("x-forwarded-for", "192.0.2.7, 127.0.0.1")],
@@ -414,7 +422,7 @@ fn who_comes_by_a_proxy_is_not_this_machine() {
             // A proxy that says nothing but puts its own name for ours.
             vec![("origin", "https://new.example"), ("sec-fetch-site", "same-origin")],
         ] {
-            let status = from(house, "127.0.0.1", "GET", "/", &headers);
+            let status = from(server, "127.0.0.1", "GET", "/", &headers);
             assert_eq!(status, 403, "{trusted} {headers:?}");
         }
     }
@@ -428,17 +436,21 @@ fn who_comes_by_a_proxy_is_not_this_machine() {
 
 #[test]
 fn a_cookie_of_a_page_that_came_by_https_is_secure() {
-    let settings = Settings {
+    let settings = HttpSettings {
         hostname: "porch".into(),
         trusted_proxies: vec!["127.0.0.1".parse().expect("an address")],
-        ..Settings::default()
+        ..HttpSettings::default()
     };
-    let trusting = House::build(Plan { settings, auth: password(PASSWORD), ..Plan::default() });
-    let plain = house(password(PASSWORD));
-    let secure = |house: &House, headers: &[(&str, &str)]| {
+    let trusting = TestServer::build(TestServerOptions {
+        settings,
+        auth: password(PASSWORD),
+        ..TestServerOptions::default()
+    });
+    let plain = server(password(PASSWORD));
+    let secure = |server: &TestServer, headers: &[(&str, &str)]| {
         let body = format!("{{\"password\": \"{PASSWORD}\"}}");
         let headers = [&[JSON, ("Host", "porch")], headers].concat();
-        let reply = ask(house.address, "POST", "/login", &headers, &body);
+        let reply = ask(server.address, "POST", "/login", &headers, &body);
         assert_eq!(reply.status, 204, "{headers:?} {reply:?}");
         reply.header("set-cookie").contains("; Secure")
     };
@@ -453,9 +465,9 @@ fn a_cookie_of_a_page_that_came_by_https_is_secure() {
 
 #[test]
 fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
-    let house = house(Setting::Locked { why: "line 3 of a file with canary-4711".into() });
+    let server = server(Setting::Locked { why: "line 3 of a file with canary-4711".into() });
     for (method, path) in [("GET", "/"), ("POST", "/login"), ("POST", "/setup")] {
-        let reply = ask(house.address, method, path, &[JSON], "{\"password\": \"12345678\"}");
+        let reply = ask(server.address, method, path, &[JSON], "{\"password\": \"12345678\"}");
         assert_eq!(reply.status, 403, "{method} {path}");
         assert!(!reply.body.contains("canary"), "{}", reply.body);
     }
@@ -463,7 +475,7 @@ fn while_locked_nobody_gets_in_and_no_secret_gets_out() {
 
 #[test]
 fn the_page_to_sign_in_asks_for_what_there_is() {
-    let page = |setting| get(house(setting).address, "/login").body;
+    let page = |setting| get(server(setting).address, "/login").body;
     assert!(page(password(PASSWORD)).contains("Sign in to watch"));
     assert!(page(Setting::Unset).contains("action=\"./setup\""));
     let locked = page(Setting::Locked { why: "canary-4711".into() });
@@ -473,25 +485,25 @@ fn the_page_to_sign_in_asks_for_what_there_is() {
 
 #[test]
 fn a_name_that_is_not_the_cameras_leads_nowhere() {
-    let house = house(Setting::Unset);
+    let server = server(Setting::Unset);
     for (_, path, _) in routes() {
-        let reply = ask(house.address, "GET", &path, &[("Host", "rebound.evil.example")], "");
+        let reply = ask(server.address, "GET", &path, &[("Host", "rebound.evil.example")], "");
         assert_eq!(reply.status, 421, "{path}");
         let absolute = format!("http://rebound.evil.example{path}");
-        let reply = ask(house.address, "GET", &absolute, &[("Host", "localhost")], "");
+        let reply = ask(server.address, "GET", &absolute, &[("Host", "localhost")], "");
         assert!(matches!(reply.status, 400 | 421), "{path} {}", reply.status);
     }
 }
 
 #[test]
 fn pages_of_other_sites_can_neither_read_nor_change_anything() {
-    let house = House::build(Plan {
-        settings: Settings {
+    let server = TestServer::build(TestServerOptions {
+        settings: HttpSettings {
             hostname: "porch".into(),
             cors: vec!["https://wall.example".into()],
-            ..Settings::default()
+            ..HttpSettings::default()
         },
-        ..Plan::default()
+        ..TestServerOptions::default()
     });
     let evil = [
         vec![("Origin", "https://evil.example")],
@@ -510,7 +522,7 @@ fn pages_of_other_sites_can_neither_read_nor_change_anything() {
     ];
     for (method, path, _) in routes() {
         for headers in &evil {
-            let reply = ask(house.address, &method, &path, headers, "");
+            let reply = ask(server.address, &method, &path, headers, "");
             assert_eq!(reply.status, 403, "{method} {path} {headers:?}");
             assert!(reply.all("access-control-allow-origin").is_empty());
         }
@@ -519,22 +531,25 @@ fn pages_of_other_sites_can_neither_read_nor_change_anything() {
         let headers = [("Origin", "https://evil.example"), ("Content-Type", kind)];
         for path in ["/close_connection", "/login", "/setup", "/offer"] {
             assert_eq!(
-                ask(house.address, "POST", path, &headers, "1").status,
+                ask(server.address, "POST", path, &headers, "1").status,
                 403,
                 "{path} {kind}"
             );
         }
     }
-    assert!(house.store.0.lock().unwrap().is_empty());
-    assert_eq!(house.restarts.load(Ordering::SeqCst), 0);
+    assert!(server.store.0.lock().unwrap().is_empty());
+    assert_eq!(server.restarts.load(Ordering::SeqCst), 0);
 }
 
 #[test]
 fn a_listed_origin_may_ask_first_and_then_ask() {
-    let house = House::build(Plan {
-        settings: Settings { cors: vec!["https://wall.example".into()], ..Settings::default() },
+    let server = TestServer::build(TestServerOptions {
+        settings: HttpSettings {
+            cors: vec!["https://wall.example".into()],
+            ..HttpSettings::default()
+        },
         auth: password(PASSWORD),
-        ..Plan::default()
+        ..TestServerOptions::default()
     });
     let first = |origin: &str| {
         let headers = [
@@ -542,7 +557,7 @@ fn a_listed_origin_may_ask_first_and_then_ask() {
             ("Access-Control-Request-Method", "POST"),
             ("Access-Control-Request-Headers", "authorization,content-type"),
         ];
-        ask(house.address, "OPTIONS", "/whep", &headers, "")
+        ask(server.address, "OPTIONS", "/whep", &headers, "")
     };
     let reply = first("https://wall.example");
     assert_eq!(reply.status, 204);
@@ -556,7 +571,7 @@ fn a_listed_origin_may_ask_first_and_then_ask() {
         ("Sec-Fetch-Site", "cross-site"),
         ("Authorization", &*format!("Bearer {TOKEN}")),
     ];
-    let reply = ask(house.address, "GET", "/api/v1/status", &headers, "");
+    let reply = ask(server.address, "GET", "/api/v1/status", &headers, "");
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("access-control-allow-origin"), "https://wall.example");
     assert!(reply.header("access-control-expose-headers").contains("Location"));

@@ -9,21 +9,27 @@ use std::time::{Duration, Instant};
 
 use common::client::{Reply, ask, connect, get, raw, read_to_end};
 use common::daemon::wait_for;
-use common::house::{House, Plan};
+use common::test_server::{TestServer, TestServerOptions};
 use picket::http::axum::routing::get as serve;
-use picket::http::{Access, ExtraRoutes, Limits};
+use picket::http::{Access, ExtraRoutes};
+use picket::testing::http::ServerLimits;
 use tokio::sync::Notify;
 
 /// So long that a test which waits for it fails.
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn house(limits: Limits) -> House {
-    House::build(Plan { limits, ..Plan::default() })
+fn server(limits: ServerLimits) -> TestServer {
+    TestServer::build(TestServerOptions { limits, ..TestServerOptions::default() })
 }
 
 #[test]
 fn two_hundred_unfinished_requests_keep_nobody_out() {
-    let house = house(Limits { connections: 64, head: NEVER, body: NEVER, ..Limits::default() });
+    let server = server(ServerLimits {
+        max_connections: 64,
+        header_timeout: NEVER,
+        body_timeout: NEVER,
+        ..ServerLimits::default()
+    });
     let unfinished: [&[u8]; 4] = [
         b"",
         b"GET / HT",
@@ -32,14 +38,14 @@ fn two_hundred_unfinished_requests_keep_nobody_out() {
     ];
     let mut held: Vec<TcpStream> = Vec::new();
     for i in 0..200 {
-        let mut stream = connect(house.address);
+        let mut stream = connect(server.address);
         // The server may have closed it already.
         let _ = stream.write_all(unfinished[i % unfinished.len()]);
         held.push(stream);
     }
     let began = Instant::now();
     for _ in 0..5 {
-        assert_eq!(get(house.address, "/api/v1/status").status, 200);
+        assert_eq!(get(server.address, "/api/v1/status").status, 200);
     }
     println!("five requests beside 200 unfinished ones: {:?}", began.elapsed());
     let closed = held.iter().filter(|s| is_closed(s)).count();
@@ -56,36 +62,45 @@ fn is_closed(mut stream: &TcpStream) -> bool {
 
 #[test]
 fn a_head_that_takes_too_long_ends_the_connection() {
-    let house = house(Limits { head: Duration::from_millis(100), ..Limits::default() });
-    assert_eq!(raw(house.address, b""), "");
-    assert_eq!(raw(house.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n"), "");
+    let server = server(ServerLimits {
+        header_timeout: Duration::from_millis(100),
+        ..ServerLimits::default()
+    });
+    assert_eq!(raw(server.address, b""), "");
+    assert_eq!(raw(server.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n"), "");
     // Between two requests as well; the first may be sent late by a busy machine.
-    let house = self::house(Limits { head: Duration::from_secs(2), ..Limits::default() });
-    let text = raw(house.address, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let server = self::server(ServerLimits {
+        header_timeout: Duration::from_secs(2),
+        ..ServerLimits::default()
+    });
+    let text = raw(server.address, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(Reply::parse(&text).status, 200);
 }
 
 #[test]
 fn a_body_that_takes_too_long_is_told_so() {
-    let house = house(Limits { body: Duration::from_millis(100), ..Limits::default() });
+    let server = server(ServerLimits {
+        body_timeout: Duration::from_millis(100),
+        ..ServerLimits::default()
+    });
     let request = b"POST /offer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{";
-    let reply = Reply::parse(&raw(house.address, request));
+    let reply = Reply::parse(&raw(server.address, request));
     assert_eq!((reply.status, reply.header("connection")), (408, "close"));
 }
 
 #[test]
 fn a_connection_serves_so_many_requests_and_no_more() {
-    let house = house(Limits { requests: 2, ..Limits::default() });
+    let server = server(ServerLimits { max_requests: 2, ..ServerLimits::default() });
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let text = raw(house.address, request.repeat(3).as_bytes());
+    let text = raw(server.address, request.repeat(3).as_bytes());
     assert_eq!(text.matches("HTTP/1.1 200").count(), 2, "{text}");
     assert_eq!(text.matches("connection: close").count(), 1, "{text}");
 }
 
 #[test]
 fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
-    let house = House::new();
-    let mut stream = connect(house.address);
+    let server = TestServer::new();
+    let mut stream = connect(server.address);
     let head = "POST /close_connection HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\
                 Expect: 100-continue\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("sent");
@@ -107,22 +122,22 @@ fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
             "done"
         }
     };
-    let mut house = House::build(Plan {
+    let mut server = TestServer::build(TestServerOptions {
         extras: vec![ExtraRoutes::new(Access::Viewer).route("/slow", serve(handler))],
-        limits: Limits { goodbye: NEVER, ..Limits::default() },
-        ..Plan::default()
+        limits: ServerLimits { shutdown_timeout: NEVER, ..ServerLimits::default() },
+        ..TestServerOptions::default()
     });
-    let address = house.address;
+    let address = server.address;
     let mut idle = connect(address);
     let slow = std::thread::spawn(move || get(address, "/slow"));
-    house.runtime.block_on(begun.notified());
-    let server = house.server.take().expect("running");
-    let stopping = house.runtime.spawn(server.stop());
+    server.runtime.block_on(begun.notified());
+    let http = server.http.take().expect("running");
+    let stopping = server.runtime.spawn(http.stop());
     assert_eq!(read_to_end(&mut idle), "");
     wait_for("the listener to be gone", || TcpStream::connect(address).is_err());
     go_on.notify_one();
     assert_eq!(slow.join().expect("an answer").body, "done");
-    house.runtime.block_on(stopping).expect("stopped");
+    server.runtime.block_on(stopping).expect("stopped");
 }
 
 #[test]
@@ -135,16 +150,19 @@ fn stopping_does_not_wait_for_ever() {
             std::future::pending::<&'static str>().await
         }
     };
-    let mut house = House::build(Plan {
+    let mut server = TestServer::build(TestServerOptions {
         extras: vec![ExtraRoutes::new(Access::Viewer).route("/stuck", serve(handler))],
-        limits: Limits { goodbye: Duration::from_millis(50), ..Limits::default() },
-        ..Plan::default()
+        limits: ServerLimits {
+            shutdown_timeout: Duration::from_millis(50),
+            ..ServerLimits::default()
+        },
+        ..TestServerOptions::default()
     });
-    let address = house.address;
+    let address = server.address;
     let stuck = std::thread::spawn(move || get(address, "/stuck"));
-    house.runtime.block_on(begun.notified());
-    let server = house.server.take().expect("running");
-    house.runtime.block_on(server.stop());
+    server.runtime.block_on(begun.notified());
+    let http = server.http.take().expect("running");
+    server.runtime.block_on(http.stop());
     assert_eq!(stuck.join().expect("ended").status, 0);
 }
 
@@ -152,7 +170,7 @@ fn stopping_does_not_wait_for_ever() {
 /// follows it is never read as a request of its own.
 #[test]
 fn requests_that_can_be_read_in_two_ways_are_refused_once() {
-    let house = House::new();
+    let server = TestServer::new();
     let smuggled = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let post = |fields: &str, body: &str| {
         format!("POST /close_connection HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}")
@@ -206,7 +224,7 @@ fn requests_that_can_be_read_in_two_ways_are_refused_once() {
     for vector in &vectors {
         // Sent in one piece and cut in two, followed by what an attacker wants to be read.
         for at in [0, vector.len() / 2] {
-            let mut stream = connect(house.address);
+            let mut stream = connect(server.address);
             let bytes = format!("{vector}{smuggled}");
             // The server may answer and close before all of it is sent.
             let _ = stream.write_all(&bytes.as_bytes()[..at]);
@@ -218,21 +236,21 @@ fn requests_that_can_be_read_in_two_ways_are_refused_once() {
     }
     // A chunked body is read, and is the last thing on its connection.
     let fine = post("Transfer-Encoding: chunked\r\n", "1\r\n1\r\n0\r\n\r\n");
-    let text = raw(house.address, format!("{fine}{smuggled}").as_bytes());
+    let text = raw(server.address, format!("{fine}{smuggled}").as_bytes());
     assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
     assert!(text.ends_with("DISABLED"), "{text}");
 }
 
 #[test]
 fn heads_past_every_measure_are_refused() {
-    let house = House::new();
+    let server = TestServer::new();
     let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(2_000));
     for head in [long, many] {
-        let mut stream = connect(house.address);
+        let mut stream = connect(server.address);
         let _ = stream.write_all(head.as_bytes());
         let status = Reply::parse(&read_to_end(&mut stream)).status;
         assert!(matches!(status, 0 | 414 | 431), "{status}");
     }
-    assert_eq!(ask(house.address, "GET", "/healthz", &[], "").status, 200);
+    assert_eq!(ask(server.address, "GET", "/healthz", &[], "").status, 200);
 }

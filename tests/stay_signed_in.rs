@@ -89,5 +89,5 @@ fn a_damaged_file_stops_nothing_and_lets_nobody_in() {
     let cookie = sign_in(&camera);
     assert_eq!(status(&camera, &cookie), 200);
     // Nor can it be removed, to be sure that it holds nobody who has signed out.
-    camera.wait_for_log("after a restart, who has signed out may be signed in again");
+    camera.wait_for_log("after a restart, browsers that were signed out may be signed in again");
 }

@@ -10,7 +10,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::coturn::Coturn;
-use picket::rtc::servers::{Candidate, Handled, IceServer, Kind, Poll, Problem, Servers};
+use picket::testing::webrtc::stun_turn::{
+    Candidate, Handled, IceServer, Kind, Poll, ServerProblem, Servers,
+};
 
 /// Nothing on loopback takes this long; a test that waits for it has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -72,7 +74,7 @@ impl Engine {
         candidates.find(|c| c.kind == Kind::Relay).map(|c| c.address)
     }
 
-    fn problem(&self) -> Option<Problem> {
+    fn problem(&self) -> Option<ServerProblem> {
         self.servers.status()[0].problem.clone()
     }
 
@@ -280,7 +282,7 @@ fn a_wrong_password_is_told_and_does_not_make_a_busy_loop() {
     let mut engine = Engine::on(socket, "turn", "wrong", &coturn);
     engine.servers.set_sessions(Instant::now(), 1);
     engine.run("an error", |e| e.problem().is_some());
-    assert_eq!(engine.problem(), Some(Problem::Credentials));
+    assert_eq!(engine.problem(), Some(ServerProblem::Credentials));
     let sent = engine.sent;
     // Three, but for what is repeated to a server on a busy machine. A loop would send thousands.
     assert!(sent <= 8, "{sent}");
@@ -311,5 +313,5 @@ fn a_server_killed_and_restarted_is_asked_for_a_new_relay() {
         e.ahead += Duration::from_secs(5);
         e.servers.candidates().is_empty()
     });
-    assert!(matches!(engine.problem(), Some(Problem::Silent(_))));
+    assert!(matches!(engine.problem(), Some(ServerProblem::Silent(_))));
 }

@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 
 use common::client::{Reply, ask, get, resolve};
 use common::daemon::wait_for;
-use common::house::{House, Plan, Source};
 use common::peer::Offered;
+use common::test_server::{Source, TestServer, TestServerOptions};
 use picket::config::{Auth, Credentials, Secret};
-use picket::http::{IceServer, Settings};
+use picket::testing::http::HttpSettings;
+use picket::testing::webrtc::stun_turn::IceServer;
 
 const SDP: (&str, &str) = ("Content-Type", "application/sdp");
 const FRAGMENT: (&str, &str) = ("Content-Type", "application/trickle-ice-sdpfrag");
@@ -82,11 +83,11 @@ const HOST: &str = "1 1 udp 2113937151 127.0.0.1 50000 typ host";
 
 #[test]
 fn w01_get_and_head_answer_without_content() {
-    let house = House::new();
-    let session = Session::open(house.address);
+    let server = TestServer::new();
+    let session = Session::open(server.address);
     for url in ["/whep", "/whep/main", &session.url] {
-        let read = get(house.address, url);
-        let head = ask(house.address, "HEAD", url, &[], "");
+        let read = get(server.address, url);
+        let head = ask(server.address, "HEAD", url, &[], "");
         assert_eq!((read.status, head.status), (204, 204), "{url}");
         assert_eq!((read.body.as_str(), head.body.as_str()), ("", ""));
         let names = |r: &Reply| r.headers.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>();
@@ -94,24 +95,24 @@ fn w01_get_and_head_answer_without_content() {
     }
     let unknown = format!("/whep/{}", "0".repeat(32));
     for url in [unknown.as_str(), "/whep/other", "/whep/../whep", "/whep/%ff", "/whep/%00"] {
-        assert_eq!(get(house.address, url).status, 404, "{url}");
+        assert_eq!(get(server.address, url).status, 404, "{url}");
     }
 }
 
 #[test]
 fn w02_only_sdp_that_can_be_used_is_taken() {
-    let house = House::new();
+    let server = TestServer::new();
     let offer = Offered::new().sdp;
     for kind in ["text/plain", "application/json", "application/sdpx", ""] {
-        let reply = ask(house.address, "POST", "/whep", &[("Content-Type", kind)], &offer);
+        let reply = ask(server.address, "POST", "/whep", &[("Content-Type", kind)], &offer);
         assert_eq!(reply.status, 415, "{kind}");
         assert_eq!(reply.header("accept-post"), "application/sdp");
     }
     let parameters = [("Content-Type", "Application/SDP; charset=utf-8")];
-    assert_eq!(ask(house.address, "POST", "/whep", &parameters, &offer).status, 201);
+    assert_eq!(ask(server.address, "POST", "/whep", &parameters, &offer).status, 201);
     let cut = offer.split("m=").next().expect("its session part");
     for bad in ["", "hello", "v=0\r\n", cut, "v=0\r\nnonsense\r\n"] {
-        let reply = post(house.address, bad);
+        let reply = post(server.address, bad);
         assert_eq!(reply.status, 400, "{bad:?}");
         assert!(reply.detail().contains("line"), "{}", reply.detail());
     }
@@ -119,52 +120,59 @@ fn w02_only_sdp_that_can_be_used_is_taken() {
 
 #[test]
 fn w03_an_accepted_offer_is_created() {
-    let house = House::new();
+    let server = TestServer::new();
     for path in ["/whep", "/whep/main", "/whep/0"] {
-        let reply = ask(house.address, "POST", path, &[SDP], &Offered::new().sdp);
+        let reply = ask(server.address, "POST", path, &[SDP], &Offered::new().sdp);
         assert_eq!(reply.status, 201);
         assert_eq!(reply.header("content-type"), "application/sdp");
         assert!(reply.body.starts_with("v=0\r\n"));
         let url = resolve(path, reply.header("location"));
         let id = url.strip_prefix("/whep/").expect("a session's path");
         assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
-        assert_eq!(get(house.address, &url).status, 204);
+        assert_eq!(get(server.address, &url).status, 204);
     }
-    let reply = ask(house.address, "POST", "/whep/garage", &[SDP], &Offered::new().sdp);
+    let reply = ask(server.address, "POST", "/whep/garage", &[SDP], &Offered::new().sdp);
     assert_eq!(reply.status, 404);
 }
 
 #[test]
 fn w04_a_refusal_is_never_a_406_without_a_counter_offer() {
-    let house = House::new();
+    let server = TestServer::new();
     let vp8_only = Offered::new().sdp.replace("H264/90000", "VP8/90000");
-    let reply = post(house.address, &vp8_only);
+    let reply = post(server.address, &vp8_only);
     assert_eq!(reply.status, 400, "{reply:?}");
     assert!(reply.detail().contains("H264") || reply.detail().contains("H.264"));
 }
 
 #[test]
 fn w05_the_answer_sends_only_and_offers_that_receive_nothing_are_refused() {
-    let house = House::new();
-    let session = Session::open(house.address);
+    let server = TestServer::new();
+    let session = Session::open(server.address);
     assert!(session.answer.contains("\r\na=sendonly\r\n"));
     for direction in ["sendonly", "inactive"] {
         let offer = session.offer.replace("a=recvonly", &format!("a={direction}"));
         assert_ne!(offer, session.offer);
-        assert_eq!(post(house.address, &offer).status, 400, "{direction}");
+        assert_eq!(post(server.address, &offer).status, 400, "{direction}");
     }
 }
 
 #[test]
 fn w06_without_a_source_there_is_a_conflict_and_a_time_to_come_back() {
-    let house = House::build(Plan { source: Source::Ended, ..Plan::default() });
-    let reply = post(house.address, &Offered::new().sdp);
+    let server = TestServer::build(TestServerOptions {
+        source: Source::Ended,
+        ..TestServerOptions::default()
+    });
+    let reply = post(server.address, &Offered::new().sdp);
     assert_eq!(reply.status, 409);
     assert!(reply.header("retry-after").parse::<u32>().expect("seconds") > 0);
     // A lost one is none, where no card is shown for it.
     let lost = |infinite_frames| {
-        let house = House::build(Plan { source: Source::Lost, infinite_frames, ..Plan::default() });
-        post(house.address, &Offered::new().sdp)
+        let server = TestServer::build(TestServerOptions {
+            source: Source::Lost,
+            infinite_frames,
+            ..TestServerOptions::default()
+        });
+        post(server.address, &Offered::new().sdp)
     };
     assert_eq!(lost(true).status, 201);
     let reply = lost(false);
@@ -175,9 +183,9 @@ fn w06_without_a_source_there_is_a_conflict_and_a_time_to_come_back() {
 
 #[test]
 fn w07_who_says_goodbye_over_dtls_is_gone() {
-    let house = House::new();
+    let server = TestServer::new();
     let offered = Offered::new();
-    let session = Session::of(house.address, offered.sdp.clone());
+    let session = Session::of(server.address, offered.sdp.clone());
     let mut peer = offered.accept(&session.answer, None);
     peer.run_until("a picture", |seen| seen.pictures > 0);
     peer.close();
@@ -186,35 +194,35 @@ fn w07_who_says_goodbye_over_dtls_is_gone() {
 
 #[test]
 fn w08_delete_ends_the_session_and_tells_the_viewer() {
-    let house = House::new();
+    let server = TestServer::new();
     let offered = Offered::new();
-    let session = Session::of(house.address, offered.sdp.clone());
+    let session = Session::of(server.address, offered.sdp.clone());
     let mut peer = offered.accept(&session.answer, None);
     peer.run_until("connected", |seen| seen.connected);
-    let delete = || ask(house.address, "DELETE", &session.url, &[("If-Match", "\"other\"")], "");
+    let delete = || ask(server.address, "DELETE", &session.url, &[("If-Match", "\"other\"")], "");
     assert_eq!(delete().status, 200);
     peer.run_until("goodbye", |seen| seen.closed);
     wait_for("the session to end", || !session.is_open());
     assert_eq!(delete().status, 404);
-    assert_eq!(house.hub.viewers(), 0);
+    assert_eq!(server.hub.viewers(), 0);
 }
 
 #[test]
 fn w09_options_says_what_can_be_posted() {
-    let house = House::new();
-    let reply = ask(house.address, "OPTIONS", "/whep", &[], "");
+    let server = TestServer::new();
+    let reply = ask(server.address, "OPTIONS", "/whep", &[], "");
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("accept-post"), "application/sdp");
     assert!(reply.header("allow").contains("POST"));
-    let reply = ask(house.address, "OPTIONS", "/whep/anything", &[], "");
+    let reply = ask(server.address, "OPTIONS", "/whep/anything", &[], "");
     assert_eq!(reply.status, 200);
     assert!(reply.header("allow").contains("PATCH") && reply.header("allow").contains("DELETE"));
 }
 
 #[test]
 fn w10_a_patch_that_is_no_fragment_is_refused() {
-    let house = House::new();
-    let session = Session::open(house.address);
+    let server = TestServer::new();
+    let session = Session::open(server.address);
     let tag = ("If-Match", session.etag.as_str());
     let reply = session.patch(&[("Content-Type", "application/sdp"), tag], "a=x\r\n");
     assert_eq!(reply.status, 415);
@@ -222,22 +230,23 @@ fn w10_a_patch_that_is_no_fragment_is_refused() {
     let reply = session.patch(&[FRAGMENT, tag], "hello");
     assert_eq!(reply.status, 400);
     assert!(reply.detail().contains("line 1"), "{}", reply.detail());
-    let gone = Session { url: format!("/whep/{}", "f".repeat(32)), ..Session::open(house.address) };
+    let gone =
+        Session { url: format!("/whep/{}", "f".repeat(32)), ..Session::open(server.address) };
     assert_eq!(gone.trickle(&[HOST]).status, 404);
 }
 
 #[test]
 fn w11_both_trickle_and_restart_are_supported() {
-    let house = House::new();
-    let session = Session::open(house.address);
+    let server = TestServer::new();
+    let session = Session::open(server.address);
     assert_eq!(session.trickle(&[HOST]).status, 204);
     assert_eq!(session.restart().status, 200);
 }
 
 #[test]
 fn w12_each_ice_session_has_a_strong_entity_tag() {
-    let house = House::new();
-    let (one, other) = (Session::open(house.address), Session::open(house.address));
+    let server = TestServer::new();
+    let (one, other) = (Session::open(server.address), Session::open(server.address));
     for tag in [&one.etag, &other.etag] {
         assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "{tag}");
     }
@@ -246,8 +255,8 @@ fn w12_each_ice_session_has_a_strong_entity_tag() {
 
 #[test]
 fn w13_a_patch_names_the_ice_session_it_is_for() {
-    let house = House::new();
-    let mut session = Session::open(house.address);
+    let server = TestServer::new();
+    let mut session = Session::open(server.address);
     assert_eq!(session.patch(&[FRAGMENT], "a=candidate:x\r\n").status, 428);
     let credentials = session.credentials();
     let restart = "a=ice-ufrag:newufrag\r\na=ice-pwd:new0password0new0password\r\n";
@@ -267,16 +276,16 @@ fn w13_a_patch_names_the_ice_session_it_is_for() {
 
 #[test]
 fn w14_a_trickle_is_answered_with_nothing() {
-    let house = House::new();
-    let reply = Session::open(house.address).trickle(&[HOST]);
+    let server = TestServer::new();
+    let reply = Session::open(server.address).trickle(&[HOST]);
     assert_eq!((reply.status, reply.body.as_str()), (204, ""));
     assert!(reply.all("etag").is_empty());
 }
 
 #[test]
 fn w15_candidates_that_cannot_be_used_are_skipped() {
-    let house = House::new();
-    let reply = Session::open(house.address).trickle(&[
+    let server = TestServer::new();
+    let reply = Session::open(server.address).trickle(&[
         "1 1 udp 2113937151 0b0c5b2e-7bd7-4c5f-9e0e-2a1a4a8f6d11.local 50000 typ host",
         "2 1 tcp 1518280447 127.0.0.1 9 typ host tcptype active",
         "3 1 udp 1 2001:db8::1 50001 typ host",
@@ -288,8 +297,8 @@ fn w15_candidates_that_cannot_be_used_are_skipped() {
 
 #[test]
 fn w16_a_restart_gives_new_credentials_and_a_new_tag() {
-    let house = House::new();
-    let mut session = Session::open(house.address);
+    let server = TestServer::new();
+    let mut session = Session::open(server.address);
     let reply = session.restart();
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), "application/trickle-ice-sdpfrag");
@@ -316,9 +325,9 @@ fn w16_a_restart_gives_new_credentials_and_a_new_tag() {
 
 #[test]
 fn w17_a_restart_that_fails_leaves_the_session_running() {
-    let house = House::new();
+    let server = TestServer::new();
     let offered = Offered::new();
-    let session = Session::of(house.address, offered.sdp.clone());
+    let session = Session::of(server.address, offered.sdp.clone());
     let mut peer = offered.accept(&session.answer, None);
     peer.run_until("a picture", |seen| seen.pictures > 0);
     let bad = session.patch(&[FRAGMENT, ("If-Match", "*")], "a=ice-ufrag:onlyhalf\r\n");
@@ -335,9 +344,9 @@ fn w17_a_restart_that_fails_leaves_the_session_running() {
 
 #[test]
 fn w18_the_answer_holds_every_candidate() {
-    let house = House::new();
-    let answer = Session::open(house.address).answer;
-    let port = house.rtc.port().to_string();
+    let server = TestServer::new();
+    let answer = Session::open(server.address).answer;
+    let port = server.webrtc.port().to_string();
     let hosts = answer.lines().filter(|l| l.starts_with("a=candidate:") && l.ends_with("typ host"));
     let ours: Vec<&str> = hosts.filter(|l| l.contains(&port)).collect();
     assert!(!ours.is_empty(), "{answer}");
@@ -346,8 +355,8 @@ fn w18_the_answer_holds_every_candidate() {
 
 #[test]
 fn w19_everything_goes_over_one_transport() {
-    let house = House::new();
-    let answer = Session::open(house.address).answer;
+    let server = TestServer::new();
+    let answer = Session::open(server.address).answer;
     assert!(answer.contains("\r\na=group:BUNDLE "));
     for section in answer.split("\r\nm=").skip(1) {
         assert!(section.contains("\r\na=rtcp-mux\r\n"), "{section}");
@@ -357,8 +366,8 @@ fn w19_everything_goes_over_one_transport() {
 
 #[test]
 fn w20_there_is_one_stream_with_one_video() {
-    let house = House::new();
-    let answer = Session::open(house.address).answer;
+    let server = TestServer::new();
+    let answer = Session::open(server.address).answer;
     assert_eq!(answer.matches("\r\nm=video ").count(), 1);
     assert_eq!(answer.matches("\r\nm=").count(), 1);
     assert_eq!(answer.matches("\r\na=msid:").count(), 1);
@@ -366,27 +375,28 @@ fn w20_there_is_one_stream_with_one_video() {
 
 #[test]
 fn w21_ice_is_full() {
-    let house = House::new();
-    assert!(!Session::open(house.address).answer.contains("ice-lite"));
+    let server = TestServer::new();
+    assert!(!Session::open(server.address).answer.contains("ice-lite"));
 }
 
 #[test]
 fn w22_nothing_is_redirected() {
-    let house = House::new();
+    let server = TestServer::new();
     for path in ["/whep", "/whep/", "/whep/main", "/whep/main/", "//whep"] {
-        let reply = ask(house.address, "POST", path, &[SDP], &Offered::new().sdp);
+        let reply = ask(server.address, "POST", path, &[SDP], &Offered::new().sdp);
         assert!(matches!(reply.status, 201 | 404), "{path} {}", reply.status);
     }
 }
 
 #[test]
 fn w23_one_viewer_too_many_is_told_when_to_come_back() {
-    let house = House::build(Plan { max_viewers: 1, ..Plan::default() });
+    let server =
+        TestServer::build(TestServerOptions { max_viewers: 1, ..TestServerOptions::default() });
     let offered = Offered::new();
-    let session = Session::of(house.address, offered.sdp.clone());
+    let session = Session::of(server.address, offered.sdp.clone());
     let mut peer = offered.accept(&session.answer, None);
     peer.run_until("a picture", |seen| seen.pictures > 0);
-    let reply = post(house.address, &Offered::new().sdp);
+    let reply = post(server.address, &Offered::new().sdp);
     assert_eq!(reply.status, 503);
     assert!(reply.header("retry-after").parse::<u32>().expect("seconds") > 0);
     assert!(reply.detail().contains("somebody is watching already"));
@@ -394,8 +404,8 @@ fn w23_one_viewer_too_many_is_told_when_to_come_back() {
 
 #[test]
 fn w24_ice_servers_are_linked() {
-    let house = House::build(Plan {
-        settings: Settings {
+    let server = TestServer::build(TestServerOptions {
+        settings: HttpSettings {
             ice_servers: vec![
                 IceServer {
                     urls: vec!["stun:stun.example.net".into()],
@@ -412,11 +422,11 @@ fn w24_ice_servers_are_linked() {
                 },
             ]
             .into(),
-            ..Settings::default()
+            ..HttpSettings::default()
         },
-        ..Plan::default()
+        ..TestServerOptions::default()
     });
-    let reply = post(house.address, &Offered::new().sdp);
+    let reply = post(server.address, &Offered::new().sdp);
     let turn = "; rel=\"ice-server\"; username=\"user\"; credential=\"pass\\\"word\"; \
                 credential-type=\"password\"";
     assert_eq!(
@@ -437,17 +447,17 @@ fn w24b_options_tell_the_ice_servers_to_who_may_watch() {
         username: Some("user".into()),
         credential: Some("canary-4711".into()),
     }];
-    let house = House::build(Plan {
-        settings: Settings { ice_servers: servers.into(), ..Settings::default() },
+    let server = TestServer::build(TestServerOptions {
+        settings: HttpSettings { ice_servers: servers.into(), ..HttpSettings::default() },
         auth: Auth::Set(Credentials { password: None, tokens: vec![Secret::new(token)] }),
-        ..Plan::default()
+        ..TestServerOptions::default()
     });
     let bearer = ("Authorization", &*format!("Bearer {token}"));
     for path in ["/whep", "/whep/main", "/whep/0"] {
-        let reply = ask(house.address, "OPTIONS", path, &[bearer], "");
+        let reply = ask(server.address, "OPTIONS", path, &[bearer], "");
         assert_eq!(reply.status, 200);
         assert!(reply.header("link").contains("canary-4711"), "{reply:?}");
-        let stranger = ask(house.address, "OPTIONS", path, &[], "");
+        let stranger = ask(server.address, "OPTIONS", path, &[], "");
         assert_eq!(stranger.status, 200);
         assert!(stranger.all("link").is_empty(), "{stranger:?}");
         assert_eq!(stranger.header("accept-post"), "application/sdp");
@@ -457,38 +467,38 @@ fn w24b_options_tell_the_ice_servers_to_who_may_watch() {
 #[test]
 fn w25_a_bearer_token_lets_one_watch() {
     let token = "zQ7-token-0123456789";
-    let house = House::build(Plan {
+    let server = TestServer::build(TestServerOptions {
         auth: Auth::Set(Credentials { password: None, tokens: vec![Secret::new(token)] }),
-        ..Plan::default()
+        ..TestServerOptions::default()
     });
     let offer = Offered::new().sdp;
-    let reply = post(house.address, &offer);
+    let reply = post(server.address, &offer);
     assert_eq!((reply.status, reply.header("www-authenticate")), (401, "Bearer"));
     for wrong in ["Bearer zQ7-token-0123456788", "Bearer", "Basic enE3", "Bearer "] {
         let headers = [SDP, ("Authorization", wrong)];
-        assert_eq!(ask(house.address, "POST", "/whep", &headers, &offer).status, 401, "{wrong}");
+        assert_eq!(ask(server.address, "POST", "/whep", &headers, &offer).status, 401, "{wrong}");
     }
     let bearer = ("Authorization", &*format!("Bearer {token}"));
-    let reply = ask(house.address, "POST", "/whep", &[SDP, bearer], &offer);
+    let reply = ask(server.address, "POST", "/whep", &[SDP, bearer], &offer);
     assert_eq!(reply.status, 201);
     let url = resolve("/whep", reply.header("location"));
-    assert_eq!(ask(house.address, "DELETE", &url, &[], "").status, 401);
-    assert_eq!(ask(house.address, "DELETE", &url, &[bearer], "").status, 200);
-    assert_eq!(ask(house.address, "OPTIONS", "/whep", &[], "").status, 200);
+    assert_eq!(ask(server.address, "DELETE", &url, &[], "").status, 401);
+    assert_eq!(ask(server.address, "DELETE", &url, &[bearer], "").status, 200);
+    assert_eq!(ask(server.address, "OPTIONS", "/whep", &[], "").status, 200);
 }
 
 #[test]
 fn w25b_who_holds_a_session_may_trickle_without_the_token_and_do_nothing_else() {
     let token = "zQ7-token-0123456789";
-    let house = House::build(Plan {
+    let server = TestServer::build(TestServerOptions {
         auth: Auth::Set(Credentials { password: None, tokens: vec![Secret::new(token)] }),
-        ..Plan::default()
+        ..TestServerOptions::default()
     });
     let bearer = ("Authorization", &*format!("Bearer {token}"));
     let offer = Offered::new().sdp;
-    let reply = ask(house.address, "POST", "/whep", &[SDP, bearer], &offer);
+    let reply = ask(server.address, "POST", "/whep", &[SDP, bearer], &offer);
     let session = Session {
-        to: house.address,
+        to: server.address,
         offer,
         url: resolve("/whep", reply.header("location")),
         etag: reply.header("etag").to_owned(),
@@ -515,15 +525,15 @@ fn w25b_who_holds_a_session_may_trickle_without_the_token_and_do_nothing_else() 
 
 #[test]
 fn w26_unknown_extensions_are_ignored() {
-    let house = House::new();
+    let server = TestServer::new();
     let headers = [SDP, ("Link", "<x>; rel=\"urn:ietf:params:whep:ext:example\""), ("X-What", "?")];
     let offer = Offered::new().sdp.replacen("\r\nm=", "\r\na=x-unknown:1\r\nm=", 1);
-    assert_eq!(ask(house.address, "POST", "/whep?x=y", &headers, &offer).status, 201);
+    assert_eq!(ask(server.address, "POST", "/whep?x=y", &headers, &offer).status, 201);
 }
 
 #[test]
 fn w28_errors_are_general_ones_that_say_what_is_wrong() {
-    let house = House::new();
+    let server = TestServer::new();
     for (method, path, headers, status) in [
         ("POST", "/whep", &[SDP][..], 400),
         ("POST", "/whep", &[][..], 415),
@@ -531,7 +541,7 @@ fn w28_errors_are_general_ones_that_say_what_is_wrong() {
         ("DELETE", "/whep/x", &[][..], 404),
         ("PATCH", "/whep/x", &[FRAGMENT][..], 404),
     ] {
-        let reply = ask(house.address, method, path, headers, "");
+        let reply = ask(server.address, method, path, headers, "");
         assert_eq!(reply.status, status, "{method} {path}");
         assert!(!reply.detail().is_empty());
     }

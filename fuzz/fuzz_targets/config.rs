@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    picket::config::fuzzing::load(bytes);
+    picket::fuzzing::config(bytes);
 });

@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    picket::rtc::fuzz_dtls(bytes);
+    picket::fuzzing::dtls(bytes);
 });

@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| picket::http::fuzzing::forwarded(bytes));
+fuzz_target!(|bytes: &[u8]| picket::fuzzing::forwarded(bytes));

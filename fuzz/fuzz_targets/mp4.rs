@@ -5,5 +5,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = picket::camera::file::fuzz::read_clip(bytes);
+    let _ = picket::fuzzing::clip(bytes);
 });

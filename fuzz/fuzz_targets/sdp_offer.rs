@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use picket::media::h264::ProfileLevel;
-use picket::rtc::sdp::Offer;
+use picket::fuzzing::Offer;
 
 fuzz_target!(|text: &str| {
     let Ok(mut offer) = Offer::parse(text) else { return };

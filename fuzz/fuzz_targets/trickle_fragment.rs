@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use picket::rtc::sdp::Fragment;
+use picket::fuzzing::Fragment;
 
 fuzz_target!(|text: &str| {
     if let Ok(fragment) = Fragment::parse(text) {

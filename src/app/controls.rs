@@ -1,10 +1,12 @@
 //! What `[camera.controls]` asks of the camera.
 
 use crate::camera::{ControlValue, ControlValues};
-use crate::config::{Config, keys};
+use crate::config::{CameraSettings, Config, keys};
 
 /// Each key of the section that is set, under its name there and in its unit.
-pub(super) fn controls(config: &Config) -> ControlValues {
+pub(super) fn controls(settings: CameraSettings<'_>) -> ControlValues {
+    // The keys read a whole configuration, of which this camera is then the main one.
+    let config = &Config { camera: settings.camera.clone(), ..Config::default() };
     let keys = keys().iter().map(|key| (key.split(), key));
     keys.filter(|((section, _), _)| *section == "camera.controls")
         .filter_map(|((_, name), key)| Some((name.to_owned(), plain(key.value(config)?)?)))
@@ -36,9 +38,13 @@ fn number(value: &toml::Value) -> Option<f64> {
 mod tests {
     use super::*;
 
+    fn of(config: &Config) -> ControlValues {
+        controls(config.all_cameras().next().unwrap())
+    }
+
     #[test]
     fn every_key_of_the_section_reaches_the_camera() {
-        assert_eq!(controls(&Config::default()), ControlValues::new());
+        assert_eq!(of(&Config::default()), ControlValues::new());
         let mut config = Config::default();
         let mut set = Vec::new();
         for key in keys().iter().filter(|key| key.split().0 == "camera.controls") {
@@ -47,7 +53,7 @@ mod tests {
             set.push(key.split().1.to_owned());
         }
         set.sort_unstable();
-        assert_eq!(controls(&config).into_keys().collect::<Vec<_>>(), set);
+        assert_eq!(of(&config).into_keys().collect::<Vec<_>>(), set);
     }
 
     #[test]
@@ -65,6 +71,6 @@ mod tests {
         ];
         let expected: ControlValues =
             expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        assert_eq!(controls(&config), expected);
+        assert_eq!(of(&config), expected);
     }
 }

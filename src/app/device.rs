@@ -8,11 +8,12 @@ use tokio::sync::watch;
 
 use super::first_camera::{LOOKS, LOOKS_FOR_NONE, TEST_PICTURE};
 use crate::appliance::{
-    Announcement, CameraReport, Device, OtherName, Request, Steward, StewardError,
+    AlternativeName, CameraReport, Device, MdnsResponder, StewardClient, StewardError,
+    StewardRequest,
 };
 use crate::config::{Config, PasswordHash, Source};
 use crate::http::PasswordStore;
-use crate::hub::{Hub, Layer, SourceInfo, SourceState};
+use crate::hub::{Hub, SourceInfo, SourceState, TrackId};
 
 /// How long the camera is kept on after the start, if no picture comes from it. A system that was
 /// just installed is judged by it.
@@ -30,18 +31,23 @@ const NO_CAMERA: &str =
     "none was found, so the test picture is shown; if there is one, check its cable";
 
 /// Keeps a password set on the page on the card, by way of the steward.
-pub(super) struct OnTheCard(pub(super) Steward);
+pub(super) struct OnTheCard(pub(super) StewardClient);
 
 impl PasswordStore for OnTheCard {
     fn store(&self, hash: &PasswordHash) -> Result<(), String> {
         let hash = hash.expose().to_owned();
-        let kept = self.0.ask_blocking(&Request::KeepPassword { hash });
+        let kept = self.0.ask_blocking(&StewardRequest::KeepPassword { hash });
         kept.map(drop).map_err(|e| e.to_string())
     }
 }
 
 /// The device as its owner's page has it. From now on it looks for updates.
-pub(super) fn look_after(steward: Steward, config: &Config, hub: Hub, runtime: &Handle) -> Device {
+pub(super) fn look_after(
+    steward: StewardClient,
+    config: &Config,
+    hub: Hub,
+    runtime: &Handle,
+) -> Device {
     let device = Device::new(steward, config.update.clone());
     runtime.spawn(device.updates().clone().run(move || hub.viewers() > 0));
     device
@@ -52,19 +58,22 @@ pub(super) fn look_after(steward: Steward, config: &Config, hub: Hub, runtime: &
 pub(super) fn announce(
     config: &Config,
     port: u16,
-    other: watch::Sender<OtherName>,
-) -> Option<Announcement> {
+    other: watch::Sender<AlternativeName>,
+) -> Option<MdnsResponder> {
     let name = config.device.hostname.as_str();
-    Announcement::start(name, port, other)
+    MdnsResponder::start(name, port, other)
         .map_err(|error| log::warn!("the device is not found as {name}.local: {error}"))
         .ok()
 }
 
 /// Tells the steward of another name by which the device is found.
-pub(super) async fn report_name(steward: Steward, mut other: watch::Receiver<OtherName>) {
+pub(super) async fn report_name(
+    steward: StewardClient,
+    mut other: watch::Receiver<AlternativeName>,
+) {
     while other.changed().await.is_ok() {
         let Some(name) = other.borrow_and_update().clone() else { continue };
-        let request = Request::FoundAs { name };
+        let request = StewardRequest::FoundAs { name };
         while let Err(error) = steward.ask(&request).await {
             log::debug!("the steward was not told of the device's name: {error}");
             if matches!(error, StewardError::Refused(_)) {
@@ -77,15 +86,15 @@ pub(super) async fn report_name(steward: Steward, mut other: watch::Receiver<Oth
 
 /// Tells the steward how the camera is. To know it, the camera is switched on at the start, until
 /// a picture has come from it.
-pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
-    let mut look = Some(hub.join(Layer::Main));
+pub(super) async fn report(steward: StewardClient, wanted: Source, hub: Hub) {
+    let mut look = Some(hub.join(TrackId::MAIN));
     let start = tokio::time::Instant::now();
-    let (mut source, mut arrivals) = (hub.source(), hub.arrivals());
+    let (mut source, mut notifier) = (hub.source(), hub.notifier());
     let mut witness = Witness::new(wanted);
     let mut told = None;
     loop {
         let state = source.borrow_and_update().clone();
-        witness.sees(&state, hub.totals(Layer::Main).pictures);
+        witness.sees(&state, hub.totals(TrackId::MAIN).samples);
         let report = &witness.report;
         let patience = match (report.picture, &report.fault) {
             (true, None) => Duration::ZERO,
@@ -96,14 +105,14 @@ pub(super) async fn report(steward: Steward, wanted: Source, hub: Hub) {
             drop(look.take());
         }
         if told.as_ref() != Some(report) {
-            match steward.ask(&Request::Report(report.clone())).await {
+            match steward.ask(&StewardRequest::Report(report.clone())).await {
                 Ok(_) => told = Some(report.clone()),
                 Err(error) => log::debug!("the steward was not told of the camera: {error}"),
             }
         }
         tokio::select! {
             changed = source.changed() => if changed.is_err() { return },
-            () = arrivals.next(), if witness.waits_for_picture() => {}
+            () = notifier.next(), if witness.waits_for_picture() => {}
             // A steward that was away is told again, and the first look ends.
             () = tokio::time::sleep(TOLD_AGAIN) => {}
         }
@@ -132,7 +141,7 @@ impl Witness {
 
     /// Takes in what the source says of itself, and how many pictures have been encoded so far. A
     /// source is live as soon as its first picture was handed to the encoder, and what is published
-    /// while it is not are cards.
+    /// while it is not are placeholders.
     fn sees(&mut self, state: &SourceState, pictures: u64) {
         let SourceState::Live(info) = state else {
             self.live_at = None;
@@ -161,6 +170,7 @@ impl Witness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::LibcameraSelector;
     use tokio::io::{AsyncBufReadExt, BufReader};
     use tokio::net::UnixListener;
 
@@ -180,7 +190,7 @@ mod tests {
         let socket = folder.path().join("steward");
         let (names, other) = watch::channel(None);
         names.send_replace(Some("porch-2".to_owned()));
-        let mut telling = std::pin::pin!(report_name(Steward::at(&socket), other));
+        let mut telling = std::pin::pin!(report_name(StewardClient::at(&socket), other));
         // Nobody is there yet.
         assert!(tokio::time::timeout(TOLD_AGAIN / 2, telling.as_mut()).await.is_err());
         let listener = UnixListener::bind(&socket).unwrap();
@@ -194,13 +204,13 @@ mod tests {
             line = steward => line,
             () = telling => panic!("it goes on"),
         };
-        let told = Request::FoundAs { name: "porch-2".into() };
-        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), told);
+        let told = StewardRequest::FoundAs { name: "porch-2".into() };
+        assert_eq!(serde_json::from_str::<StewardRequest>(&line).unwrap(), told);
     }
 
     #[test]
     fn a_card_is_no_picture_of_the_camera() {
-        let mut witness = Witness::new(Source::Libcamera(None));
+        let mut witness = Witness::new(Source::Libcamera(LibcameraSelector::First));
         let lost = SourceState::Lost("no camera".into());
         witness.sees(&lost, 0);
         witness.sees(&lost, 1);

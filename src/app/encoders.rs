@@ -50,7 +50,7 @@ fn missing(board: &Board, unfit: &[String]) -> String {
         [] => String::new(),
         some => format!(" ({})", some.join("; ")),
     };
-    if board.is_a_pi() {
+    if board.is_raspberry_pi() {
         return format!(
             "this Raspberry Pi has an H.264 encoder, but Linux does not offer it{codecs}: the \
              module bcm2835-codec must be loaded, and config.txt must not say gpu_mem=16 or start_file=start_cd.elf"
@@ -68,7 +68,7 @@ mod hardware {
         Board, CopyMeter, Encoder, EncoderError, EncoderFactory, EncoderSettings, FoundEncoder,
         Sink, board, missing, software,
     };
-    use crate::encoder::v4l2_m2m::{self, Coding, Node, V4l2M2m, find};
+    use crate::encoder::v4l2_m2m::{self, CodedFormat, Node, V4l2M2m, find};
 
     /// A device that had to be started this often within [`PATIENCE`] is not able, whatever it
     /// says of itself.
@@ -77,7 +77,7 @@ mod hardware {
 
     pub(super) fn only(copies: CopyMeter) -> EncoderFactory {
         Box::new(move |settings, sink| {
-            let node = find(Coding::H264).ok_or_else(|| {
+            let node = find(CodedFormat::H264).ok_or_else(|| {
                 let why = none(&board());
                 EncoderError::Unsupported(format!("{why}: set encoder.backend = \"auto\""))
             })?;
@@ -95,12 +95,12 @@ mod hardware {
     }
 
     pub(super) fn list(board: &Board) -> Result<Vec<FoundEncoder>, String> {
-        let found: Vec<_> = v4l2_m2m::list(Coding::H264)
+        let found: Vec<_> = v4l2_m2m::list(CodedFormat::H264)
             .into_iter()
             .map(|node| FoundEncoder {
                 backend: "v4l2-m2m",
                 what: node.to_string(),
-                most: node.coding().most(),
+                most: node.format().max_size(),
             })
             .collect();
         if found.is_empty() { Err(none(board)) } else { Ok(found) }
@@ -108,7 +108,8 @@ mod hardware {
 
     /// Why no encoder was found.
     fn none(board: &Board) -> String {
-        let unfit: Vec<_> = v4l2_m2m::unfit(Coding::H264).iter().map(ToString::to_string).collect();
+        let unfit: Vec<_> =
+            v4l2_m2m::unsuitable(CodedFormat::H264).iter().map(ToString::to_string).collect();
         missing(board, &unfit)
     }
 
@@ -117,7 +118,7 @@ mod hardware {
         let mut told = None;
         let mut starts = VecDeque::new();
         Box::new(move |settings, sink| {
-            let (node, why) = match find(Coding::H264) {
+            let (node, why) = match find(CodedFormat::H264) {
                 None => (None, none(&board())),
                 Some(node) if !node.fits(&settings) => {
                     let EncoderSettings { width, height, .. } = settings;
@@ -143,7 +144,7 @@ mod hardware {
         })
     }
 
-    /// Whether the device was started too often of late; takes note of this start.
+    /// Whether the device was started too often lately; takes note of this start.
     fn worn_out(starts: &mut VecDeque<Instant>) -> bool {
         let now = Instant::now();
         starts.retain(|at| now.duration_since(*at) < PATIENCE);

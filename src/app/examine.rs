@@ -6,19 +6,22 @@
 //! that Picket starts whatever its file says. `picket check` asks the same without starting, and
 //! looks more closely where that takes a while.
 
+use std::cell::LazyCell;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use super::encoders::hardware_encoders;
 use super::{parts, tuning};
-use crate::appliance::pin_trouble;
-use crate::camera::file::{FileCamera, FileMode};
-use crate::camera::{Camera, Constraints};
-use crate::config::{Backend, Config, Places, Problem, ProblemKind, Source};
+use crate::appliance::gpio_unavailable;
+use crate::camera::file::FileCamera;
+use crate::camera::{Camera, CaptureMode, Constraints};
+use crate::config::{
+    self, Backend, CameraName, CameraSettings, Config, Places, Problem, ProblemKind, Source,
+};
 use crate::http::ServeError;
-use crate::rtc::StartError;
 use crate::site::Site;
-use crate::transform::LARGEST;
+use crate::transform::MAX_FRAME_SIZE;
+use crate::webrtc::StartError;
 
 /// File descriptors that are needed for anything but connections: sockets, devices, clips.
 const OTHER_FILES: u64 = 128;
@@ -32,7 +35,7 @@ pub fn check(mut config: Config, places: &Places) -> Vec<Problem> {
     found.closely();
     let Examiner { mut problems, .. } = found;
     problems.extend(tuning::examine(&config, places));
-    let opened = Site::look(&parts::site_settings(&config));
+    let opened = Site::inspect(&parts::site_settings(&config));
     // What is to be downloaded cannot be looked at yet.
     let awaited = config.site.download().is_some();
     let (_, of_the_site) = parts::furnish(opened, &config, places, awaited);
@@ -56,10 +59,7 @@ struct Examiner<'a> {
 impl Examiner<'_> {
     fn all(&mut self) {
         self.encryption();
-        self.source();
-        self.size();
-        self.encoder();
-        self.not_done();
+        self.cameras();
         self.addresses();
         self.ice_servers();
         self.connections();
@@ -82,68 +82,37 @@ impl Examiner<'_> {
         self.problems.push(problem);
     }
 
-    fn source(&mut self) {
-        let left_out = |feature, what| {
-            format!(
-                "asks for {what}, which this build of Picket cannot use: it was made without the \
-                 feature \"{feature}\"; viewers see a card that says so"
-            )
-        };
-        let message = match &self.config.camera.source {
-            Source::Libcamera(_) if cfg!(not(feature = "libcamera")) => {
-                left_out("libcamera", "a Pi camera")
+    /// Each camera's own settings.
+    fn cameras(&mut self) {
+        let (mut faults, mut without_hardware) = (shared_sources(self.config), Vec::new());
+        let hardware = LazyCell::new(hardware_encoders);
+        for camera in &mut self.config.cameras {
+            if camera.camera.tuning_file.take().is_some() {
+                let message = "is left out: `camera.tuning_file` is that of all cameras on the Pi's \
+                               ribbon cables";
+                faults.push((camera.name.clone(), Fault::refused("tuning_file", message.into())));
             }
-            Source::V4l2(_) if cfg!(not(feature = "v4l2")) => left_out("v4l2", "a USB camera"),
-            Source::V4l2(device) if device.is_absolute() && !device.exists() => {
-                let device = device.display();
-                format!("asks for {device}, which is not there; viewers see a card until it is")
+        }
+        for settings in self.config.all_cameras() {
+            let CameraSettings { name, camera, encoder } = settings;
+            let found = [source_fault(&camera.source), size_fault(camera), not_done(camera)];
+            faults.extend(found.into_iter().flatten().map(|fault| (name.clone(), fault)));
+            if encoder.backend == Backend::V4l2M2m
+                && let Err(why) = &*hardware
+            {
+                let message = format!("asks for hardware, but {why}; \"auto\" is used");
+                faults.push((name.clone(), Fault::refused("backend", message)));
+                without_hardware.push(name.clone());
             }
-            Source::File(clip) => match clip_trouble(clip) {
-                Some(why) => format!("{why}; viewers see a card until it can be played"),
-                None => return,
-            },
-            Source::Url(_) | Source::Page(_) | Source::Gst(_) => {
-                "asks for a stream of another program or device, which this version of Picket \
-                 cannot play; viewers see a card that says so"
-                    .to_owned()
+        }
+        for (name, Fault { key, kind, message }) in faults {
+            self.problems.push(self.places.camera_problem(&name, key, kind, &message));
+        }
+        for name in without_hardware {
+            match self.config.cameras.iter_mut().find(|camera| camera.name == name) {
+                Some(camera) => camera.encoder.backend = Backend::Auto,
+                None => self.config.encoder.backend = Backend::Auto,
             }
-            _ => return,
-        };
-        self.refuse("camera.source", &message);
-    }
-
-    /// Larger pictures than an encoder takes are made smaller.
-    fn size(&mut self) {
-        let camera = &self.config.camera;
-        let (width, height) = (camera.width.unwrap_or(0), camera.height.unwrap_or(0));
-        let (long, short) = LARGEST;
-        let (key, wide) =
-            if height > width { ("camera.height", height) } else { ("camera.width", width) };
-        if wide > long || width.min(height) > short {
-            let message = format!(
-                "is more than encoders take: a picture that is larger than {long}×{short} is made \
-                 smaller"
-            );
-            self.problems.push(self.places.problem(key, ProblemKind::Warning, &message));
-        }
-    }
-
-    fn encoder(&mut self) {
-        if self.config.encoder.backend != Backend::V4l2M2m {
-            return;
-        }
-        if let Err(why) = hardware_encoders() {
-            let message = format!("asks for hardware, but {why}; \"auto\" is used");
-            self.refuse("encoder.backend", &message);
-            self.config.encoder.backend = Backend::Auto;
-        }
-    }
-
-    /// What this version does nothing about, so that nobody waits for it to work.
-    fn not_done(&mut self) {
-        if self.config.camera.stabilize {
-            let message = "is set, but this version does not do it yet; it has no effect";
-            self.refuse("camera.stabilize", message);
         }
     }
 
@@ -168,7 +137,7 @@ impl Examiner<'_> {
     fn ice_servers(&mut self) {
         let (places, problems) = (self.places, &mut self.problems);
         keep(&mut self.config.webrtc.ice_servers, |number, server| {
-            let read = parts::own_ice_server(server).parse();
+            let read = parts::ice_server(server).parse();
             if let Err(why) = &read {
                 let message = format!("cannot be used as it is: {why}; this server is left out");
                 let key = "webrtc.ice_servers";
@@ -205,7 +174,7 @@ impl Examiner<'_> {
         if led.pin.is_none() && button.pin.is_none() {
             return;
         }
-        let Some(why) = pin_trouble() else {
+        let Some(why) = gpio_unavailable() else {
             return;
         };
         for (key, pin) in [("led.pin", led.pin), ("button.pin", button.pin)] {
@@ -220,14 +189,17 @@ impl Examiner<'_> {
 
     /// What a start finds out by itself, or when somebody watches.
     fn closely(&mut self) {
-        let config = &self.config;
-        if let Source::File(clip) = &config.camera.source
-            && clip_trouble(clip).is_none()
-        {
-            let opened = FileCamera::new(clip, FileMode::PassThrough).open(&Constraints::default());
+        for CameraSettings { name, camera, .. } in self.config.all_cameras() {
+            let Source::File(clip) = &camera.source else { continue };
+            if clip_trouble(clip).is_some() {
+                continue;
+            }
+            let opened =
+                FileCamera::new(clip, CaptureMode::PassThrough).open(&Constraints::default());
             if let Err(why) = opened {
                 let message = format!("names {}, which cannot be played: {why}", clip.display());
-                self.refuse("camera.source", &message);
+                let kind = ProblemKind::Refused;
+                self.problems.push(self.places.camera_problem(name, "source", kind, &message));
             }
         }
         // A port that is in use may be so by the daemon that this configuration is of.
@@ -247,6 +219,109 @@ impl Examiner<'_> {
             self.refuse("webrtc.udp_port", &format!("cannot be had: {why}"));
         }
     }
+}
+
+/// What is wrong with a key of a camera, by the key's name in its entry.
+struct Fault {
+    key: &'static str,
+    kind: ProblemKind,
+    message: String,
+}
+
+impl Fault {
+    fn refused(key: &'static str, message: String) -> Self {
+        Self { key, kind: ProblemKind::Refused, message }
+    }
+}
+
+/// Further cameras whose device another one may take. None is left out: only the owner knows which of
+/// the two is meant.
+fn shared_sources(config: &Config) -> Vec<(CameraName, Fault)> {
+    let cameras: Vec<_> = config.all_cameras().collect();
+    let mut shared = Vec::new();
+    for (number, camera) in cameras.iter().enumerate() {
+        let before = || cameras[..number].iter();
+        let certain = || {
+            before().find(|other| match (&other.camera.source, &camera.camera.source) {
+                (Source::V4l2(a), Source::V4l2(b)) => a == b,
+                (Source::Libcamera(a), Source::Libcamera(b)) => a.is_same(b),
+                (Source::Auto, Source::Auto) => true,
+                _ => false,
+            })
+        };
+        let possible = || {
+            before().find_map(|other| match (&other.camera.source, &camera.camera.source) {
+                (Source::Auto, Source::V4l2(_) | Source::Libcamera(_)) => Some(format!(
+                    "may be taken by the camera `{}`, whose source is \"auto\": set its source, too",
+                    other.name
+                )),
+                (Source::V4l2(_) | Source::Libcamera(_), Source::Auto) => Some(format!(
+                    "is \"auto\", which may take the device of the camera `{}`: set this source, too",
+                    other.name
+                )),
+                _ => None,
+            })
+        };
+        if let Some(message) = certain().map(|other| same_device(other.name)).or_else(possible) {
+            let fault = Fault { key: "source", kind: ProblemKind::Warning, message };
+            shared.push((camera.name.clone(), fault));
+        }
+    }
+    shared
+}
+
+fn same_device(other: &CameraName) -> String {
+    format!(
+        "is the device of the camera `{other}` as well; only one of them can open it, and the other \
+         one will have no picture"
+    )
+}
+
+fn source_fault(source: &Source) -> Option<Fault> {
+    let left_out = |feature, what| {
+        format!(
+            "asks for {what}, which this build of Picket cannot use: it was made without the \
+             feature \"{feature}\"; viewers see a placeholder that says so"
+        )
+    };
+    let message = match source {
+        Source::Libcamera(_) if cfg!(not(feature = "libcamera")) => {
+            left_out("libcamera", "a Pi camera")
+        }
+        Source::V4l2(_) if cfg!(not(feature = "v4l2")) => left_out("v4l2", "a USB camera"),
+        Source::V4l2(device) if device.is_absolute() && !device.exists() => {
+            let device = device.display();
+            format!("asks for {device}, which is not there; viewers see a placeholder until it is")
+        }
+        Source::File(clip) => {
+            format!("{}; viewers see a placeholder until it can be played", clip_trouble(clip)?)
+        }
+        Source::Url(_) | Source::Page(_) | Source::Gst(_) => {
+            "asks for a stream of another program or device, which this version of Picket cannot \
+             play; viewers see a placeholder that says so"
+                .to_owned()
+        }
+        _ => return None,
+    };
+    Some(Fault::refused("source", message))
+}
+
+/// Larger pictures than an encoder takes are made smaller.
+fn size_fault(camera: &config::Camera) -> Option<Fault> {
+    let (width, height) = (camera.width.unwrap_or(0), camera.height.unwrap_or(0));
+    let (long, short) = MAX_FRAME_SIZE;
+    let (key, wide) = if height > width { ("height", height) } else { ("width", width) };
+    let message = format!(
+        "is more than encoders take: a picture that is larger than {long}×{short} is made smaller"
+    );
+    let is_too_large = wide > long || width.min(height) > short;
+    is_too_large.then_some(Fault { key, kind: ProblemKind::Warning, message })
+}
+
+/// What this version does nothing about, so that nobody waits for it to work.
+fn not_done(camera: &config::Camera) -> Option<Fault> {
+    let message = "is set, but this version does not do it yet; it has no effect";
+    camera.stabilize.then(|| Fault::refused("stabilize", message.to_owned()))
 }
 
 /// Keeps the entries of a list that `good` is true of, which is told their numbers in the file.
@@ -274,5 +349,54 @@ fn clip_trouble(clip: &Path) -> Option<String> {
             Some(format!("names {shown}, which is not there"))
         }
         Err(why) => Some(format!("names {shown}, which cannot be read ({why})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(main: &str, further: &[(&str, &str)]) -> Config {
+        let entry =
+            |(name, source)| format!("[[cameras]]\nname = \"{name}\"\nsource = \"{source}\"\n");
+        let entries: String = further.iter().copied().map(entry).collect();
+        let file = format!("[camera]\nsource = \"{main}\"\n{entries}");
+        let loaded = Config::load(file.as_bytes(), "config.toml");
+        assert_eq!(loaded.problems, [], "{file}");
+        loaded.config
+    }
+
+    #[test]
+    fn two_cameras_of_one_device_are_warned_of() {
+        for (main, further, other) in [
+            ("v4l2:/dev/video0", "v4l2:/dev/video0", "main"),
+            ("libcamera", "libcamera:0", "main"),
+            ("auto", "auto", "main"),
+            ("pattern", "libcamera:1", "first"),
+            // What is certain comes before what may be.
+            ("auto", "libcamera:1", "first"),
+        ] {
+            let config = config(main, &[("first", "libcamera:1"), ("second", further)]);
+            assert_eq!(config.cameras.len(), 2, "none is left out");
+            let told = shared_sources(&config);
+            let of_second: Vec<_> = told.iter().filter(|(of, _)| of.as_str() == "second").collect();
+            let [(_, fault)] = &of_second[..] else { panic!("{main}, {further}") };
+            assert_eq!((fault.key, fault.kind), ("source", ProblemKind::Warning));
+            let expected = format!("is the device of the camera `{other}` as well");
+            assert!(fault.message.starts_with(&expected), "{}", fault.message);
+        }
+        for source in ["pattern", "file:clip.mp4", "v4l2:/dev/video0"] {
+            let further = source.replace("video0", "video2");
+            assert!(shared_sources(&config(source, &[("first", &further)])).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_camera_of_libcamera_is_the_same_only_where_that_is_certain() {
+        let told = |a, b| !shared_sources(&config(a, &[("other", b)])).is_empty();
+        assert!(told("libcamera:/base/a", "libcamera:/base/a"));
+        assert!(!told("libcamera:/base/a", "libcamera:/base/b"));
+        assert!(!told("libcamera:/base/a", "libcamera:0"));
+        assert!(!told("libcamera:1", "libcamera"));
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::camera::pattern::Pattern;
+use crate::camera::pattern::TestPattern;
 use crate::camera::{
     Camera, CameraError, Capture, Constraints, Control, ControlValues, Mode, Waker,
 };
@@ -43,7 +43,7 @@ impl FirstCamera {
     pub(super) fn new(find: impl FnMut() -> Option<Named> + Send + 'static) -> Self {
         let mut camera = Self {
             find: Box::new(find),
-            source: (TEST_PICTURE.into(), Box::new(Pattern::new())),
+            source: (TEST_PICTURE.into(), Box::new(TestPattern::new())),
             found: false,
             looked: Instant::now(),
             waker: Arc::default(),
@@ -125,7 +125,7 @@ mod tests {
         let find = there.clone();
         let mut camera = FirstCamera::new(move || {
             let there = *find.lock().unwrap();
-            there.then(|| ("late".to_owned(), Box::new(Pattern::new()) as Box<dyn Camera>))
+            there.then(|| ("late".to_owned(), Box::new(TestPattern::new()) as Box<dyn Camera>))
         });
         assert_eq!(width(&mut camera), 320);
         assert_eq!(camera.name().as_deref(), Some(TEST_PICTURE));

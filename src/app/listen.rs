@@ -13,9 +13,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Places, Problem, ProblemKind};
 use crate::http::axum::Router;
-use crate::http::{Limits, ServeError, Server};
-use crate::hub::Hub;
-use crate::rtc::{Rtc, RtcSettings, StartError};
+use crate::http::{ServeError, Server, ServerLimits};
+use crate::webrtc::{StartError, WebRtc, WebRtcSettings};
 
 /// How often an address that could not be had is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -36,7 +35,7 @@ impl Listening {
     pub(super) async fn start(
         wanted: SocketAddr,
         service: Router,
-        limits: Limits,
+        limits: ServerLimits,
         places: &Places,
     ) -> Result<(Self, Option<Problem>), ServeError> {
         let error = match Server::start(wanted, service.clone(), limits.clone()).await {
@@ -91,7 +90,7 @@ impl Listening {
 async fn take_later(
     wanted: SocketAddr,
     service: Router,
-    limits: Limits,
+    limits: ServerLimits,
     servers: Arc<Mutex<Vec<Server>>>,
 ) {
     loop {
@@ -127,27 +126,28 @@ fn nearest(wanted: SocketAddr, kind: ErrorKind) -> Vec<SocketAddr> {
     nearest
 }
 
-/// Starts WebRTC on the port that was asked for, else on the usual one, else on any.
+/// Starts WebRTC on the port that was asked for, else on the usual one, else on any. `start` is
+/// given the settings.
 ///
 /// # Errors
 /// When no port can be had, or the system lacks what WebRTC needs.
-pub(super) fn start_rtc(
-    settings: RtcSettings,
-    hub: &Hub,
+pub(super) fn start_webrtc(
+    settings: WebRtcSettings,
+    start: impl Fn(WebRtcSettings) -> Result<WebRtc, StartError>,
     places: &Places,
-) -> Result<(Rtc, Option<Problem>), StartError> {
+) -> Result<(WebRtc, Option<Problem>), StartError> {
     let wanted = settings.udp_port;
-    let error = match Rtc::start(settings.clone(), hub.clone()) {
-        Ok(rtc) => return Ok((rtc, None)),
+    let error = match start(settings.clone()) {
+        Ok(webrtc) => return Ok((webrtc, None)),
         Err(error @ StartError::Bind { .. }) => error,
         Err(error) => return Err(error),
     };
     let usual = Config::default().webrtc.udp_port;
     for udp_port in [usual, 0].into_iter().filter(|port| *port != wanted) {
-        if let Ok(rtc) = Rtc::start(RtcSettings { udp_port, ..settings.clone() }, hub.clone()) {
-            let message = format!("cannot be used: {error}; {} is used", rtc.port());
+        if let Ok(webrtc) = start(WebRtcSettings { udp_port, ..settings.clone() }) {
+            let message = format!("cannot be used: {error}; {} is used", webrtc.port());
             let problem = places.problem("webrtc.udp_port", ProblemKind::Refused, &message);
-            return Ok((rtc, Some(problem)));
+            return Ok((webrtc, Some(problem)));
         }
     }
     Err(error)
@@ -192,7 +192,7 @@ mod tests {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let wanted = holder.local_addr().unwrap();
         let places = Places::default();
-        let started = Listening::start(wanted, Router::new(), Limits::default(), &places);
+        let started = Listening::start(wanted, Router::new(), ServerLimits::default(), &places);
         let (listening, problem) = started.await.unwrap();
         let told = problem.unwrap().to_string();
         assert!(told.starts_with("http.listen: cannot be used: cannot listen on"), "{told}");

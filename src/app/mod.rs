@@ -5,11 +5,14 @@
 //! a program wants to bring itself, a camera, steps between camera and encoder, routes,
 //! middleware; [`Picket::run`] serves until told to stop.
 
+mod cameras;
 mod controls;
 mod device;
 mod encoders;
+mod error;
 mod examine;
 mod first_camera;
+mod http_parts;
 mod listen;
 mod logging;
 mod memory;
@@ -26,6 +29,7 @@ mod tuning;
 mod unavailable;
 mod welcome;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +39,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use error::PicketError;
 pub use examine::check;
 pub use logging::start as start_logging;
 pub use memory::return_freed_memory;
@@ -42,18 +47,20 @@ pub use probe::{Probe, probe};
 pub use reload::ConfigSource;
 pub use welcome::Welcome;
 
-use crate::appliance::{Announcement, Steward};
-use crate::camera::{Camera, ControlPanel};
-use crate::config::{Config, Problem};
-use crate::http::{ExtraRoutes, HttpState, IceServers, Wrap};
-use crate::hub::Hub;
-use crate::pipeline::{LiveSettings, Parts, Pipeline};
-use crate::rtc::Rtc;
-use crate::stills::Stills;
-use crate::transform::{Chain, Transform};
+use crate::appliance::{MdnsResponder, StewardClient};
+use crate::camera::Camera;
+use crate::config::Config;
+use crate::events::{Event, Events, Subscription};
+use crate::http::{ExtraRoutes, HttpState, IceServers, Middleware};
+use crate::hub::PublishSignal;
+use crate::signalling::Signalling;
+use crate::stream::Stream;
+use crate::transform::Transform;
+use crate::webrtc::WebRtc;
+use cameras::{Brought, CameraUnit};
 use listen::Listening;
-use meters::House;
-use panel::FrontPanel;
+use logging::tell;
+use panel::{FrontPanel, ShownCamera};
 use reload::Reload;
 use service::Service;
 
@@ -65,58 +72,35 @@ const STOP_WITHIN: Duration = Duration::from_millis(1900);
 /// be stuck as well.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(1200);
 
-/// Why Picket could not be built or did not run to a good end. Says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum PicketError {
-    /// A transform's settings make no sense.
-    #[error(transparent)]
-    Transform(#[from] crate::transform::TransformError),
-    /// The UDP port for viewers cannot be had.
-    #[error(transparent)]
-    Rtc(#[from] crate::rtc::StartError),
-    /// The HTTP address cannot be had.
-    #[error(transparent)]
-    Serve(#[from] crate::http::ServeError),
-    /// The routing table makes no sense.
-    #[error(transparent)]
-    Route(#[from] crate::http::RouteError),
-    /// The system gives no threads or signals.
-    #[error("the system refused what Picket needs to run: {0}")]
-    System(std::io::Error),
-}
-
-impl From<std::io::Error> for PicketError {
-    fn from(error: std::io::Error) -> Self {
-        Self::System(error)
-    }
-}
+/// What the camera of `[camera]` is called.
+const MAIN: &str = "main";
 
 /// Collects what a Picket is made of.
 pub struct Builder {
     config: Config,
     source: ConfigSource,
-    camera: Option<(String, Box<dyn Camera>)>,
-    transforms: Vec<Box<dyn Transform>>,
+    /// By the camera's name.
+    brought: BTreeMap<String, Brought>,
     routes: Vec<ExtraRoutes>,
-    layers: Vec<Wrap>,
+    layers: Vec<Middleware>,
 }
 
-/// A house ready to be lived in: sockets are open, threads run, the camera rests until somebody
+/// A Picket that is ready to run: sockets are open, threads run, the cameras rest until somebody
 /// comes.
 pub struct Picket {
     runtime: Runtime,
-    pipeline: Pipeline,
-    rtc: Arc<Rtc>,
-    stills: Stills,
+    cameras: Vec<CameraUnit>,
+    webrtc: Arc<WebRtc>,
+    events: Events,
     server: Listening,
     signals: Signals,
     reload: Reload,
     panel: FrontPanel,
     /// Who does what the button is for, on the image.
-    steward: Option<Steward>,
+    steward: Option<StewardClient>,
     stop: watch::Sender<bool>,
     /// Answers for the device's name, on the image.
-    announcement: Option<Announcement>,
+    announcement: Option<MdnsResponder>,
 }
 
 /// The signals that are answered. Listened to before anything is served: what comes while the house
@@ -150,14 +134,14 @@ impl Stopper {
 }
 
 impl Picket {
-    /// Begins with a configuration; [`Config::default`] is the test picture on loopback.
+    /// Begins with a configuration; [`Config::default`] is the first camera that is found, else the
+    /// test picture, on loopback.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
         Builder {
             config,
             source: ConfigSource::default(),
-            camera: None,
-            transforms: Vec::new(),
+            brought: BTreeMap::new(),
             routes: Vec::new(),
             layers: Vec::new(),
         }
@@ -183,7 +167,27 @@ impl Picket {
     /// The UDP port viewers use.
     #[must_use]
     pub fn udp_port(&self) -> u16 {
-        self.rtc.port()
+        self.webrtc.port()
+    }
+
+    /// What happens from now on: sources, sessions, viewers, controls.
+    #[must_use]
+    pub fn events(&self) -> Subscription {
+        self.events.subscribe()
+    }
+
+    /// Answers offers that come by a signalling of the program's own.
+    #[must_use]
+    pub fn signalling(&self) -> Signalling {
+        Signalling::new(self.webrtc.clone(), self.events.clone())
+    }
+
+    /// The stream of the camera of this name; `main` is the one of `[camera]`. `None` where there is no
+    /// such camera.
+    #[must_use]
+    pub fn stream(&self, camera: &str) -> Option<Stream> {
+        let found = self.cameras.iter().find(|unit| *unit.name == *camera);
+        found.map(|unit| Stream::new(unit.hub.clone()))
     }
 
     /// Something to stop it with from another thread.
@@ -196,8 +200,8 @@ impl Picket {
     /// the camera and returns, within two seconds: what does not let go by then is left to the
     /// system. SIGHUP has the configuration read again.
     pub fn run(self) {
-        let Self { runtime, mut pipeline, rtc, server, mut signals, mut reload, .. } = self;
-        let Self { mut panel, steward, stop, stills, announcement: _announcement, .. } = self;
+        let Self { runtime, mut cameras, webrtc, server, mut signals, mut reload, .. } = self;
+        let Self { mut panel, steward, stop, events, announcement: _announcement, .. } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut service = Service::ready();
@@ -209,8 +213,9 @@ impl Picket {
                     _ = stopped.wait_for(|stop| *stop) => break,
                     _ = signals.hangup.recv() => reload.now("asked by SIGHUP").await,
                     () = reload.file_changed() => reload.now("the file changed").await,
-                    () = service.heartbeat() => service.beat(&pipeline, &rtc).await,
+                    () = service.heartbeat() => service.beat(&cameras, &webrtc).await,
                     press = panel.pressed() => {
+                        events.emit(Event::Button(press.name()));
                         // Beside everything else: the steward may take its time.
                         tokio::spawn(panel::answer(press, steward.clone()));
                     }
@@ -220,15 +225,16 @@ impl Picket {
             let over = Instant::now() + STOP_WITHIN;
             service.stopping();
             let closing = async {
-                stills.stop();
-                rtc.stop().await;
+                cameras.iter().for_each(|camera| camera.stills.stop());
+                webrtc.stop().await;
+                events.close();
                 server.stop().await;
             };
             if tokio::time::timeout(GOODBYE_WITHIN, closing).await.is_err() {
                 log::warn!("some connections could not be closed in time");
             }
             panel.stop().await;
-            let released = tokio::task::spawn_blocking(move || pipeline.stop());
+            let released = tokio::task::spawn_blocking(move || stop_all(&mut cameras));
             if tokio::time::timeout_at(over, released).await.is_err() {
                 log::warn!("the picture could not be stopped in time; leaving it to the system");
             }
@@ -246,18 +252,30 @@ impl Builder {
         self
     }
 
-    /// Takes pictures from `camera`, whatever the configuration says of the source.
+    /// Takes the main camera's pictures from `camera`, whatever the configuration says of its source.
     #[must_use]
-    pub fn camera(mut self, camera: impl Camera + 'static) -> Self {
-        self.camera = Some(("the program's own camera".into(), Box::new(camera)));
+    pub fn camera(self, camera: impl Camera + 'static) -> Self {
+        self.camera_of(MAIN, camera)
+    }
+
+    /// The same for the camera of this name, of those in the configuration.
+    #[must_use]
+    pub fn camera_of(mut self, name: &str, camera: impl Camera + 'static) -> Self {
+        self.brought.entry(name.to_owned()).or_default().camera = Some(Box::new(camera));
         self
     }
 
-    /// Has every picture pass through `step` before Picket's own steps. Steps run in the order
-    /// they were added.
+    /// Has every frame of the main camera pass through `step` before Picket's own steps. Steps run in
+    /// the order they were added.
     #[must_use]
-    pub fn transform(mut self, step: impl Transform + 'static) -> Self {
-        self.transforms.push(Box::new(step));
+    pub fn transform(self, step: impl Transform + 'static) -> Self {
+        self.transform_of(MAIN, step)
+    }
+
+    /// The same for the camera of this name, of those in the configuration.
+    #[must_use]
+    pub fn transform_of(mut self, name: &str, step: impl Transform + 'static) -> Self {
+        self.brought.entry(name.to_owned()).or_default().transforms.push(Box::new(step));
         self
     }
 
@@ -291,7 +309,7 @@ impl Builder {
     /// When the program's own routes make no sense, or the system lacks what Picket cannot do
     /// without; the message says what to do.
     pub fn build(self) -> Result<Picket, PicketError> {
-        let Self { mut config, source: from, camera, transforms, routes, layers } = self;
+        let Self { mut config, source: from, mut brought, routes, layers } = self;
         let places = &from.places;
         // While there is one thread.
         tell(tuning::apply(&config, places));
@@ -305,49 +323,59 @@ impl Builder {
             let _inside = runtime.enter();
             Signals::listen()?
         };
-        let hub = Hub::new();
-        let steward = Steward::from_environment();
-        let panel = FrontPanel::start(&config, hub.clone(), steward.as_ref(), runtime.handle());
-        let (live, live_receiver) = watch::channel(parts::live(&config));
-        let (rtc, problem) = listen::start_rtc(parts::rtc(&config), &hub, places)?;
-        let rtc = Arc::new(rtc);
+        let (signal, events) = (PublishSignal::default(), Events::default());
+        let mut cameras = Vec::new();
+        for settings in config.all_cameras() {
+            let brought = brought.remove(settings.name.as_str()).unwrap_or_default();
+            cameras.push(CameraUnit::start(settings, &config, brought, &signal, &events)?);
+        }
+        if let Some(name) = brought.into_keys().next() {
+            return Err(PicketError::NoSuchCamera(name));
+        }
+        let hub = cameras.first().map(|main| main.hub.clone()).unwrap_or_default();
+        let steward = StewardClient::from_environment();
+        let shown = config.all_cameras().zip(&cameras).map(|(settings, camera)| ShownCamera {
+            name: camera.name.clone(),
+            hub: camera.hub.clone(),
+            wanted: settings.camera.source.clone(),
+        });
+        let (shown, steward_client) = (shown.collect(), steward.as_ref());
+        let panel = FrontPanel::start(&config, shown, &events, steward_client, runtime.handle());
+        let start = |settings| {
+            let watched = cameras.iter().map(CameraUnit::watched).collect();
+            WebRtc::start(settings, watched, signal.clone(), events.clone())
+        };
+        let (webrtc, problem) = listen::start_webrtc(parts::webrtc(&config), start, places)?;
+        let webrtc = Arc::new(webrtc);
         tell(problem);
         let (site, problems) = parts::site(&config, places);
         let site = Arc::new(site);
         tell(problems);
-        let auth = Arc::new(parts::auth(&config, from.file.as_deref(), steward.as_ref()));
-        let controls = ControlPanel::new(controls::controls(&config));
-        let source = Source { camera, controls: controls.clone(), transforms };
-        let pipeline = start_pipeline(&config, source, live_receiver, hub.clone())?;
-        let stills = Stills::new(hub.clone(), pipeline.tap().clone());
-        let house = House {
-            counters: pipeline.counters().clone(),
-            copies: pipeline.copies().clone(),
-            stills: stills.clone(),
-            runtime: runtime.handle().clone(),
-        };
-        let restart = pipeline.restarter();
+        let auth = Arc::new(http_parts::auth(&config, from.file.as_deref(), steward.as_ref()));
         let ice_servers = IceServers::from(parts::ice_servers(&config));
         let device = steward
             .clone()
             .map(|steward| device::look_after(steward, &config, hub.clone(), runtime.handle()));
         let (names, other_name) = watch::channel(None);
-        let rooms = parts::Rooms {
+        runtime.spawn(tell_of(other_name.clone(), events.clone(), Event::Device));
+        if let Some(device) = &device {
+            let changes = device.installer().changes();
+            runtime.spawn(tell_of(changes, events.clone(), Event::Update));
+        }
+        let rooms = http_parts::Rooms {
             device,
             other_name: other_name.clone(),
-            hub: hub.clone(),
-            rtc: rtc.clone(),
-            stills: stills.clone(),
+            webrtc: webrtc.clone(),
+            events: events.clone(),
             auth: auth.clone(),
             site,
             ice_servers: ice_servers.clone(),
-            controls: controls.clone(),
         };
-        runtime.spawn(crate::http::end_withdrawn(rooms.auth.clone(), rooms.rtc.clone()));
-        let parts = parts::http(&config, rooms, house, restart);
+        runtime.spawn(crate::http::end_revoked_sessions(rooms.auth.clone(), rooms.webrtc.clone()));
+        let parts = http_parts::dependencies(&config, &cameras, rooms, runtime.handle());
         let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;
-        let limits = parts::limits(&config);
+        let limits = http_parts::limits(&config);
         let wanted = config.http.listen;
         let listening = Listening::start(wanted, service, limits, places);
         let (server, problem) = runtime.block_on(listening)?;
@@ -359,17 +387,19 @@ impl Builder {
             let _inside = runtime.enter();
             device::announce(&config, server.address().port(), names)
         });
-        let reload = Reload::new(
-            config,
-            from,
-            reload::Reached { live, controls, auth, rtc: rtc.clone(), ice_servers },
-        );
+        let reached = reload::Reached {
+            cameras: cameras.iter().map(CameraUnit::live_parts).collect(),
+            auth,
+            webrtc: webrtc.clone(),
+            ice_servers,
+        };
+        let reload = Reload::new(config, from, reached);
         let stop = watch::Sender::new(false);
         Ok(Picket {
             runtime,
-            pipeline,
-            rtc,
-            stills,
+            cameras,
+            webrtc,
+            events,
             server,
             signals,
             reload,
@@ -381,34 +411,18 @@ impl Builder {
     }
 }
 
-/// Tells what could not be done as the configuration says.
-fn tell(problems: impl IntoIterator<Item = Problem>) {
-    problems.into_iter().for_each(|problem| log::warn!("{problem}"));
+/// Emits an event for each change, as long as there may be some.
+async fn tell_of<T>(mut changes: watch::Receiver<T>, events: Events, event: Event) {
+    while changes.changed().await.is_ok() {
+        events.emit(event.clone());
+    }
 }
 
-/// What is before the encoder.
-struct Source {
-    /// The program's own camera, if it brings one, and what to call it.
-    camera: Option<(String, Box<dyn Camera>)>,
-    controls: ControlPanel,
-    transforms: Vec<Box<dyn Transform>>,
-}
-
-fn start_pipeline(
-    config: &Config,
-    source: Source,
-    live: watch::Receiver<LiveSettings>,
-    hub: Hub,
-) -> Result<Pipeline, PicketError> {
-    let Source { camera, controls, transforms } = source;
-    let touched = parts::Touched::by(config, transforms.len());
-    let mut transform = parts::transform(config);
-    let (source_name, camera) =
-        camera.unwrap_or_else(|| parts::camera(config, touched, &mut transform));
-    let chain = Chain::new(transform)?;
-    let chain = transforms.into_iter().fold(chain, Chain::with_transform);
-    let encoder = encoders::factory(config.encoder.backend, chain.copies());
-    let parts =
-        Parts { source_name, camera, controls, chain, encoder, fixed: parts::fixed(config), live };
-    Ok(Pipeline::start(parts, hub)?)
+/// Stops all cameras side by side: each may take its time to let go.
+fn stop_all(cameras: &mut [CameraUnit]) {
+    std::thread::scope(|scope| {
+        for camera in cameras {
+            scope.spawn(|| camera.pipeline.stop());
+        }
+    });
 }

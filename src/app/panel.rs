@@ -1,4 +1,4 @@
-//! The lamp and the button of the housing, where there are any.
+//! The LED and the button of the housing, where there are any.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -9,45 +9,58 @@ use tokio::sync::{mpsc, watch};
 
 use super::device::no_camera;
 use crate::appliance::{
-    ButtonEvent, House, Look, OWN_NETWORK, Panel, Request, Stage, Steward, has_network,
+    ACCESS_POINT_ADDRESS, ButtonEvent, LedAndButton, LedInputs, ReadLedInputs, StartState,
+    StewardClient, StewardRequest, has_network,
 };
 use crate::config::{Config, Source};
+use crate::events::{Event, Events, Heard, Subscription};
 use crate::hub::{Hub, SourceState};
 
-/// Shows how the house is doing, and hears the button.
+/// Shows how the cameras are doing, and hears the button.
 pub(super) struct FrontPanel {
-    panel: Option<Panel>,
+    panel: Option<LedAndButton>,
     up: Arc<AtomicBool>,
     presses: mpsc::Receiver<ButtonEvent>,
+}
+
+/// A camera that the LED speaks of.
+#[derive(Clone)]
+pub(super) struct ShownCamera {
+    pub(super) name: Arc<str>,
+    pub(super) hub: Hub,
+    /// What was asked for.
+    pub(super) wanted: Source,
 }
 
 impl FrontPanel {
     /// Shows from now on that Picket is starting.
     pub(super) fn start(
         config: &Config,
-        hub: Hub,
-        steward: Option<&Steward>,
+        cameras: Vec<ShownCamera>,
+        events: &Events,
+        steward: Option<&StewardClient>,
         runtime: &Handle,
     ) -> Self {
         let up = Arc::new(AtomicBool::new(false));
         let (sender, presses) = mpsc::channel(1);
         // Only the image opens a network of its own.
-        let own = steward.map(|_| OWN_NETWORK.0);
+        let own = steward.map(|_| ACCESS_POINT_ADDRESS.0);
         let (known, source) = watch::channel(SourceState::Idle);
+        let hubs: Vec<Hub> = cameras.iter().map(|camera| camera.hub.clone()).collect();
         if config.led.pin.is_some() {
-            runtime.spawn(follow(hub.source(), config.camera.source.clone(), known));
+            runtime.spawn(follow(events.subscribe(), cameras, known));
         }
-        let look = look(hub, source, up.clone(), own);
-        let panel = Panel::start(&config.led, &config.button, look, sender, runtime);
+        let look = look(hubs, source, up.clone(), own);
+        let panel = LedAndButton::start(&config.led, &config.button, look, sender, runtime);
         Self { panel, up, presses }
     }
 
-    /// Shows from now on how the house is doing.
+    /// Shows from now on how the cameras are doing.
     pub(super) fn ready(&self) {
         self.up.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for a press of the button: for ever, where there is none.
+    /// Waits for a press of the button; without end where there is none.
     pub(super) async fn pressed(&mut self) -> ButtonEvent {
         match self.presses.recv().await {
             Some(event) => event,
@@ -55,7 +68,7 @@ impl FrontPanel {
         }
     }
 
-    /// Puts the lamp out.
+    /// Turns the LED off.
     pub(super) async fn stop(self) {
         if let Some(panel) = self.panel {
             panel.stop().await;
@@ -63,20 +76,45 @@ impl FrontPanel {
     }
 }
 
-/// Keeps what the lamp is to know of the source. It looks too seldom to do so itself: a camera that
+/// Keeps what the LED is to know of the sources. It looks too seldom to do so itself: a camera that
 /// is switched on only to see whether it works may be off again within a look.
 async fn follow(
-    mut source: watch::Receiver<SourceState>,
-    wanted: Source,
+    mut events: Subscription,
+    cameras: Vec<ShownCamera>,
     known: watch::Sender<SourceState>,
 ) {
+    let mut states = vec![SourceState::Idle; cameras.len()];
+    let look = |states: &mut [SourceState]| {
+        for (camera, state) in cameras.iter().zip(states) {
+            note(state, camera.hub.source().borrow().clone(), &camera.wanted);
+        }
+    };
+    look(&mut states);
     loop {
-        let state = source.borrow_and_update().clone();
-        known.send_modify(|known| note(known, state, &wanted));
-        if source.changed().await.is_err() {
-            return;
+        known.send_replace(worst(&states));
+        match events.next().await {
+            None => return,
+            Some(Heard::Missed(_)) => look(&mut states),
+            Some(Heard::Event(Event::Source { camera, state })) => {
+                if let Some(at) = cameras.iter().position(|known| known.name == camera) {
+                    note(&mut states[at], state, &cameras[at].wanted);
+                }
+            }
+            Some(Heard::Event(_)) => {}
         }
     }
+}
+
+/// What one LED says of several cameras: that one is lost, before that one delivers.
+fn worst(states: &[SourceState]) -> SourceState {
+    let rank = |state: &&SourceState| match state {
+        SourceState::Lost(_) => 0,
+        SourceState::Live(_) => 1,
+        SourceState::Starting => 2,
+        SourceState::Ended => 3,
+        SourceState::Idle => 4,
+    };
+    states.iter().min_by_key(rank).cloned().unwrap_or_default()
 }
 
 /// Takes in what the source says of itself, where `wanted` was asked for.
@@ -94,28 +132,28 @@ fn note(known: &mut SourceState, state: SourceState, wanted: &Source) {
     }
 }
 
-/// What the lamp is to know of the house.
+/// What the LED is to know.
 fn look(
-    hub: Hub,
+    hubs: Vec<Hub>,
     source: watch::Receiver<SourceState>,
     up: Arc<AtomicBool>,
     own_network: Option<Ipv4Addr>,
-) -> Look {
-    Box::new(move || House {
-        stage: if up.load(Ordering::Relaxed) { Stage::Up } else { Stage::Starting },
+) -> ReadLedInputs {
+    Box::new(move || LedInputs {
+        start: if up.load(Ordering::Relaxed) { StartState::Started } else { StartState::Starting },
         source: source.borrow().clone(),
-        viewers: hub.viewers(),
+        viewers: hubs.iter().map(Hub::viewers).sum(),
         has_network: has_network(own_network),
     })
 }
 
 /// Does what a press is for, on the image. A short one is for nothing: a button is pressed by
 /// accident, too.
-pub(super) async fn answer(press: ButtonEvent, steward: Option<Steward>) {
+pub(super) async fn answer(press: ButtonEvent, steward: Option<StewardClient>) {
     let request = match press {
         ButtonEvent::Short => None,
-        ButtonEvent::Long5 => Some(Request::Restart),
-        ButtonEvent::Long20 => Some(Request::Reset),
+        ButtonEvent::Long5 => Some(StewardRequest::Restart),
+        ButtonEvent::Long20 => Some(StewardRequest::Reset),
     };
     let (Some(request), Some(steward)) = (request, steward) else {
         log::info!("the button was {press}, which has no effect here");
@@ -136,7 +174,7 @@ mod tests {
     use tokio::net::UnixListener;
 
     /// What the steward is asked by a press.
-    async fn asked_by(press: ButtonEvent) -> Option<Request> {
+    async fn asked_by(press: ButtonEvent) -> Option<StewardRequest> {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("steward");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -148,7 +186,7 @@ mod tests {
             stream.write_all(b"{\"answer\":\"done\"}\n").await.unwrap();
             serde_json::from_str(&line).unwrap()
         };
-        let pressed = answer(press, Some(Steward::at(&socket)));
+        let pressed = answer(press, Some(StewardClient::at(&socket)));
         tokio::pin!(steward, pressed);
         tokio::select! {
             biased;
@@ -171,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_picture_is_no_camera_to_the_lamp_where_one_was_wanted() {
+    fn the_test_picture_is_no_camera_to_the_led_where_one_was_wanted() {
         let shown = |wanted: Source, states: &[SourceState]| {
             let mut known = SourceState::Idle;
             states.iter().for_each(|state| note(&mut known, state.clone(), &wanted));
@@ -191,22 +229,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_camera_that_is_on_for_a_moment_is_known_afterwards() {
-        let hub = Hub::new();
+        let events = Events::default();
+        let camera =
+            |name: &str, wanted| ShownCamera { name: name.into(), hub: Hub::new(), wanted };
+        let cameras = vec![camera("main", Source::Auto), camera("garden", Source::Pattern)];
+        let tell = |name: &str, state| events.emit(Event::Source { camera: name.into(), state });
         let (known, mut seen) = watch::channel(SourceState::Idle);
-        tokio::spawn(follow(hub.source(), Source::Auto, known));
-        hub.set_source(live(TEST_PICTURE));
+        tokio::spawn(follow(events.subscribe(), cameras, known));
+        tell("main", live(TEST_PICTURE));
         seen.wait_for(|state| matches!(state, SourceState::Lost(_))).await.unwrap();
-        hub.set_source(SourceState::Idle);
+        tell("main", SourceState::Idle);
+        tell("garden", live(TEST_PICTURE));
         seen.changed().await.unwrap();
-        assert!(matches!(*seen.borrow(), SourceState::Lost(_)));
+        assert!(matches!(*seen.borrow(), SourceState::Lost(_)), "whatever another one does");
+        tell("main", live("imx708"));
+        seen.wait_for(|state| matches!(state, SourceState::Live(_))).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_long_press_restarts_the_device_a_longer_one_resets_it_and_a_short_one_does_nothing()
     {
         assert_eq!(asked_by(ButtonEvent::Short).await, None);
-        assert_eq!(asked_by(ButtonEvent::Long5).await, Some(Request::Restart));
-        assert_eq!(asked_by(ButtonEvent::Long20).await, Some(Request::Reset));
+        assert_eq!(asked_by(ButtonEvent::Long5).await, Some(StewardRequest::Restart));
+        assert_eq!(asked_by(ButtonEvent::Long20).await, Some(StewardRequest::Reset));
     }
 
     #[tokio::test]

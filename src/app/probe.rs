@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::encoders::{FoundEncoder, hardware_encoders};
-use crate::appliance::{Board, GpioError, Header, Pin, board, header};
-use crate::camera::{ControlRange, ControlValue, Found, FoundMode, Location};
+use crate::appliance::{Board, GpioError, GpioHeader, GpioPin, board, gpio_header};
+use crate::camera::{CameraInfo, ControlRange, ControlValue, Location, ModeInfo};
 use crate::encoder::openh264::{cores, threads_for};
 
 /// What was found.
@@ -14,14 +14,14 @@ use crate::encoder::openh264::{cores, threads_for};
 pub struct Probe {
     board: Board,
     cores: usize,
-    cameras: Vec<Found>,
+    cameras: Vec<CameraInfo>,
     /// Why some cameras may be missing from the list.
     blind: Vec<&'static str>,
     /// Those in hardware first.
     encoders: Vec<FoundEncoder>,
     /// Why there is none in hardware, if that is so.
     no_hardware: Option<String>,
-    header: Result<Header, GpioError>,
+    header: Result<GpioHeader, GpioError>,
 }
 
 /// What `auto` chooses, and why.
@@ -53,13 +53,13 @@ pub fn probe() -> Probe {
         blind: blind(),
         encoders,
         no_hardware,
-        header: header(),
+        header: gpio_header(),
     }
 }
 
 /// The cameras there are.
-fn cameras() -> Vec<Found> {
-    let found: Vec<Vec<Found>> = vec![
+fn cameras() -> Vec<CameraInfo> {
+    let found: Vec<Vec<CameraInfo>> = vec![
         #[cfg(feature = "libcamera")]
         crate::camera::libcamera::list().unwrap_or_else(|error| {
             log::warn!("libcamera: {error}");
@@ -95,7 +95,7 @@ impl Probe {
         json!({
             "board": {
                 "model": self.board.model, "chip": self.board.chip(), "cores": self.cores,
-                "raspberryPi": self.board.is_a_pi(),
+                "raspberryPi": self.board.is_raspberry_pi(),
             },
             "cameras": self.cameras.iter().map(camera_json).collect::<Vec<_>>(),
             "notLookedFor": self.blind,
@@ -114,9 +114,8 @@ impl Probe {
     fn gpio_json(&self) -> Value {
         match &self.header {
             Err(why) => json!({ "usable": false, "because": why.to_string() }),
-            Ok(Header { chip, pins, unusable }) => {
-                let pin =
-                    |pin: &Pin| json!({ "pin": pin.number, "name": pin.name, "usedBy": pin.user });
+            Ok(GpioHeader { chip, pins, unusable }) => {
+                let pin = |pin: &GpioPin| json!({ "pin": pin.number, "name": pin.name, "usedBy": pin.user });
                 json!({
                     "usable": unusable.is_none(),
                     "because": unusable.as_ref().map(ToString::to_string),
@@ -165,8 +164,8 @@ impl Probe {
     }
 }
 
-fn camera_json(found: &Found) -> Value {
-    let mode = |m: &FoundMode| json!({ "format": m.format, "width": m.width, "height": m.height, "maxFps": m.max_fps });
+fn camera_json(found: &CameraInfo) -> Value {
+    let mode = |m: &ModeInfo| json!({ "format": m.format, "width": m.width, "height": m.height, "maxFps": m.max_fps });
     let controls = found.controls.iter().map(|control| {
         let default = control.default.as_ref().map(|value| match value {
             ControlValue::Number(n) => json!(n),
@@ -189,7 +188,9 @@ fn camera_json(found: &Found) -> Value {
 
 const fn place(location: Location) -> &'static str {
     match location {
+        #[cfg(feature = "libcamera")]
         Location::Front => "front",
+        #[cfg(any(feature = "libcamera", test))]
         Location::Back => "back",
         Location::External => "external",
     }
@@ -242,7 +243,7 @@ impl fmt::Display for Probe {
 
 impl Probe {
     fn write_gpio(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Header { chip, pins, unusable } = match &self.header {
+        let GpioHeader { chip, pins, unusable } = match &self.header {
             Ok(header) => header,
             Err(why) => return writeln!(f, "  none: {why}"),
         };
@@ -253,7 +254,7 @@ impl Probe {
             .map(|pin| pin.number.to_string())
             .collect();
         writeln!(f, "    free: {}", free.join(", "))?;
-        for Pin { number, user, .. } in pins {
+        for GpioPin { number, user, .. } in pins {
             if let Some(user) = user {
                 writeln!(f, "    {number}: used by {user}")?;
             }
@@ -274,10 +275,10 @@ fn default(control: &crate::camera::Control) -> String {
 }
 
 /// The sizes of each format, each with its fastest rate.
-fn by_format(modes: &[FoundMode]) -> Vec<(&str, Vec<String>)> {
+fn by_format(modes: &[ModeInfo]) -> Vec<(&str, Vec<String>)> {
     type Size = (u32, u32, Option<f64>);
     let mut formats: Vec<(&str, Vec<Size>)> = Vec::new();
-    for FoundMode { format, width, height, max_fps } in modes {
+    for ModeInfo { format, width, height, max_fps } in modes {
         if formats.iter().all(|(name, _)| name != format) {
             formats.push((format, Vec::new()));
         }
@@ -305,14 +306,14 @@ mod tests {
     use super::*;
     use crate::camera::Control;
 
-    fn webcam() -> Found {
-        let mode = |format: &str, width, height, fps| FoundMode {
+    fn webcam() -> CameraInfo {
+        let mode = |format: &str, width, height, fps| ModeInfo {
             format: format.into(),
             width,
             height,
             max_fps: Some(fps),
         };
-        Found {
+        CameraInfo {
             source: "v4l2:/dev/video0".into(),
             id: "usb-1.2".into(),
             model: "HD Webcam".into(),
@@ -343,7 +344,7 @@ mod tests {
     }
 
     fn pi() -> Probe {
-        let pin = |number: u8, user: Option<&str>| Pin {
+        let pin = |number: u8, user: Option<&str>| GpioPin {
             number,
             name: format!("GPIO{number}"),
             user: user.map(str::to_owned),
@@ -360,7 +361,7 @@ mod tests {
                 most: (1920, 1088),
             }],
             no_hardware: None,
-            header: Ok(Header {
+            header: Ok(GpioHeader {
                 chip: "gpiochip0 (pinctrl-bcm2711)".into(),
                 pins: vec![pin(4, None), pin(5, None), pin(17, Some("lamp"))],
                 unusable: None,
@@ -399,9 +400,11 @@ mod tests {
 
     #[test]
     fn built_in_cameras_come_before_those_on_usb_however_they_are_driven() {
-        let by = |source: &str, location| Found { source: source.into(), location, ..webcam() };
+        let by =
+            |source: &str, location| CameraInfo { source: source.into(), location, ..webcam() };
         let usb = by("libcamera:0", Some(Location::External));
-        let chosen = |cameras: Vec<Found>| Probe { cameras, ..bare() }.camera().what.to_owned();
+        let chosen =
+            |cameras: Vec<CameraInfo>| Probe { cameras, ..bare() }.camera().what.to_owned();
         assert_eq!(chosen(vec![usb.clone(), webcam()]), "v4l2:/dev/video0");
         let built_in = by("libcamera:1", Some(Location::Back));
         assert_eq!(chosen(vec![usb, webcam(), built_in]), "libcamera:1");
@@ -412,7 +415,7 @@ mod tests {
         let bare = bare();
         let text = bare.to_string();
         for line in [
-            "  none: this machine is no Raspberry Pi with GPIO that Picket knows\n",
+            "  none: this machine is not a Raspberry Pi with GPIO that Picket knows\n",
             "  camera.source = \"pattern\": no camera was found\n",
             "  encoder.backend = \"openh264\": this machine has no H.264 encoder\n",
         ] {

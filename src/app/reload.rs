@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::controls::controls;
+use super::cameras::LiveParts;
 use super::examine::examine;
-use super::{parts, set_file, tell};
-use crate::camera::ControlPanel;
-use crate::config::{Auth, Config, Loaded, Places, Problem, Secret, Sight, Stamp, Watch};
+use super::logging::tell;
+use super::{parts, set_file};
+use crate::config::{
+    Auth, Config, FileChange, FileStamp, FileWatch, Loaded, Places, Problem, Secret,
+};
 use crate::http::{self, IceServers};
-use crate::pipeline::LiveSettings;
-use crate::rtc::Rtc;
+use crate::webrtc::WebRtc;
 
 /// How often the file is looked at. Two looks must agree before it is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,10 +30,9 @@ pub(super) struct Reload {
 
 /// The rooms that hear of a change.
 pub(super) struct Reached {
-    pub(super) live: watch::Sender<LiveSettings>,
-    pub(super) controls: ControlPanel,
-    pub(super) auth: Arc<http::Auth>,
-    pub(super) rtc: Arc<Rtc>,
+    pub(super) cameras: Vec<LiveParts>,
+    pub(super) auth: Arc<http::Authenticator>,
+    pub(super) webrtc: Arc<WebRtc>,
     pub(super) ice_servers: IceServers,
 }
 
@@ -79,8 +79,8 @@ impl Reload {
         // its owner's wishes.
         if new.auth == Auth::Unset && self.config.auth != Auth::Unset {
             log::error!(
-                "the configuration sets no password and no token any more; those of before hold until \
-                 Picket starts anew"
+                "the configuration sets no password and no token any more; the former ones stay in force \
+                 until Picket is restarted"
             );
             new.auth = self.config.auth.clone();
         }
@@ -90,25 +90,19 @@ impl Reload {
             return;
         }
         log::set_max_level(new.log.level);
-        self.reached.live.send_if_modified(|live| {
-            let changed = parts::live(&new);
-            let differs = *live != changed;
-            *live = changed;
-            differs
-        });
-        self.reached.controls.configure(controls(&new));
+        self.reached.cameras.iter().for_each(|camera| camera.apply(&new));
         if self.config.auth != new.auth {
             self.reached.auth.apply(&new.auth);
         }
         if self.config.webrtc.ice_servers != new.webrtc.ice_servers {
             self.reached.ice_servers.set(parts::ice_servers(&new));
-            self.reached.rtc.set_ice_servers(parts::own_ice_servers(&new)).await;
+            self.reached.webrtc.set_ice_servers(parts::ice_servers(&new)).await;
         }
         for name in &changes.live {
             log::info!("{name} has changed");
         }
         for name in &changes.needs_restart {
-            log::warn!("{name} has changed, which needs a restart to take effect");
+            log::warn!("{name} has changed; this takes effect after a restart");
         }
         self.config = new;
     }
@@ -130,7 +124,7 @@ pub struct ConfigSource {
     /// What was read of those, by their keys.
     pub texts: Option<Vec<(String, Result<Secret, String>)>>,
     /// The file as [`ConfigSource::load`] has read it: whatever differs from it is a change.
-    pub read: Option<Stamp>,
+    pub read: Option<FileStamp>,
     /// Where what was read stands.
     pub places: Places,
 }
@@ -173,7 +167,7 @@ impl ConfigSource {
 /// What problems call the file. On the image it is a copy of the owner's, which the owner knows by
 /// its name alone.
 fn shown(file: &Path) -> String {
-    let name = match crate::appliance::Steward::from_environment() {
+    let name = match crate::appliance::StewardClient::from_environment() {
         Some(_) => file.file_name().map(Path::new),
         None => None,
     };
@@ -182,14 +176,14 @@ fn shown(file: &Path) -> String {
 
 /// Looks at a file now and then, and says when it differs from what was `read`. On a thread of its
 /// own, which a card or a network share may keep waiting; it ends when nobody listens any more.
-fn watch_file(file: PathBuf, read: Option<Stamp>) -> std::io::Result<mpsc::Receiver<()>> {
+fn watch_file(file: PathBuf, read: Option<FileStamp>) -> std::io::Result<mpsc::Receiver<()>> {
     // One waits to be heard: that says all that several could.
     let (changed, changes) = mpsc::channel(1);
-    let mut watch = Watch::new(read);
+    let mut watch = FileWatch::new(read);
     let look = move || {
         while !changed.is_closed() {
             std::thread::sleep(LOOK_EVERY);
-            if watch.look(stamp(&file)) == Sight::Changed {
+            if watch.look(stamp(&file)) == FileChange::Changed {
                 let _ = changed.try_send(());
             }
         }
@@ -198,9 +192,9 @@ fn watch_file(file: PathBuf, read: Option<Stamp>) -> std::io::Result<mpsc::Recei
     Ok(changes)
 }
 
-fn stamp(file: &Path) -> Option<Stamp> {
+fn stamp(file: &Path) -> Option<FileStamp> {
     let metadata = std::fs::metadata(file).ok()?;
-    Some(Stamp { modified: metadata.modified().ok()?, len: metadata.len() })
+    Some(FileStamp { modified: metadata.modified().ok()?, len: metadata.len() })
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior};
 
+use super::cameras::CameraUnit;
 use crate::appliance::ServiceManager;
-use crate::pipeline::Pipeline;
-use crate::rtc::Rtc;
+use crate::webrtc::WebRtc;
 
 /// A thread that has not answered for this long misses a beat. The manager acts on the second.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -15,8 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Service {
     manager: Option<ServiceManager>,
     heartbeat: Option<Interval>,
-    /// The pipeline's turns at the last beat.
-    turns: Option<u64>,
+    /// The turns of each camera's pipeline at the last beat.
+    turns: Vec<u64>,
+    /// The cameras that were last told to hang.
+    stuck: String,
 }
 
 impl Service {
@@ -34,10 +36,10 @@ impl Service {
         if let Some(manager) = &manager {
             manager.ready();
         }
-        Self { manager, heartbeat, turns: None }
+        Self { manager, heartbeat, turns: Vec::new(), stuck: String::new() }
     }
 
-    /// Waits until the next [`beat`](Self::beat) is due: for ever, where nobody listens for it.
+    /// Waits until the next [`beat`](Self::beat) is due: without end where nobody listens for it.
     pub(super) async fn heartbeat(&mut self) {
         match &mut self.heartbeat {
             Some(beat) => drop(beat.tick().await),
@@ -45,26 +47,38 @@ impl Service {
         }
     }
 
-    /// Tells that all is well, if it is. A lost camera is nothing a restart would mend; a thread of
-    /// our own that has crashed or hangs is.
-    pub(super) async fn beat(&mut self, pipeline: &Pipeline, rtc: &Rtc) {
-        if !pipeline.is_running() {
-            log::error!(
-                "the pipeline has crashed: leaving it to the service manager to start anew"
-            );
-            return;
+    /// Tells that all is well, if it is. A lost camera is nothing a restart would fix; a thread of
+    /// our own that has crashed or hangs is. One camera of several that hangs is left alone: a restart
+    /// would take the others from their viewers.
+    pub(super) async fn beat(&mut self, cameras: &[CameraUnit], webrtc: &WebRtc) {
+        let turns: Vec<u64> = cameras.iter().map(|camera| camera.pipeline.turns()).collect();
+        let before = std::mem::replace(&mut self.turns, turns);
+        let is_stuck = |(at, camera): (usize, &CameraUnit)| {
+            !camera.pipeline.is_running() || before.get(at) == Some(&self.turns[at])
+        };
+        let stuck: Vec<&str> = cameras
+            .iter()
+            .enumerate()
+            .filter(|camera| is_stuck(*camera))
+            .map(|(_, camera)| &*camera.name)
+            .collect();
+        let told = stuck.join(", ");
+        if !stuck.is_empty() {
+            if told != self.stuck {
+                log::error!("the video pipeline of {told} has crashed or hangs");
+            }
+            if stuck.len() == cameras.len() {
+                log::error!("leaving it to the service manager to start Picket again");
+                return;
+            }
         }
-        let turns = pipeline.turns();
-        if self.turns.replace(turns) == Some(turns) {
-            log::error!("the pipeline is stuck: leaving it to the service manager to start anew");
-            return;
-        }
-        if !matches!(tokio::time::timeout(PATIENCE, rtc.answers()).await, Ok(true)) {
-            log::error!("the rtc thread does not answer: leaving it to the service manager");
+        self.stuck = told;
+        if !matches!(tokio::time::timeout(PATIENCE, webrtc.answers()).await, Ok(true)) {
+            log::error!("the webrtc thread does not answer: leaving it to the service manager");
             return;
         }
         if let Some(manager) = &self.manager {
-            manager.well();
+            manager.keep_alive();
         }
     }
 

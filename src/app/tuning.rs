@@ -75,9 +75,9 @@ fn usable(config: &Config) -> Result<Option<PathBuf>, TuningError> {
         return Ok(None);
     };
     let full = check(file, &board())?;
-    let source = &config.camera.source;
-    if !matches!(source, Source::Auto | Source::Libcamera(_)) {
-        return Err(TuningError::OtherSource(source.to_string()));
+    let by_libcamera = |source: &Source| matches!(source, Source::Auto | Source::Libcamera(_));
+    if !config.all_cameras().any(|settings| by_libcamera(&settings.camera.source)) {
+        return Err(TuningError::OtherSource(config.camera.source.to_string()));
     }
     if cfg!(not(feature = "libcamera")) {
         return Err(TuningError::NotBuilt);
@@ -103,7 +103,7 @@ fn check(file: &Path, board: &Board) -> Result<PathBuf, TuningError> {
     };
     let has = if board.chip().as_deref() == Some("BCM2712") { "pisp" } else { "bcm2835" };
     match tuning.get("target").and_then(serde_json::Value::as_str) {
-        Some(target) if board.is_a_pi() && target != has => {
+        Some(target) if board.is_raspberry_pi() && target != has => {
             Err(TuningError::OtherBoard { file: full, target: target.into(), has })
         }
         _ => Ok(full),

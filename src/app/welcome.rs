@@ -85,7 +85,7 @@ impl fmt::Display for Welcome {
                  machine, sets it; until then only this machine may watch",
             ),
             Door::Locked => f.write_str(
-                "\npicket: nobody can sign in until the configuration is mended; the log says where",
+                "\npicket: nobody can sign in until the configuration is fixed; the log says where",
             ),
         }
     }

@@ -1,32 +1,43 @@
-//! A button, and how long it was held.
+//! A button: its contact is debounced, and each press told by how long it was held.
 //!
-//! The contact is looked at again and again; what its bouncing, and the time that passes, amount
-//! to is decided here. Nothing here reads a clock or a pin.
+//! Nothing here reads a clock or a pin.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// A contact counts once it has stayed as it is for this long. Cheap switches bounce for up to
-/// 10 ms, worn ones for longer; a finger is never this quick.
-const SETTLE: Duration = Duration::from_millis(30);
+/// The level of a contact counts once it has been stable for this long. Cheap switches bounce for
+/// up to 10 ms, worn ones for longer; a finger is never this quick.
+const DEBOUNCE_TIME: Duration = Duration::from_millis(30);
 
-/// What a press of the button amounts to, told when it is let go.
+/// A press of the button, by how long it was held. It is reported when the button is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ButtonEvent {
-    /// Pressed, and let go before 5 seconds were over.
+    /// For less than 5 seconds.
     Short,
-    /// Held for 5 seconds or more.
+    /// For 5 seconds or more.
     Long5,
-    /// Held for 20 seconds or more.
+    /// For 20 seconds or more.
     Long20,
 }
 
 impl ButtonEvent {
-    fn after(held: Duration) -> Self {
+    fn of_duration(held: Duration) -> Self {
         match held.as_secs() {
             0..5 => Self::Short,
             5..20 => Self::Long5,
             20.. => Self::Long20,
+        }
+    }
+}
+
+impl ButtonEvent {
+    /// Its name in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Long5 => "5 s",
+            Self::Long20 => "20 s",
         }
     }
 }
@@ -41,44 +52,44 @@ impl fmt::Display for ButtonEvent {
     }
 }
 
-/// The two wires of a button.
+/// The contact of a button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact {
     Open,
     Closed,
 }
 
-/// Where the button is, bouncing left out.
+/// The position of the button, debounced.
 #[derive(Clone, Copy, Debug)]
 enum Position {
     /// Not seen released yet: held since before Picket started, stuck, or wired the other way
-    /// round. How long is not known, so letting go means nothing.
+    /// round. For how long is unknown, so its release means nothing.
     Unknown,
     Released,
     PressedAt(Instant),
 }
 
-/// What is known of a button.
+/// Debounces a button and measures its presses.
 #[derive(Debug)]
-pub(super) struct Button {
+pub(super) struct Debouncer {
     position: Position,
     contact: Contact,
-    /// Since when the contact has been as it is, bouncing included.
+    /// Since when the contact has had its level, bouncing included.
     since: Instant,
 }
 
-impl Button {
-    /// A button first looked at `now`.
+impl Debouncer {
+    /// Begins at `now`.
     pub(super) fn new(now: Instant) -> Self {
         Self { position: Position::Unknown, contact: Contact::Closed, since: now }
     }
 
-    /// Takes note of the contact as it is `now`; says what the press was that has ended.
-    pub(super) fn see(&mut self, contact: Contact, now: Instant) -> Option<ButtonEvent> {
+    /// Takes a sample of the contact; returns the press that has ended.
+    pub(super) fn sample(&mut self, contact: Contact, now: Instant) -> Option<ButtonEvent> {
         if contact != self.contact {
             (self.contact, self.since) = (contact, now);
         }
-        if now.duration_since(self.since) < SETTLE {
+        if now.duration_since(self.since) < DEBOUNCE_TIME {
             return None;
         }
         match (self.position, contact) {
@@ -88,21 +99,21 @@ impl Button {
             }
             (Position::PressedAt(pressed), Contact::Open) => {
                 self.position = Position::Released;
-                return Some(ButtonEvent::after(self.since.duration_since(pressed)));
+                return Some(ButtonEvent::of_duration(self.since.duration_since(pressed)));
             }
             _ => {}
         }
         None
     }
 
-    /// What it would amount to if the button were let go `now`; `None` while it is not pressed.
-    pub(super) fn so_far(&self, now: Instant) -> Option<ButtonEvent> {
+    /// What the press would be if the button were released `now`; `None` while it is not pressed.
+    pub(super) fn held(&self, now: Instant) -> Option<ButtonEvent> {
         let Position::PressedAt(pressed) = self.position else {
             return None;
         };
-        // Perhaps it has been let go, and the contact has not settled yet.
+        // Perhaps it has been released already, and the contact is not stable yet.
         let end = if self.contact == Contact::Open { self.since } else { now };
-        Some(ButtonEvent::after(end.duration_since(pressed)))
+        Some(ButtonEvent::of_duration(end.duration_since(pressed)))
     }
 }
 
@@ -110,30 +121,30 @@ impl Button {
 mod tests {
     use super::*;
 
-    /// A released button, looked at every 10 ms.
-    struct Watched {
-        button: Button,
+    /// A released button, sampled every 10 ms.
+    struct Sampled {
+        button: Debouncer,
         start: Instant,
         now: Instant,
         events: Vec<ButtonEvent>,
     }
 
-    impl Watched {
+    impl Sampled {
         fn new() -> Self {
-            let mut watched = Self::from_the_start();
-            watched.stays(Contact::Open, 100);
-            watched.start = watched.now;
-            watched
+            let mut sampled = Self::from_the_start();
+            sampled.stays(Contact::Open, 100);
+            sampled.start = sampled.now;
+            sampled
         }
 
         fn from_the_start() -> Self {
             let now = Instant::now();
-            Self { button: Button::new(now), start: now, now, events: Vec::new() }
+            Self { button: Debouncer::new(now), start: now, now, events: Vec::new() }
         }
 
         fn stays(&mut self, contact: Contact, millis: u64) -> &mut Self {
             for _ in 0..millis / 10 {
-                self.events.extend(self.button.see(contact, self.now));
+                self.events.extend(self.button.sample(contact, self.now));
                 self.now += Duration::from_millis(10);
             }
             self
@@ -141,9 +152,9 @@ mod tests {
     }
 
     fn held_for(millis: u64) -> Vec<ButtonEvent> {
-        let mut watched = Watched::new();
-        watched.stays(Contact::Closed, millis).stays(Contact::Open, 100);
-        watched.events
+        let mut sampled = Sampled::new();
+        sampled.stays(Contact::Closed, millis).stays(Contact::Open, 100);
+        sampled.events
     }
 
     #[test]
@@ -159,23 +170,23 @@ mod tests {
 
     #[test]
     fn nothing_is_told_before_the_button_is_let_go() {
-        let mut watched = Watched::new();
-        watched.stays(Contact::Closed, 30_000);
-        assert_eq!(watched.events, []);
+        let mut sampled = Sampled::new();
+        sampled.stays(Contact::Closed, 30_000);
+        assert_eq!(sampled.events, []);
     }
 
     #[test]
     fn a_contact_that_bounces_is_one_press() {
-        let mut watched = Watched::new();
+        let mut sampled = Sampled::new();
         for _ in 0..5 {
-            watched.stays(Contact::Closed, 10).stays(Contact::Open, 20);
+            sampled.stays(Contact::Closed, 10).stays(Contact::Open, 20);
         }
-        watched.stays(Contact::Closed, 1_000);
+        sampled.stays(Contact::Closed, 1_000);
         for _ in 0..5 {
-            watched.stays(Contact::Open, 10).stays(Contact::Closed, 20);
+            sampled.stays(Contact::Open, 10).stays(Contact::Closed, 20);
         }
-        watched.stays(Contact::Open, 1_000);
-        assert_eq!(watched.events, [ButtonEvent::Short]);
+        sampled.stays(Contact::Open, 1_000);
+        assert_eq!(sampled.events, [ButtonEvent::Short]);
     }
 
     #[test]
@@ -185,45 +196,45 @@ mod tests {
 
     #[test]
     fn a_contact_that_opens_for_a_moment_is_still_held() {
-        let mut watched = Watched::new();
-        watched.stays(Contact::Closed, 3_000).stays(Contact::Open, 20);
-        watched.stays(Contact::Closed, 3_000).stays(Contact::Open, 100);
-        assert_eq!(watched.events, [ButtonEvent::Long5]);
+        let mut sampled = Sampled::new();
+        sampled.stays(Contact::Closed, 3_000).stays(Contact::Open, 20);
+        sampled.stays(Contact::Closed, 3_000).stays(Contact::Open, 100);
+        assert_eq!(sampled.events, [ButtonEvent::Long5]);
     }
 
     #[test]
     fn two_presses_are_not_added_up() {
-        let mut watched = Watched::new();
+        let mut sampled = Sampled::new();
         for _ in 0..2 {
-            watched.stays(Contact::Closed, 3_000).stays(Contact::Open, 100);
+            sampled.stays(Contact::Closed, 3_000).stays(Contact::Open, 100);
         }
-        assert_eq!(watched.events, [ButtonEvent::Short; 2]);
+        assert_eq!(sampled.events, [ButtonEvent::Short; 2]);
     }
 
     #[test]
     fn a_button_held_since_before_the_start_means_nothing_until_it_was_let_go() {
-        let mut watched = Watched::from_the_start();
-        watched.stays(Contact::Closed, 30_000);
-        assert_eq!(watched.button.so_far(watched.now), None);
-        watched.stays(Contact::Open, 100);
-        assert_eq!(watched.events, []);
-        watched.stays(Contact::Closed, 6_000).stays(Contact::Open, 100);
-        assert_eq!(watched.events, [ButtonEvent::Long5]);
+        let mut sampled = Sampled::from_the_start();
+        sampled.stays(Contact::Closed, 30_000);
+        assert_eq!(sampled.button.held(sampled.now), None);
+        sampled.stays(Contact::Open, 100);
+        assert_eq!(sampled.events, []);
+        sampled.stays(Contact::Closed, 6_000).stays(Contact::Open, 100);
+        assert_eq!(sampled.events, [ButtonEvent::Long5]);
     }
 
     #[test]
     fn while_it_is_held_one_can_see_how_far_it_has_come() {
-        let mut watched = Watched::new();
-        assert_eq!(watched.button.so_far(watched.now), None);
-        watched.stays(Contact::Closed, 1_000);
-        let at = |watched: &Watched, millis| {
-            watched.button.so_far(watched.start + Duration::from_millis(millis))
+        let mut sampled = Sampled::new();
+        assert_eq!(sampled.button.held(sampled.now), None);
+        sampled.stays(Contact::Closed, 1_000);
+        let at = |sampled: &Sampled, millis| {
+            sampled.button.held(sampled.start + Duration::from_millis(millis))
         };
-        assert_eq!(at(&watched, 4_999), Some(ButtonEvent::Short));
-        assert_eq!(at(&watched, 5_000), Some(ButtonEvent::Long5));
-        assert_eq!(at(&watched, 20_000), Some(ButtonEvent::Long20));
-        // Let go a moment before, though that has not settled yet.
-        watched.stays(Contact::Closed, 3_990).stays(Contact::Open, 20);
-        assert_eq!(watched.button.so_far(watched.now), Some(ButtonEvent::Short));
+        assert_eq!(at(&sampled, 4_999), Some(ButtonEvent::Short));
+        assert_eq!(at(&sampled, 5_000), Some(ButtonEvent::Long5));
+        assert_eq!(at(&sampled, 20_000), Some(ButtonEvent::Long20));
+        // Released a moment before, which is not stable yet.
+        sampled.stays(Contact::Closed, 3_990).stays(Contact::Open, 20);
+        assert_eq!(sampled.button.held(sampled.now), Some(ButtonEvent::Short));
     }
 }

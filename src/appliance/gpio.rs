@@ -1,17 +1,19 @@
-//! The pins of a Raspberry Pi's header: the one place that knows the library for them.
+//! The GPIO pins of a Raspberry Pi's header: the one place that uses the library for them.
 //!
-//! Off a Pi, and in a build without the feature `gpio`, every pin is refused with the reason.
+//! On other machines, and in a build without the feature `gpio`, every pin is refused with the
+//! reason.
 
-use super::chips::{Chip, chips};
+use super::board::{Board, board};
+use super::gpio_chips::{GpioChip, gpio_chips};
 use crate::config::Level;
 
-/// A pin that Picket drives. Goes back to what it was when dropped.
-pub(super) trait Output: Send {
+/// A pin that Picket drives. It gets its former mode back when dropped.
+pub(super) trait OutputPin: Send {
     fn set(&mut self, level: Level);
 }
 
-/// A pin that Picket listens to.
-pub(super) trait Input: Send {
+/// A pin that Picket reads.
+pub(super) trait InputPin: Send {
     fn level(&self) -> Level;
 }
 
@@ -19,102 +21,68 @@ pub(super) trait Input: Send {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpioError {
     /// This build has no code for it.
+    #[cfg(any(not(feature = "gpio"), test))]
     #[error("this build of Picket has no GPIO: it was made without the feature \"gpio\"")]
     NotBuilt,
     /// There are no such pins on this machine.
-    #[error("this machine is no Raspberry Pi with GPIO that Picket knows")]
+    #[error("this machine is not a Raspberry Pi with GPIO that Picket knows")]
     NotAPi,
-    /// The system keeps them from Picket.
+    /// Picket has no permission.
     #[error("{0} may not be opened: add the user that runs Picket to the group \"gpio\"")]
     Denied(String),
-    /// The other of lamp and button has it.
-    #[error("GPIO {0} is in use already: lamp and button need one each")]
+    /// The other of LED and button has it.
+    #[cfg(feature = "gpio")]
+    #[error("GPIO {0} is in use already: LED and button need one each")]
     Taken(u8),
     /// The system failed.
+    #[cfg(feature = "gpio")]
     #[error("GPIO cannot be used: {0}")]
     Failed(String),
 }
 
-/// This board, by its own account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Board {
-    /// "Raspberry Pi 4 Model B Rev 1.4"; `None` where the firmware says nothing, as on a PC.
-    pub model: Option<String>,
-    /// What it is made of, the board first and the chip last: "raspberrypi,4-model-b",
-    /// "brcm,bcm2711".
-    pub compatible: Vec<String>,
-}
-
-impl Board {
-    /// Whether it is a Raspberry Pi.
-    #[must_use]
-    pub fn is_a_pi(&self) -> bool {
-        self.compatible.iter().any(|name| name.starts_with("raspberrypi,"))
-    }
-
-    /// Its chip: "BCM2711".
-    #[must_use]
-    pub fn chip(&self) -> Option<String> {
-        let (_, name) = self.compatible.last()?.split_once(',')?;
-        Some(name.to_uppercase())
-    }
-}
-
-/// What board this is.
-#[must_use]
-pub fn board() -> Board {
-    // Strings of a device tree end in a NUL (Devicetree Specification §2.2.4).
-    let strings = |name: &str| -> Vec<String> {
-        let text = std::fs::read(format!("/proc/device-tree/{name}")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        text.split('\0').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
-    };
-    Board { model: strings("model").into_iter().next(), compatible: strings("compatible") }
-}
-
 /// The header with its pins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct GpioHeader {
     /// The GPIO chip its pins belong to.
     pub chip: String,
     /// The pins, in the order of their numbers.
-    pub pins: Vec<Pin>,
+    pub pins: Vec<GpioPin>,
     /// Why Picket cannot use them, if it cannot.
     pub unusable: Option<GpioError>,
 }
 
 /// One pin of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
+pub struct GpioPin {
     /// Its BCM number, as `led.pin` and `button.pin` have it.
     pub number: u8,
-    /// What the board's description calls it: "GPIO17", "ID_SDA".
+    /// Its name in the device tree: "GPIO17", "ID_SDA".
     pub name: String,
     /// What uses it now; `None` when it is free.
     pub user: Option<String>,
 }
 
-/// The pins of the 40-pin header; further ones of the chip are wired on the board.
-const HEADER: std::ops::RangeInclusive<u8> = 0..=27;
+/// The pins of the 40-pin header; the chip has more, which are wired on the board.
+const HEADER_PINS: std::ops::RangeInclusive<u8> = 0..=27;
 
 /// The pins there are to choose from, and what uses them. Changes none of them.
 ///
 /// # Errors
-/// When there are none; says why.
-pub fn header() -> Result<Header, GpioError> {
-    assemble(&board(), chips(), pins::modes())
+/// Why there are none.
+pub fn gpio_header() -> Result<GpioHeader, GpioError> {
+    assemble(&board(), gpio_chips(), pins::modes())
 }
 
 fn assemble(
     board: &Board,
-    chips: Vec<Chip>,
+    chips: Vec<GpioChip>,
     modes: Result<Vec<(u8, String)>, GpioError>,
-) -> Result<Header, GpioError> {
-    if !board.is_a_pi() {
+) -> Result<GpioHeader, GpioError> {
+    if !board.is_raspberry_pi() {
         return Err(GpioError::NotAPi);
     }
-    let has_header = |chip: &Chip| {
-        chip.lines.len() > usize::from(*HEADER.end())
+    let has_header = |chip: &GpioChip| {
+        chip.lines.len() > usize::from(*HEADER_PINS.end())
             && (chip.label.starts_with("pinctrl-bcm") || chip.label.starts_with("pinctrl-rp1"))
     };
     let chip = chips.into_iter().find(has_header);
@@ -123,43 +91,47 @@ fn assemble(
         Ok(modes) => (modes, None),
         Err(why) => (Vec::new(), Some(why)),
     };
-    let pins = HEADER.zip(chip.lines).map(|(number, line)| {
+    let pins = HEADER_PINS.zip(chip.lines).map(|(number, line)| {
         let mode = modes.iter().find(|(pin, _)| *pin == number).map(|(_, mode)| mode.as_str());
         let user = match (line.user, mode) {
             (Some(user), _) if user.is_empty() => Some("somebody".into()),
             (Some(user), _) => Some(user),
-            // Such as a serial port or a bus, which the kernel does not list.
+            // Such as a serial port or a bus, which the kernel does not list as a user.
             (None, Some(mode)) if mode.starts_with("alt") => {
                 Some(format!("another part of the chip ({mode})"))
             }
             (None, _) => None,
         };
-        Pin { number, name: line.name, user }
+        GpioPin { number, name: line.name, user }
     });
-    Ok(Header { chip: format!("{} ({})", chip.name, chip.label), pins: pins.collect(), unusable })
+    Ok(GpioHeader {
+        chip: format!("{} ({})", chip.name, chip.label),
+        pins: pins.collect(),
+        unusable,
+    })
 }
 
-/// Why no pin can be used by this build, on this machine. `None` where they can.
+/// Why this build cannot use any pin on this machine; `None` if it can.
 #[must_use]
-pub fn pin_trouble() -> Option<GpioError> {
-    pins::trouble()
+pub fn gpio_unavailable() -> Option<GpioError> {
+    pins::unavailable()
 }
 
-/// Takes a pin to drive it, at `first` to begin with.
-pub(super) fn output(pin: u8, first: Level) -> Result<Box<dyn Output>, GpioError> {
-    pins::output(pin, first)
+/// Takes a pin to drive it, at the level `first` to begin with.
+pub(super) fn output_pin(number: u8, first: Level) -> Result<Box<dyn OutputPin>, GpioError> {
+    pins::output(number, first)
 }
 
-/// Takes a pin to listen to it, with a resistor that pulls it to `rest` when nothing else does.
-pub(super) fn input(pin: u8, rest: Level) -> Result<Box<dyn Input>, GpioError> {
-    pins::input(pin, rest)
+/// Takes a pin to read it, with a resistor that pulls it to the level `rest`.
+pub(super) fn input_pin(number: u8, rest: Level) -> Result<Box<dyn InputPin>, GpioError> {
+    pins::input(number, rest)
 }
 
 #[cfg(feature = "gpio")]
 mod pins {
-    use rppal::gpio::{Error, Gpio, InputPin, OutputPin};
+    use rppal::gpio::{self, Error, Gpio};
 
-    use super::{GpioError, HEADER, Input, Level, Output};
+    use super::{GpioError, HEADER_PINS, InputPin, Level, OutputPin};
 
     impl From<Error> for GpioError {
         fn from(error: Error) -> Self {
@@ -172,7 +144,7 @@ mod pins {
         }
     }
 
-    impl Output for OutputPin {
+    impl OutputPin for gpio::OutputPin {
         fn set(&mut self, level: Level) {
             match level {
                 Level::High => self.set_high(),
@@ -181,29 +153,29 @@ mod pins {
         }
     }
 
-    impl Input for InputPin {
+    impl InputPin for gpio::InputPin {
         fn level(&self) -> Level {
             if self.is_high() { Level::High } else { Level::Low }
         }
     }
 
-    pub(super) fn output(pin: u8, first: Level) -> Result<Box<dyn Output>, GpioError> {
-        let pin = Gpio::new()?.get(pin)?;
+    pub(super) fn output(number: u8, first: Level) -> Result<Box<dyn OutputPin>, GpioError> {
+        let pin = Gpio::new()?.get(number)?;
         Ok(Box::new(match first {
             Level::High => pin.into_output_high(),
             Level::Low => pin.into_output_low(),
         }))
     }
 
-    pub(super) fn input(pin: u8, rest: Level) -> Result<Box<dyn Input>, GpioError> {
-        let pin = Gpio::new()?.get(pin)?;
+    pub(super) fn input(number: u8, rest: Level) -> Result<Box<dyn InputPin>, GpioError> {
+        let pin = Gpio::new()?.get(number)?;
         Ok(Box::new(match rest {
             Level::High => pin.into_input_pullup(),
             Level::Low => pin.into_input_pulldown(),
         }))
     }
 
-    pub(super) fn trouble() -> Option<GpioError> {
+    pub(super) fn unavailable() -> Option<GpioError> {
         Gpio::new().err().map(GpioError::from)
     }
 
@@ -212,7 +184,7 @@ mod pins {
     pub(super) fn modes() -> Result<Vec<(u8, String)>, GpioError> {
         let gpio = Gpio::new()?;
         let mode = |pin| Some((pin, gpio.get(pin).ok()?.mode().to_string().to_lowercase()));
-        Ok(HEADER.filter_map(mode).collect())
+        Ok(HEADER_PINS.filter_map(mode).collect())
     }
 
     #[cfg(test)]
@@ -222,7 +194,7 @@ mod pins {
         #[test]
         fn an_error_says_what_to_do() {
             let words = |error: Error| GpioError::from(error).to_string();
-            assert!(words(Error::UnknownModel).contains("no Raspberry Pi"));
+            assert!(words(Error::UnknownModel).contains("not a Raspberry Pi"));
             assert!(words(Error::PermissionDenied("/dev/gpiomem".into())).contains("group"));
             assert!(words(Error::PinUsed(17)).starts_with("GPIO 17 is in use"));
         }
@@ -231,17 +203,17 @@ mod pins {
 
 #[cfg(not(feature = "gpio"))]
 mod pins {
-    use super::{GpioError, Input, Level, Output};
+    use super::{GpioError, InputPin, Level, OutputPin};
 
-    pub(super) fn output(_: u8, _: Level) -> Result<Box<dyn Output>, GpioError> {
+    pub(super) fn output(_: u8, _: Level) -> Result<Box<dyn OutputPin>, GpioError> {
         Err(GpioError::NotBuilt)
     }
 
-    pub(super) fn input(_: u8, _: Level) -> Result<Box<dyn Input>, GpioError> {
+    pub(super) fn input(_: u8, _: Level) -> Result<Box<dyn InputPin>, GpioError> {
         Err(GpioError::NotBuilt)
     }
 
-    pub(super) fn trouble() -> Option<GpioError> {
+    pub(super) fn unavailable() -> Option<GpioError> {
         Some(GpioError::NotBuilt)
     }
 
@@ -252,7 +224,7 @@ mod pins {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chips::ChipLine;
+    use super::super::gpio_chips::GpioLine;
     use super::*;
 
     fn pi() -> Board {
@@ -260,9 +232,9 @@ mod tests {
         Board { model: Some("Raspberry Pi 4 Model B Rev 1.4".into()), compatible }
     }
 
-    fn chip(label: &str, count: usize) -> Chip {
-        let line = |n| ChipLine { name: format!("GPIO{n}"), user: None };
-        Chip {
+    fn chip(label: &str, count: usize) -> GpioChip {
+        let line = |n| GpioLine { name: format!("GPIO{n}"), user: None };
+        GpioChip {
             name: "gpiochip0".into(),
             label: label.into(),
             lines: (0..count).map(line).collect(),
@@ -272,7 +244,7 @@ mod tests {
     #[test]
     fn the_header_s_pins_are_told_with_who_uses_them() {
         let mut soc = chip("pinctrl-bcm2711", 58);
-        soc.lines[17].user = Some("status lamp".into());
+        soc.lines[17].user = Some("status LED".into());
         soc.lines[18].user = Some(String::new());
         let others = vec![chip("raspberrypi-exp-gpio", 8), soc];
         let modes = Ok(vec![(14, "alt0".to_owned()), (4, "in".to_owned())]);
@@ -280,7 +252,7 @@ mod tests {
         assert_eq!(header.chip, "gpiochip0 (pinctrl-bcm2711)");
         assert_eq!(header.pins.len(), 28);
         let user = |pin: usize| header.pins[pin].user.as_deref();
-        assert_eq!(user(17), Some("status lamp"));
+        assert_eq!(user(17), Some("status LED"));
         assert_eq!(user(18), Some("somebody"));
         assert_eq!(user(14), Some("another part of the chip (alt0)"));
         assert_eq!((user(4), header.pins[4].name.as_str()), (None, "GPIO4"));
@@ -309,13 +281,13 @@ mod tests {
 pub(super) mod fake {
     use std::sync::{Arc, Mutex};
 
-    use super::{Input, Level, Output};
+    use super::{InputPin, Level, OutputPin};
 
-    /// What a pin is connected to.
+    /// The line that a pin is connected to.
     #[derive(Clone)]
-    pub(in crate::appliance) struct Wire(Arc<Mutex<Level>>);
+    pub(in crate::appliance) struct FakeLine(Arc<Mutex<Level>>);
 
-    impl Wire {
+    impl FakeLine {
         pub(in crate::appliance) fn new(level: Level) -> Self {
             Self(Arc::new(Mutex::new(level)))
         }
@@ -329,17 +301,17 @@ pub(super) mod fake {
         }
     }
 
-    pub(in crate::appliance) struct FakeOutput(pub(in crate::appliance) Wire);
+    pub(in crate::appliance) struct FakeOutput(pub(in crate::appliance) FakeLine);
 
-    impl Output for FakeOutput {
+    impl OutputPin for FakeOutput {
         fn set(&mut self, level: Level) {
             self.0.put(level);
         }
     }
 
-    pub(in crate::appliance) struct FakeInput(pub(in crate::appliance) Wire);
+    pub(in crate::appliance) struct FakeInput(pub(in crate::appliance) FakeLine);
 
-    impl Input for FakeInput {
+    impl InputPin for FakeInput {
         fn level(&self) -> Level {
             self.0.level()
         }

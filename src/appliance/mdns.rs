@@ -4,24 +4,24 @@
 use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
 use tokio::sync::watch;
 
-/// The name a device goes by on its network, where that is not its own.
-pub type OtherName = Option<String>;
+/// The name by which the device is found if another device has its own.
+pub type AlternativeName = Option<String>;
 
-/// Answers for the device's name while it lives.
-pub struct Announcement(ServiceDaemon);
+/// Answers queries for the device's name until it is dropped.
+pub struct MdnsResponder(ServiceDaemon);
 
-impl Announcement {
-    /// Answers for `hostname` from now on, with whatever addresses the device has, and tells of its
-    /// page at `port`. Where another device has the name already, this one takes the next:
-    /// `NAME-2.local`, and `other` is told. A device in two networks may have another name in each;
-    /// `other` is the one that was taken last.
+impl MdnsResponder {
+    /// Answers queries for `hostname` from now on, with whatever addresses the device has, and
+    /// announces its page at `port`. If another device has the name already, this one takes the
+    /// next, `NAME-2.local` (RFC 6762 §9), and sends it to `alternative`. A device in two networks
+    /// may have another name in each; `alternative` is the one that was taken last.
     ///
     /// # Errors
     /// When the system has no socket for it; the text says why.
     pub fn start(
         hostname: &str,
         port: u16,
-        other: watch::Sender<OtherName>,
+        alternative: watch::Sender<AlternativeName>,
     ) -> Result<Self, String> {
         let daemon = ServiceDaemon::new().map_err(|e| e.to_string())?;
         let host = format!("{hostname}.local.");
@@ -34,7 +34,7 @@ impl Announcement {
             let hostname = hostname.to_owned();
             tokio::spawn(async move {
                 while let Ok(event) = events.recv_async().await {
-                    note(&event, &hostname, &other);
+                    handle_event(&event, &hostname, &alternative);
                 }
             });
         }
@@ -42,13 +42,13 @@ impl Announcement {
     }
 }
 
-fn note(event: &DaemonEvent, hostname: &str, other: &watch::Sender<OtherName>) {
+fn handle_event(event: &DaemonEvent, hostname: &str, alternative: &watch::Sender<AlternativeName>) {
     match event {
-        // The page's title among the services changes, too, and then nobody need know.
+        // The name of the page's service changes, too, which does not matter.
         DaemonEvent::NameChange(change) => {
             if let Some(name) = next_name(hostname, &change.new_name) {
                 log::warn!("another device is {hostname}.local: this one is {name}.local");
-                other.send_replace(Some(name.to_owned()));
+                alternative.send_replace(Some(name.to_owned()));
             }
         }
         DaemonEvent::Error(error) => log::debug!("multicast DNS: {error}"),
@@ -56,9 +56,9 @@ fn note(event: &DaemonEvent, hostname: &str, other: &watch::Sender<OtherName>) {
     }
 }
 
-/// The first label of `host`, if it is one that a device called `hostname` takes where that name is
-/// another one's already. Peers take part in how it came about, and are to have no other say in it
-/// than which number it ends in.
+/// The first label of `host`, if it is one that a device called `hostname` takes if another device
+/// has that name. Other devices on the network have an influence on it, which must not go beyond
+/// the number at its end.
 fn next_name<'h>(hostname: &str, host: &'h str) -> Option<&'h str> {
     let numbered = |name: &'_ str| -> Option<(usize, u32)> {
         let (stem, number) = name.rsplit_once('-')?;
@@ -72,9 +72,9 @@ fn next_name<'h>(hostname: &str, host: &'h str) -> Option<&'h str> {
     (name.get(..length)? == hostname.get(..stem)? && digits_only && number > least).then_some(name)
 }
 
-impl Drop for Announcement {
+impl Drop for MdnsResponder {
     fn drop(&mut self) {
-        // Says goodbye, so that nobody asks for it in vain.
+        // Sends a goodbye packet (RFC 6762 §10.1), so that nobody looks for it any more.
         let _ = self.0.shutdown();
     }
 }

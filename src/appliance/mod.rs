@@ -1,37 +1,43 @@
-//! What only a device or a service manager does.
+//! What only a device or a service manager needs: LED and button, the name on the network,
+//! keep-alive notifications, updates, and the client of the steward.
 //!
-//! In comes how the house is doing, from `app`; out go signs for whoever looks after the process
-//! or stands before the device, and the presses of its button. Nothing here is needed to watch a
-//! camera, and where there is nobody to tell, or no pin to tell it by, nothing happens.
+//! In comes how Picket is doing, from `app`, and what the owner wants, from `http`; out go
+//! notifications to the service manager, the LED's patterns, presses of the button, and requests to
+//! the steward. Nothing here is needed to watch a camera: without a service manager, a pin or a
+//! steward, nothing happens.
 
+mod board;
 mod button;
-mod chips;
 mod device;
 mod gpio;
-mod led;
+pub(crate) mod gpio_chips;
+mod installer;
+mod led_and_button;
 mod mdns;
 mod network;
-mod notify;
-mod panel;
-mod private;
-mod steward;
+mod private_file;
+mod service_manager;
+mod status_led;
+mod steward_client;
 mod updates;
 
+pub use board::{Board, board};
 pub use button::ButtonEvent;
-pub use chips::{Chip, ChipLine, chips};
-pub use device::{
-    Bundle, Choice, ChoiceOutcome, Device, InstallError, Installer, LengthError, Step, Turn,
+pub use device::{Device, WifiJoin};
+pub use gpio::{GpioError, GpioHeader, GpioPin, gpio_header, gpio_unavailable};
+pub use installer::{BundleSource, InstallError, InstallProgress, Installer, LengthError};
+pub use led_and_button::{LedAndButton, ReadLedInputs};
+pub use mdns::{AlternativeName, MdnsResponder};
+pub use network::{ACCESS_POINT_ADDRESS, has_network};
+pub(crate) use private_file::create_private;
+pub use service_manager::ServiceManager;
+pub use status_led::{LedInputs, StartState};
+#[cfg(feature = "steward")]
+pub use steward_client::{
+    BootSlot, CONTROL_SOCKET, DhcpLease, LineLimit, LinkStatus, STEWARD_VARIABLE, WifiStatus,
 };
-pub use gpio::{Board, GpioError, Header, Pin, board, header, pin_trouble};
-pub use led::{House, Stage};
-pub use mdns::{Announcement, OtherName};
-pub use network::{OWN_NETWORK, has_network};
-pub use notify::ServiceManager;
-pub use panel::{Look, Panel};
-pub(crate) use private::create_private;
-pub use steward::{
-    Answers, Asked, CameraReport, Data, DeviceStatus, Join, Lease, LinkStatus, LongestLine,
-    Outcome, Reply, Request, SOCKET, SeenNetwork, Slot, Steward, StewardError, UpdateStatus,
-    VARIABLE as STEWARD_VARIABLE, WifiStatus,
+pub use steward_client::{
+    CameraReport, DeviceStatus, JoinRequest, SeenNetwork, StewardClient, StewardError,
+    StewardReply, StewardRequest, UpdateOutcome, UpdateStatus,
 };
-pub use updates::{News, NotInstalled, Offer, UpdateError, Updates};
+pub use updates::{UpdateCheck, UpdateError};

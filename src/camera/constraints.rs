@@ -1,7 +1,7 @@
-//! Choosing the mode of a camera that suits its owner best.
+//! Choosing the mode of a camera that is nearest to what its owner wants.
 
-/// What the owner asks of a camera. Each is a wish, like `ideal` in the constraints of W3C Media
-/// Capture: the nearest mode there is will be used.
+/// What the owner wants of a camera, like `ideal` in the constraints of W3C Media Capture: the nearest
+/// mode there is will be used.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Constraints {
     /// Width in pixels.
@@ -24,10 +24,10 @@ pub struct Mode {
 }
 
 /// The mode nearest to what is wanted: smallest fitness distance in the sense of W3C Media
-/// Capture and Streams §"SelectSettings" (the sum over the wishes of |difference| ÷ larger of the
-/// two). Among equals the earlier wins, so list a camera's favourites first. `None` for no modes.
+/// Capture and Streams §"SelectSettings" (the sum over the constraints of |difference| ÷ larger of
+/// the two). Among equals the earlier wins, so list a camera's favourites first. `None` for no modes.
 #[must_use]
-pub fn nearest(modes: &[Mode], wanted: &Constraints) -> Option<Mode> {
+pub fn nearest_mode(modes: &[Mode], wanted: &Constraints) -> Option<Mode> {
     let distance = |mode: &Mode| {
         let far = |want: Option<f64>, have: f64| {
             want.map_or(0.0, |w| if w == have { 0.0 } else { (w - have).abs() / w.max(have) })
@@ -56,11 +56,11 @@ mod tests {
         fps: impl Into<Option<f64>>,
     ) -> Mode {
         let wanted = Constraints { width: width.into(), height: height.into(), fps: fps.into() };
-        nearest(&MODES, &wanted).unwrap()
+        nearest_mode(&MODES, &wanted).unwrap()
     }
 
     #[test]
-    fn no_wishes_get_the_camera_s_favourite() {
+    fn no_constraints_get_the_camera_s_favourite() {
         assert_eq!(pick(None, None, None), MODES[0]);
     }
 

@@ -1,4 +1,4 @@
-//! The knobs of a camera.
+//! The controls of a camera: brightness, gain, white balance and the like.
 //!
 //! Every driver has its own names, ranges and types for them. Here is what they have in common:
 //! Picket's names (those of `[camera.controls]`), plain values, and what a value may be.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A knob that a camera has.
+/// A control that a camera has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
     /// Its name in `[camera.controls]`: "brightness".

@@ -1,14 +1,13 @@
 //! Where pictures come from.
 //!
-//! In comes a source's name from the configuration and the [`Constraints`] its owner put on it;
-//! out come [`Capture`]s: raw [`Frame`]s, or [`AccessUnit`]s where the source is coded already.
-//! A camera knows nothing of encoders or viewers. It is driven by one thread of its own (see
-//! [`pipeline`](crate::pipeline)), so it may block in [`Camera::capture`] as long as it likes
-//! without anything else standing still.
+//! In comes a source's name from the configuration and the [`Constraints`] its owner put on it; out come
+//! [`Capture`]s: raw [`Frame`]s, or [`AccessUnit`]s where the source is coded already. A camera knows
+//! nothing of encoders or viewers. It is driven by one thread of its own (see
+//! [`pipeline`](crate::pipeline)), so it may block in [`Camera::capture`] as long as it likes without
+//! holding anything else up.
 //!
-//! A camera may have knobs ([`Control`]). What they are to be set to stands on a
-//! [`ControlPanel`], on which the configuration and HTTP write and at which the camera's thread
-//! looks.
+//! A camera may have [`Control`]s, such as brightness and gain. What they are to be set to is kept in
+//! [`CameraControls`], which the configuration and HTTP change and the camera's thread follows.
 //!
 //! Sources: [`pattern`], a test picture that needs no hardware, [`file`](mod@file), a clip played
 //! in a loop, and behind features of their names `libcamera`, for the Pi's cameras, and `v4l2`, for
@@ -16,23 +15,28 @@
 //! [`Camera`].
 
 #[cfg(any(feature = "v4l2", fuzzing, test))]
-pub(crate) mod coded;
+pub(crate) mod coded_stream;
 mod constraints;
+pub(crate) mod control_state;
 mod controls;
-pub mod file;
-mod found;
+pub(crate) mod file;
+pub(crate) mod info;
 #[cfg(feature = "libcamera")]
-pub mod libcamera;
-mod panel;
-pub mod pattern;
+pub(crate) mod libcamera;
+pub(crate) mod pattern;
+mod picture_detector;
+mod selector;
 #[cfg(feature = "v4l2")]
-pub mod v4l2;
+pub(crate) mod v4l2;
 
-pub use constraints::{Constraints, Mode, nearest};
+pub(crate) use constraints::nearest_mode;
+pub use constraints::{Constraints, Mode};
+pub(crate) use control_state::{
+    AppliedVersion, CameraControls, ControlChanges, ControlError, ControlSetting, ControlsReport,
+};
 pub use controls::{Control, ControlRange, ControlValue, ControlValues};
-pub use found::{Found, FoundMode, Location};
-pub(crate) use panel::Followed;
-pub use panel::{ControlChanges, ControlPanel, ControlRefusal, PanelState, Power, Setting};
+pub(crate) use info::{CameraInfo, Location, ModeInfo};
+pub use selector::LibcameraSelector;
 
 use crate::media::{AccessUnit, Frame};
 
@@ -49,8 +53,8 @@ pub trait Camera: Send {
     /// and tries again.
     fn open(&mut self, wanted: &Constraints) -> Result<Mode, CameraError>;
 
-    /// Waits for the next picture. Frames may be dropped when the rest of the house is slower
-    /// than the camera; coded pictures never are, because each needs the one before.
+    /// Waits for the next picture. Frames may be dropped when the rest of the program is slower than
+    /// the camera; access units never are, because each needs the one before.
     ///
     /// # Errors
     /// When the camera is gone or broken. It is then stopped and opened again.
@@ -61,12 +65,12 @@ pub trait Camera: Send {
         None
     }
 
-    /// The knobs this camera has; known while it is open.
+    /// The controls this camera has; known while it is open.
     fn controls(&self) -> Vec<Control> {
         Vec::new()
     }
 
-    /// Sets knobs, from one of the next pictures on. Called between two captures, and only with
+    /// Sets controls, from one of the next pictures on. Called between two captures, and only with
     /// what [`Camera::controls`] says is possible. What is not among `values` goes back to the
     /// camera's own choice.
     ///
@@ -77,10 +81,10 @@ pub trait Camera: Send {
         Ok(())
     }
 
-    /// Something that has a [`Camera::capture`] that is waiting, or else the next one, return at
-    /// once, with whatever error. Asked for before the camera is opened for the first time, and
-    /// used from other threads when pictures are no longer wanted; on a camera that is not open it
-    /// has no effect. A camera that never waits long needs none.
+    /// Something that makes a [`Camera::capture`] that is waiting, or else the next one, return at
+    /// once, with any error. Asked for before the camera is opened for the first time, and used from
+    /// other threads when pictures are no longer wanted; on a camera that is not open it has no
+    /// effect. A camera that never waits long needs none.
     fn waker(&self) -> Option<Waker> {
         None
     }
@@ -97,10 +101,19 @@ pub type Waker = Box<dyn Fn() + Send + Sync>;
 pub enum Capture {
     /// A raw picture, to be encoded.
     Frame(Frame),
-    /// A picture the source had coded already, to be passed on as it is.
+    /// A picture the source had coded already, to be passed through as it is.
     AccessUnit(AccessUnit),
     /// The source has come to its end and will deliver nothing more until opened again.
     End,
+}
+
+/// What a source whose pictures are coded already, such as a clip, is to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureMode {
+    /// Access units as the source coded them where viewers can be sent those, frames where they cannot.
+    PassThrough,
+    /// Frames, because something is to be done to them.
+    Decode,
 }
 
 /// Why a camera gives no pictures. Messages are for the camera's owner: what is wrong, and what

@@ -19,17 +19,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Camera, CameraError, Capture, Constraints, Mode, nearest};
+use super::{Camera, CameraError, Capture, Constraints, Mode, nearest_mode};
 use crate::media::{Frame, FramePool, MediaTime, PixelFormat, Plane};
 
 /// The test picture. Makes 720p30 unless asked for something else.
 #[derive(Default)]
-pub struct Pattern {
-    running: Option<Running>,
+pub struct TestPattern {
+    open: Option<OpenPattern>,
     pool: FramePool,
 }
 
-struct Running {
+struct OpenPattern {
     mode: Mode,
     canvas: Canvas,
     started: MediaTime,
@@ -41,22 +41,22 @@ const SIZES: [(u32, u32); 7] =
     [(1280, 720), (1920, 1080), (1024, 768), (854, 480), (640, 480), (640, 360), (320, 240)];
 const RATES: [f64; 8] = [30.0, 60.0, 50.0, 25.0, 24.0, 15.0, 10.0, 5.0];
 
-impl Pattern {
-    /// The test picture, not yet running.
+impl TestPattern {
+    /// The test picture, not yet open.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 }
 
-impl Camera for Pattern {
+impl Camera for TestPattern {
     fn open(&mut self, wanted: &Constraints) -> Result<Mode, CameraError> {
         let modes: Vec<Mode> = SIZES
             .into_iter()
             .flat_map(|(width, height)| RATES.map(|fps| Mode { width, height, fps }))
             .collect();
-        let mode = nearest(&modes, wanted).unwrap_or(modes[0]);
-        self.running = Some(Running {
+        let mode = nearest_mode(&modes, wanted).unwrap_or(modes[0]);
+        self.open = Some(OpenPattern {
             mode,
             canvas: Canvas::new(mode.width as usize, mode.height as usize),
             started: MediaTime::now(),
@@ -66,26 +66,25 @@ impl Camera for Pattern {
     }
 
     fn capture(&mut self) -> Result<Capture, CameraError> {
-        let Some(running) = &mut self.running else {
-            return Err(CameraError::Lost("the test picture is not running".into()));
+        let Some(open) = &mut self.open else {
+            return Err(CameraError::Lost("the test picture is not open".into()));
         };
-        let due = |number: u64| {
-            running.started + Duration::from_secs_f64(number as f64 / running.mode.fps)
-        };
+        let due =
+            |number: u64| open.started + Duration::from_secs_f64(number as f64 / open.mode.fps);
         let now = MediaTime::now();
         // After a suspend or a stall, go on from now rather than rush to catch up.
-        while due(running.number + 1) < now {
-            running.number += 1;
+        while due(open.number + 1) < now {
+            open.number += 1;
         }
-        let time = due(running.number);
+        let time = due(open.number);
         std::thread::sleep(time.since(now));
-        let frame = running.canvas.draw(running.number, time, &self.pool)?;
-        running.number += 1;
+        let frame = open.canvas.draw(open.number, time, &self.pool)?;
+        open.number += 1;
         Ok(Capture::Frame(frame))
     }
 
     fn stop(&mut self) {
-        self.running = None;
+        self.open = None;
     }
 }
 
@@ -117,22 +116,22 @@ impl Canvas {
     fn new(width: usize, height: usize) -> Self {
         let mut background =
             vec![0; Frame::packed_len(PixelFormat::I420, (width as u32, height as u32))];
-        let mut picture = Picture::new(width, height, &mut background);
+        let mut planes = I420Planes::new(width, height, &mut background);
         for y in (0..height).step_by(2) {
             // A night-blue that brightens downwards.
             let shade = 24 + (y * 40 / height) as u8;
-            picture.rect(0, y, width, 2, (shade, 140, 122));
+            planes.rect(0, y, width, 2, (shade, 140, 122));
         }
         let (bars_top, bars_height) = (height / 12, height / 4);
         for (i, colour) in BARS.into_iter().enumerate() {
             let (left, right) = (width * i / 7, width * (i + 1) / 7);
-            picture.rect(left, bars_top, right - left, bars_height, colour);
+            planes.rect(left, bars_top, right - left, bars_height, colour);
         }
         // A grey ramp under the bars shows crushed blacks and blown whites.
         for step in 0..16 {
             let (left, right) = (width * step / 16, width * (step + 1) / 16);
             let grey = (16 + step * 219 / 15) as u8;
-            picture.rect(left, bars_top + bars_height, right - left, height / 24, (grey, 128, 128));
+            planes.rect(left, bars_top + bars_height, right - left, height / 24, (grey, 128, 128));
         }
         Self { width, height, background }
     }
@@ -141,13 +140,13 @@ impl Canvas {
         let (width, height) = (self.width, self.height);
         let mut buffer = pool.take(self.background.len());
         buffer.copy_from_slice(&self.background);
-        let mut picture = Picture::new(width, height, &mut buffer);
+        let mut planes = I420Planes::new(width, height, &mut buffer);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
 
         let digit = height / 8;
         let clock = clock_text(wall);
-        picture.text(&clock, width / 2, height * 46 / 100, digit, INK);
-        picture.text(&format!("{number:08}"), width / 2, height * 66 / 100, digit / 2, AMBER);
+        planes.text(&clock, width / 2, height * 46 / 100, digit, INK);
+        planes.text(&format!("{number:08}"), width / 2, height * 66 / 100, digit / 2, AMBER);
 
         let side = height / 12;
         let bounce = |speed: u64, range: usize| {
@@ -155,7 +154,7 @@ impl Canvas {
             at.min(2 * range - at)
         };
         let floor = height * 78 / 100;
-        picture.rect(
+        planes.rect(
             bounce((width / 160).max(1) as u64, width - side),
             floor + bounce(1, (height * 14 / 100).saturating_sub(side).max(1)),
             side,
@@ -169,7 +168,7 @@ impl Canvas {
             let (right, bottom) =
                 (width * (column + 1) / CELLS_ACROSS, height * (row + 1) / ROWS_DOWN);
             let colour = if bit { WHITE } else { BLACK };
-            picture.rect(x, y, right - x, bottom - y, colour);
+            planes.rect(x, y, right - x, bottom - y, colour);
         }
         let size = (width as u32, height as u32);
         Frame::packed(PixelFormat::I420, size, Arc::new(buffer), time, number)
@@ -200,6 +199,7 @@ fn strip_bits(wall: Duration, number: u64) -> Vec<bool> {
 /// frame number modulo 2¹⁶. `luma` gives the brightness (0–255) at a point named as a fraction
 /// of the width and of the height, so the picture may have been scaled on the way. `None` when
 /// there is no strip or it is damaged.
+#[cfg(any(test, feature = "testing"))]
 pub fn read_strip(luma: impl Fn(f64, f64) -> u8) -> Option<(Duration, u32)> {
     let bit = |i: usize| {
         let (column, row) = (i % CELLS_ACROSS, i / CELLS_ACROSS);
@@ -225,12 +225,12 @@ fn crc8(bytes: &[u8]) -> u8 {
 }
 
 /// An I420 picture being drawn.
-struct Picture<'a> {
+struct I420Planes<'a> {
     width: usize,
     planes: [&'a mut [u8]; 3],
 }
 
-impl<'a> Picture<'a> {
+impl<'a> I420Planes<'a> {
     fn new(width: usize, height: usize, bytes: &'a mut [u8]) -> Self {
         let size = (width as u32, height as u32);
         let layout = Frame::packed_planes(PixelFormat::I420, size);
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     fn shot(wanted: Constraints) -> (Mode, Frame) {
-        let mut camera = Pattern::new();
+        let mut camera = TestPattern::new();
         let mode = camera.open(&wanted).unwrap();
         match camera.capture().unwrap() {
             Capture::Frame(frame) => (mode, frame),

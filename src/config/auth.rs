@@ -9,8 +9,8 @@ use argon2::{Argon2, Params};
 
 use super::{Malformed, Secret};
 
-/// Who may sign in. The four cases that must never be taken for one another are four variants:
-/// above all, a sign-in that was configured wrongly is [`Auth::Locked`], not [`Auth::Unset`].
+/// Who may sign in. Cases that must never be mistaken for one another are variants of their own: above
+/// all, a sign-in that was configured wrongly is [`Auth::Locked`], not [`Auth::Unset`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
     /// Nothing was configured. The owner sets a password on the first visit.
@@ -19,14 +19,14 @@ pub enum Auth {
     /// Those who know one of these.
     Set(Credentials),
     /// Something was configured and cannot be used, or may have been: no password and no token
-    /// works until the configuration is mended.
+    /// works until the configuration is fixed.
     Locked {
-        /// What has to be mended, and where.
+        /// What has to be fixed, and where.
         why: String,
     },
 }
 
-/// What a visitor may show to be let in. Holds at least one of the two.
+/// What a visitor may sign in with. Holds at least one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The owner's password; without one only tokens work.
@@ -45,7 +45,7 @@ pub enum Password {
 }
 
 impl Auth {
-    /// Locks, for the first reason given: the others often only follow from it.
+    /// Locks, for the first reason given: the others often just follow from it.
     pub(crate) fn lock(&mut self, why: impl Into<String>) {
         if !matches!(self, Self::Locked { .. }) {
             *self = Self::Locked { why: why.into() };
@@ -85,9 +85,9 @@ pub enum PasswordError {
     Hashing(String),
 }
 
-/// Fewest characters of a password (NIST SP 800-63B §3.1.1.2).
+/// The fewest characters a password may have (NIST SP 800-63B §3.1.1.2).
 pub(super) const MIN_PASSWORD: usize = 8;
-/// Most characters of a password. More would only make hashing slow.
+/// The most characters a password may have. More would only make hashing slow.
 pub(super) const MAX_PASSWORD: usize = 256;
 
 /// Bounds on a hash's cost. One that needs more would stall a Pi, or kill the daemon, at every
@@ -139,15 +139,15 @@ impl PasswordHash {
 impl FromStr for PasswordHash {
     type Err = Malformed;
 
-    /// Takes a PHC string, if it is one of Argon2id version 19, complete, and of bearable cost.
+    /// Takes a PHC string, if it is one of Argon2id version 19, complete, and of acceptable cost.
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let phc = Phc::new(text).map_err(|_| Malformed)?;
         let params = Params::try_from(&phc).map_err(|_| Malformed)?;
-        let bearable = params.m_cost() <= MAX_MEMORY_KIB
+        let acceptable = params.m_cost() <= MAX_MEMORY_KIB
             && params.t_cost() <= MAX_PASSES
             && params.p_cost() <= MAX_LANES;
         let complete = phc.salt.is_some() && phc.hash.is_some() && phc.version == Some(19);
-        if phc.algorithm.as_str() == "argon2id" && complete && bearable {
+        if phc.algorithm.as_str() == "argon2id" && complete && acceptable {
             Ok(Self(Secret::new(text)))
         } else {
             Err(Malformed)

@@ -1,20 +1,21 @@
 //! What was meant by a name that does not exist.
 
-use super::keys::{self, guards, keys, sections};
+use super::keys::{self, CAMERAS, Key, guards, header, keys, sections, stands_in};
+use super::similar::{comparable, distance_allowed, nearest};
 
 /// What may have been meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hint {
-    /// To follow the complaint: `did you mean …?`; empty when nothing is near.
+    /// To follow the message: `did you mean …?`; empty when no known name is similar.
     pub words: String,
-    /// Whether it may have been meant to guard access. Then it is not enough to ignore it.
+    /// Whether it may have been meant to guard sign-in. Then ignoring it is not enough.
     pub guard: bool,
     /// The section that may have been meant, if one was.
     pub section: Option<&'static str>,
 }
 
-/// Parts of names that speak of access, even where no key is near.
-const ACCESS: [&str; 12] = [
+/// Parts of names that suggest a credential, even where no key has a similar name.
+const CREDENTIAL_WORDS: [&str; 12] = [
     "auth",
     "pass",
     "pwd",
@@ -29,85 +30,123 @@ const ACCESS: [&str; 12] = [
     "kennwort",
 ];
 
-/// Whole names that do.
-const ACCESS_WHOLE: [&str; 6] = ["pw", "psw", "pswd", "hash", "signin", "sign_in"];
+/// Whole names that suggest one.
+const CREDENTIAL_NAMES: [&str; 6] = ["pw", "psw", "pswd", "hash", "signin", "sign_in"];
 
-/// Ordinary words that have such a part in them.
-const ORDINARY: [&str; 6] =
+/// Ordinary words that contain such a part.
+const ORDINARY_WORDS: [&str; 6] =
     ["author", "compass", "bypass", "passive", "passthrough", "pass_through"];
 
-/// What the password of a wireless network is called.
-const OF_WIFI: [&str; 5] = ["pass", "psk", "pwd", "key", "secret"];
+/// Parts of names that the password of a wireless network is given.
+const WIFI_PASSWORD_WORDS: [&str; 5] = ["pass", "psk", "pwd", "key", "secret"];
 
-/// Longest name that is compared; longer ones are no misspellings.
-const LONGEST: usize = 40;
-
-/// Looks for what was meant by `name` in `section`, which itself exists or is empty.
+/// Looks for what was meant by `name` in `section`, which itself exists or is empty; `cameras` is an
+/// entry of `[[cameras]]`, and `cameras.…` are its tables.
 pub(super) fn hint(section: &str, name: &str) -> Hint {
-    let here = keys().iter().filter(|key| key.split().0 == section);
+    let plain = |words: String| Hint { words, guard: false, section: None };
+    let here = keys().iter().filter(|key| stands_in(key, section));
     if let Some(key) = nearest(name, here, |key| key.split().1) {
         let words = format!("did you mean `{}`?", key.split().1);
         return Hint { words, guard: key.guard, section: None };
     }
-    let below = sections().filter_map(|s| Some((s, parent_and_leaf(s.name, section)?)));
-    if let Some((meant, _)) = nearest(name, below, |(_, leaf)| leaf) {
-        // The section may hold anything; its keys are looked at one by one.
-        let words = format!("did you mean [{}]?", meant.name);
+    if section == CAMERAS && distance_allowed(&comparable(name), "name").is_some() {
+        return plain("did you mean `name`?".to_owned());
+    }
+    if section == "camera" && name == "name" {
+        return plain(format!("it belongs in {}", header(CAMERAS)));
+    }
+    let parent = if section == CAMERAS { "camera" } else { section };
+    let below = sections().filter_map(|s| Some((s, parent_and_leaf(s.name, parent)?)));
+    if let Some((meant, leaf)) = nearest(name, below, |(_, leaf)| leaf) {
+        // Such a section may contain anything; its keys are examined one by one.
+        let header = match section {
+            CAMERAS => header(&format!("{CAMERAS}.{leaf}")),
+            _ => header(meant.name),
+        };
+        let words = format!("did you mean {header}?");
         return Hint { words, guard: meant.name == "auth", section: Some(meant.name) };
     }
-    let elsewhere: Vec<_> = keys().iter().filter(|key| key.split().1 == name).collect();
+    let of_entry = section.split('.').next() == Some(CAMERAS);
+    let elsewhere = || keys().iter().filter(|key| key.split().1 == name);
+    let mut elsewhere: Vec<_> = match of_entry {
+        true => elsewhere().filter(|key| key.name_in_entry().is_some()).collect(),
+        false => elsewhere().collect(),
+    };
+    if elsewhere.is_empty() {
+        elsewhere = keys().iter().filter(|key| key.split().1 == name).collect();
+    }
     if !elsewhere.is_empty() {
-        let homes: Vec<_> = elsewhere.iter().map(|key| format!("[{}]", key.split().0)).collect();
+        let homes: Vec<_> = elsewhere.iter().map(|key| home(key, of_entry)).collect();
         let words = format!("it belongs in {}", homes.join(" or "));
         return Hint { words, guard: elsewhere.iter().any(|key| key.guard), section: None };
     }
-    let guard = speaks_of_access(name, section);
-    if section == "wifi" && is_of_wifi(&comparable(name)) {
+    let guard = suggests_credentials(name, section);
+    if section == "wifi" && means_wifi_password(&comparable(name)) {
         return Hint { words: "did you mean `password`?".to_owned(), guard, section: None };
     }
     let words = match nearest(name, keys().iter(), |key| key.split().1) {
         Some(key) => {
-            let (home, leaf) = key.split();
-            format!("did you mean `{leaf}` in [{home}]?")
+            format!("did you mean `{}` in {}?", key.split().1, home(key, of_entry))
         }
         None => String::new(),
     };
     Hint { words, guard, section: None }
 }
 
+/// The header of the section that a key belongs in. For an entry of `[[cameras]]` that is the entry, if
+/// the key may stand there.
+fn home(key: &Key, of_entry: bool) -> String {
+    match key.name_in_entry().filter(|_| of_entry) {
+        Some(name) => header(&match name.rsplit_once('.') {
+            Some((table, _)) => format!("{CAMERAS}.{table}"),
+            None => CAMERAS.to_owned(),
+        }),
+        None => header(key.split().0),
+    }
+}
+
 /// Looks for what was meant by a dotted name as a whole, as in `--set`.
 pub(super) fn hint_for_path(path: &str) -> Hint {
     let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+    if path.split('.').next() == Some(CAMERAS) {
+        let words = format!(
+            "further cameras are set all at once, as \
+             `{CAMERAS}=[{{ name = \"garden\", source = \"v4l2:/dev/video2\" }}]`"
+        );
+        let guard = path.split('.').any(|part| suggests_credentials(part, CAMERAS));
+        return Hint { words, guard, section: None };
+    }
     if section.is_empty() || keys::is_section(section) {
         return hint(section, name);
     }
     let words = nearest(path, keys().iter(), |key| key.name)
         .map_or_else(String::new, |key| format!("did you mean `{}`?", key.name));
     let root = path.split('.').next().unwrap_or_default();
-    let guard = guards(section) || path.split('.').any(|part| speaks_of_access(part, root));
+    let guard = guards(section) || path.split('.').any(|part| suggests_credentials(part, root));
     Hint { words, guard, section: None }
 }
 
-/// Whether a name in `section`, which may be none that there is, has to do with access: it holds a
-/// word for it, or nearly names a key that guards it.
-pub(super) fn speaks_of_access(name: &str, section: &str) -> bool {
+/// Whether a name in `section`, which need not exist, suggests a credential: it contains a word for
+/// one, or is similar to the name of a key that guards sign-in.
+pub(super) fn suggests_credentials(name: &str, section: &str) -> bool {
     let name = comparable(name);
     match section {
-        // The password of a network, and that of a relay, are other passwords.
-        "wifi" if is_of_wifi(&name) => return false,
+        // The password of a wireless network, and that of a relay, are different passwords.
+        "wifi" if means_wifi_password(&name) => return false,
         "webrtc" if name.contains("credential") => return false,
         _ => {}
     }
-    let ordinary = ORDINARY.iter().any(|word| name.contains(word)) && !name.contains("authori");
-    (!ordinary && ACCESS.iter().any(|word| name.contains(word)))
-        || ACCESS_WHOLE.contains(&&*name)
+    let ordinary =
+        ORDINARY_WORDS.iter().any(|word| name.contains(word)) && !name.contains("authori");
+    (!ordinary && CREDENTIAL_WORDS.iter().any(|word| name.contains(word)))
+        || CREDENTIAL_NAMES.contains(&&*name)
         || distance_allowed(&name, "auth").is_some()
         || keys().iter().any(|key| key.guard && distance_allowed(&name, key.split().1).is_some())
 }
 
-/// Whether a name means the password of a wireless network, where one is meant.
-fn is_of_wifi(name: &str) -> bool {
-    let named = OF_WIFI.iter().any(|word| name.contains(word))
+/// Whether a name in `[wifi]` means the password of the network.
+fn means_wifi_password(name: &str) -> bool {
+    let named = WIFI_PASSWORD_WORDS.iter().any(|word| name.contains(word))
         || distance_allowed(name, "password").is_some();
     named && !name.contains("hash")
 }
@@ -116,32 +155,6 @@ fn is_of_wifi(name: &str) -> bool {
 fn parent_and_leaf(section: &'static str, parent: &str) -> Option<&'static str> {
     let (head, leaf) = section.rsplit_once('.').unwrap_or(("", section));
     (head == parent).then_some(leaf)
-}
-
-pub(super) fn nearest<'k, T>(
-    name: &str,
-    candidates: impl Iterator<Item = T>,
-    name_of: impl Fn(&T) -> &'k str,
-) -> Option<T> {
-    let name = comparable(name);
-    candidates
-        .filter_map(|candidate| Some((distance_allowed(&name, name_of(&candidate))?, candidate)))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many slips of the finger lie between two names, if few enough for their length.
-fn distance_allowed(name: &str, known: &str) -> Option<usize> {
-    let most = known.len().div_ceil(4).min(3);
-    if name.len().abs_diff(known.len()) > most {
-        return None;
-    }
-    Some(strsim::damerau_levenshtein(name, known)).filter(|distance| *distance <= most)
-}
-
-/// A name as it is compared: case and the two kinds of hyphen do not count.
-fn comparable(name: &str) -> String {
-    name.chars().take(LONGEST).collect::<String>().to_lowercase().replace('-', "_")
 }
 
 #[cfg(test)]

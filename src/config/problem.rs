@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, in words for its owner.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub enum Place {
     },
     /// On the command line, in `--set` of this key.
     Set {
-        /// The key, as it was given; of one that does not exist, what is not like any is left out.
+        /// The key, as it was given; if it does not exist, without the parts that are not similar to any.
         key: String,
     },
     /// In the file that the command line names in `--set-file` of this key.
@@ -38,10 +39,10 @@ pub enum Place {
         /// The key, as in [`Place::Set`].
         key: String,
     },
-    /// Nowhere that could be shown: it is the default, or a program set it.
+    /// Nowhere that could be shown: the value is the default, or a program set it.
     Nowhere {
         /// The key.
-        key: &'static str,
+        key: Cow<'static, str>,
     },
 }
 
@@ -54,7 +55,7 @@ pub enum ProblemKind {
     Refused,
     /// There is no such key or section; it has no effect.
     Unknown,
-    /// Everything is used as it stands, but it is hardly what was meant.
+    /// Everything is used as written, but that is probably not what was meant.
     Warning,
 }
 

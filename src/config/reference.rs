@@ -1,13 +1,41 @@
 //! Writes the owner's reference and the shipped file from the keys, and tests that what is in
-//! `docs/` is what the keys say. `PICKET_BLESS=1 cargo test config::reference` writes them anew.
+//! `docs/` is what the keys say. `PICKET_BLESS=1 cargo test --lib config::reference` writes them again.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::keys::{CAMERAS, header};
 use super::{Config, Effect, Key, Scope, Section, keys, sections};
 
-/// What stands before the written part of `docs/configuration.md`; everything above is prose.
+/// What stands above the generated part of `docs/configuration.md`; everything before it is prose.
 const MARK: &str = "src/config/keys/. Change them there. -->\n";
+
+/// An example of `[[cameras]]`.
+const CAMERAS_EXAMPLE: &str = "[[cameras]]
+name = \"garden\"
+source = \"v4l2:/dev/video2\"
+bitrate = \"1500k\"
+overlay = { text = \"Garden\", time = true }
+
+[[cameras]]
+name = \"door\"
+source = \"libcamera:1\"
+rotation = 180
+[cameras.controls]
+awb = \"daylight\"
+";
+
+/// What every entry of `[[cameras]]` must have, and what it may have.
+const OF_CAMERAS: &str = "`name` is 1 to 32 of the characters `a-z`, `0-9`, `-` and `_`, different \
+     for each camera; not `main`, which is the camera of `[camera]`, not `0`, and not 32 hexadecimal \
+     digits, which mean other things in addresses. `source` must be there, too: a camera without \
+     either is left out. The keys of `[encoder]` stand beside those of `[camera]`; tables are \
+     `[cameras.overlay]`, `[cameras.stabilizer]` and `[cameras.controls]`, each below the `[[cameras]]` \
+     that it belongs to. At most 16 cameras beside `main`.";
+
+/// When a change of them takes effect.
+const CAMERAS_CHANGES: &str = "What is live in `[camera]` and `[encoder]` is live here, too. A camera \
+     that is added, taken out or renamed waits for a restart.";
 
 fn keys_of(section: &Section) -> impl Iterator<Item = &'static Key> {
     keys().iter().filter(|key| key.split().0 == section.name)
@@ -24,10 +52,17 @@ fn markdown() -> String {
     for section in sections() {
         let anchor = section.name.replace('.', "");
         let image = if section.scope == Scope::Image { ", image only" } else { "" };
-        let _ = writeln!(page, "- [`[{}]`](#{anchor}){image}", section.name);
+        let _ = writeln!(page, "- [`{}`](#{anchor}){image}", header(section.name));
     }
     for section in sections() {
-        let _ = writeln!(page, "\n## [{}]\n\n{}", section.name, wrap(section.doc, 100, ""));
+        let doc = wrap(section.doc, 100, "");
+        let _ = writeln!(page, "\n## {}\n\n{doc}", header(section.name));
+        if section.name == CAMERAS {
+            let _ = writeln!(page, "\n```toml\n{CAMERAS_EXAMPLE}```\n");
+            let _ = writeln!(page, "{}", wrap(OF_CAMERAS, 100, ""));
+            let _ = writeln!(page, "\n{}", wrap(CAMERAS_CHANGES, 100, ""));
+            continue;
+        }
         if section.scope == Scope::Image {
             page.push_str("\nOnly on the image; elsewhere this section does nothing.\n");
         }
@@ -52,22 +87,28 @@ fn markdown() -> String {
 }
 
 /// The shipped `docs/config.toml`. A line that begins with `#` and a letter is a key at its
-/// default; one that begins with `#` and a space is a remark or an example.
+/// default; one that begins with `#` and a space is a comment or an example.
 fn sample() -> String {
     let mut file = String::from(
         "# Picket's configuration. Every line is optional; remove the `#` before a key to set it.\n\
-         # What each key costs, and what happens when something is wrong here, stands in\n\
+         # What each key costs, and what happens when something is wrong here, is explained in\n\
          # docs/configuration.md. `picket check config.toml` finds mistakes.\n",
     );
     for section in sections() {
         let image = if section.scope == Scope::Image { " Only on the image." } else { "" };
         let doc = wrap(&format!("{}{image}", section.doc), 98, "");
-        let _ = write!(file, "\n\n{}[{}]\n", remark(&doc), section.name);
+        let _ = write!(file, "\n\n{}", comment(&doc));
+        if section.name == CAMERAS {
+            let text = format!("{}\nFor example:\n{CAMERAS_EXAMPLE}", wrap(OF_CAMERAS, 98, ""));
+            file.push_str(&comment(&text));
+            continue;
+        }
+        let _ = writeln!(file, "[{}]", section.name);
         for key in keys_of(section) {
             let (_, name) = key.split();
-            let _ = write!(file, "\n{}", remark(&wrap(key.doc, 98, "")));
+            let _ = write!(file, "\n{}", comment(&wrap(key.doc, 98, "")));
             let expects = wrap(&format!("It may be {}.", key.expects()), 98, "");
-            file.push_str(&remark(&expects));
+            file.push_str(&comment(&expects));
             let _ = match (default_of(key), key.example) {
                 (Some(default), _) => writeln!(file, "#{name} = {default}"),
                 (None, example) => {
@@ -79,8 +120,8 @@ fn sample() -> String {
     file
 }
 
-fn remark(text: &str) -> String {
-    text.lines().map(|line| format!("# {line}\n")).collect()
+fn comment(text: &str) -> String {
+    text.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect()
 }
 
 /// Breaks text into lines of up to `width` characters, all but the first indented. What stands
@@ -123,7 +164,7 @@ fn agrees(name: &str, wanted: &str) {
     assert_eq!(stands.len(), wanted.len(), "docs/{name} is too short or too long");
 }
 
-/// The reference as a reader meets it: the line of the table for each key.
+/// The reference as it is.
 fn reference() -> String {
     std::fs::read_to_string(docs("configuration.md")).unwrap()
 }
@@ -181,6 +222,15 @@ fn every_example_is_accepted_but_those_for_passwords() {
             assert!(!key.same(&config, &Config::default()), "{}", key.name);
         }
     }
+}
+
+#[test]
+fn the_cameras_in_the_reference_are_accepted() {
+    let page = reference();
+    assert!(page.contains(CAMERAS_EXAMPLE));
+    let loaded = Config::load(CAMERAS_EXAMPLE.as_bytes(), "config.toml");
+    assert_eq!(loaded.problems, []);
+    assert_eq!(loaded.config.cameras.len(), 2);
 }
 
 #[test]

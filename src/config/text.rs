@@ -1,16 +1,16 @@
-//! Bytes to text: whatever editor the file was saved with.
+//! Bytes to text, whatever editor the file was saved with.
 //!
-//! Notepad writes a byte order mark, or UTF-16, and CRLF; a FAT file that was being written when
-//! the power went is full of NULs. Whatever comes, the part that can be read is read, and the
-//! first place that cannot is named.
+//! Notepad writes a byte order mark, or UTF-16, and CRLF; a FAT file that was being written when the
+//! power failed is full of NULs. In any case the part that can be read is read, and the first place
+//! that cannot is named.
 
-/// Largest file that is looked at: far beyond any real configuration, and small enough for a
-/// Pi Zero to parse at once.
+/// The largest file that is read: far beyond any real configuration, and small enough for a Pi Zero to
+/// parse at once.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// A configuration file as text.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(super) struct FileText {
     /// The text up to the fault, or all of it. Line ends are as in the file, except that a lone
     /// carriage return has become a line feed.
     pub text: String,
@@ -20,7 +20,7 @@ pub(super) struct Text {
     lines: Vec<usize>,
 }
 
-impl Text {
+impl FileText {
     /// Reads UTF-8 and UTF-16, with a byte order mark or without. Never fails.
     pub fn decode(bytes: &[u8]) -> Self {
         if bytes.len() > MAX_BYTES {
@@ -39,7 +39,7 @@ impl Text {
         match text.find('\0') {
             Some(nul) => Self::new(
                 text[..nul].to_owned(),
-                Some("a NUL byte; the file is damaged, write it anew"),
+                Some("a NUL byte; the file is damaged, write it again"),
             ),
             None => Self::new(text, fault),
         }
@@ -140,7 +140,7 @@ mod tests {
             be,
             SAMPLE.replace('\n', "\r").into_bytes(),
         ] {
-            let text = Text::decode(&bytes);
+            let text = FileText::decode(&bytes);
             assert_eq!((text.text.as_str(), text.fault), (SAMPLE, None));
         }
     }
@@ -155,7 +155,7 @@ mod tests {
             (&[0; 4096], ""),
             (&[b'a'; MAX_BYTES + 1], ""),
         ] {
-            let text = Text::decode(bytes);
+            let text = FileText::decode(bytes);
             assert_eq!(text.text, rest);
             assert!(text.fault.is_some(), "{rest}");
         }
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn places_count_lines_and_characters_from_one() {
-        let text = Text::decode("é = 1\r\nüü = 2\rx\n".as_bytes());
+        let text = FileText::decode("é = 1\r\nüü = 2\rx\n".as_bytes());
         assert_eq!(text.position(0), (1, 1));
         assert_eq!(text.position(text.text.find('1').unwrap()), (1, 5));
         assert_eq!(text.position(text.text.find('2').unwrap()), (2, 6));

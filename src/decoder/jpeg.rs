@@ -12,15 +12,15 @@ use crate::media::{Frame, FramePool, MediaTime, PixelFormat};
 /// "End of image" (ITU-T T.81, table B.1). It cannot occur within coded data.
 const EOI: [u8; 2] = [0xff, 0xd9];
 
-/// Decodes a camera's pictures.
+/// Decodes the pictures of one camera.
 #[derive(Default)]
-pub struct JpegPictures {
+pub struct MjpegDecoder {
     pool: FramePool,
-    /// Whether this camera ends its pictures as it should. Some never do.
-    ends_them: bool,
+    /// Whether this camera ends its pictures with an EOI marker, as it should. Some never do.
+    writes_eoi: bool,
 }
 
-impl JpegPictures {
+impl MjpegDecoder {
     /// The picture in `jpeg`, which must be of this size; `None` when it is damaged, or was cut
     /// short on the wire.
     pub fn decode(
@@ -30,8 +30,8 @@ impl JpegPictures {
         time: MediaTime,
         sequence: u64,
     ) -> Option<Frame> {
-        let ends = jpeg.windows(EOI.len()).rev().any(|bytes| bytes == EOI);
-        if self.ends_them && !ends {
+        let has_eoi = jpeg.windows(EOI.len()).rev().any(|bytes| bytes == EOI);
+        if self.writes_eoi && !has_eoi {
             return None;
         }
         let (width, height) = (size.0 as usize, size.1 as usize);
@@ -46,18 +46,18 @@ impl JpegPictures {
         }
         let mut pixels = self.pool.take(Frame::packed_len(PixelFormat::Rgb, size));
         decoder.decode_into(&mut pixels).ok()?;
-        self.ends_them |= ends;
+        self.writes_eoi |= has_eoi;
         Frame::packed(PixelFormat::Rgb, size, Arc::new(pixels), time, sequence).ok()
     }
 }
 
-/// The door for fuzzing: whatever a camera sends, it is a picture of the right size or none.
+/// The entry point for fuzzing: whatever a camera sends, it is a picture of the right size or none.
 ///
 /// # Panics
 /// If there is a mistake in this room.
-#[doc(hidden)]
-pub fn fuzz(pictures: &[&[u8]]) {
-    let mut camera = JpegPictures::default();
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(pictures: &[&[u8]]) {
+    let mut camera = MjpegDecoder::default();
     for (n, jpeg) in pictures.iter().enumerate() {
         let sequence = n as u64;
         if let Some(frame) = camera.decode(jpeg, (48, 32), MediaTime::default(), sequence) {
@@ -83,13 +83,13 @@ mod tests {
         bytes
     }
 
-    fn decode(camera: &mut JpegPictures, jpeg: &[u8]) -> bool {
+    fn decode(camera: &mut MjpegDecoder, jpeg: &[u8]) -> bool {
         camera.decode(jpeg, (48, 32), MediaTime::default(), 0).is_some()
     }
 
     #[test]
     fn a_picture_that_was_cut_short_is_not_shown_and_the_next_one_is() {
-        let (mut camera, whole) = (JpegPictures::default(), jpeg((48, 32)));
+        let (mut camera, whole) = (MjpegDecoder::default(), jpeg((48, 32)));
         assert!(decode(&mut camera, &whole));
         for len in [0, 1, 2, 20, whole.len() / 2, whole.len() - 2] {
             assert!(!decode(&mut camera, &whole[..len]), "{len} of {}", whole.len());
@@ -101,21 +101,21 @@ mod tests {
     fn padding_behind_a_picture_does_no_harm() {
         let mut padded = jpeg((48, 32));
         padded.resize(padded.len() + 1000, 0);
-        let mut camera = JpegPictures::default();
+        let mut camera = MjpegDecoder::default();
         assert!(decode(&mut camera, &padded) && decode(&mut camera, &padded));
     }
 
     #[test]
     fn a_camera_that_never_ends_its_pictures_is_shown_as_it_is() {
-        let mut camera = JpegPictures::default();
+        let mut camera = MjpegDecoder::default();
         let whole = jpeg((48, 32));
         assert!(decode(&mut camera, &whole[..whole.len() - 2]));
     }
 
     #[test]
     fn another_size_than_was_agreed_on_is_no_picture() {
-        assert!(!decode(&mut JpegPictures::default(), &jpeg((64, 32))));
-        assert!(!decode(&mut JpegPictures::default(), &jpeg((16, 16))));
+        assert!(!decode(&mut MjpegDecoder::default(), &jpeg((64, 32))));
+        assert!(!decode(&mut MjpegDecoder::default(), &jpeg((16, 16))));
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! Coded pictures back to raw ones: H.264 here, Motion JPEG in `jpeg`.
 //!
-//! In come [`AccessUnit`]s in coding order, damaged ones among them; out come I420 [`Frame`]s in
-//! the order they are to be shown, each with the time its access unit came with. Their brightness is
-//! in the limited range (16 to 235) whatever it was in the stream, as everywhere in this house, so
-//! that what is drawn on them fits and encoders need not be told. Used for still
-//! pictures (`/snapshot.jpg`) and for clips that cannot be passed on as they are (see
-//! [`camera::file`](crate::camera::file)).
+//! In come [`AccessUnit`]s in decoding order, damaged ones among them; out come I420 [`Frame`]s in output
+//! order, each with the time its access unit came with. Their brightness is in the limited range (16 to
+//! 235) whatever it was in the stream, as everywhere in this program, so that what is drawn on them fits
+//! and encoders need not be told. Used for still pictures (`/snapshot.jpg`) and for clips that cannot be
+//! passed through as they are (see [`camera::file`](crate::camera::file)).
 //!
-//! The work is done by OpenH264, which decodes progressive 4:2:0 8 bit pictures of the baseline,
-//! main and high profiles. Everything else is refused before it reaches the library.
+//! The work is done by OpenH264, which decodes progressive 4:2:0 8 bit pictures of the baseline, main
+//! and high profiles. Everything else is refused before it reaches the library.
 
 #[cfg(feature = "jpeg")]
 pub mod jpeg;
@@ -24,14 +23,14 @@ use ::openh264::formats::YUVSource;
 use crate::media::h264::{NalType, START_CODE, SpsInfo};
 use crate::media::{AccessUnit, Frame, FramePool, MediaTime, PixelFormat};
 
-/// Why there is no picture.
+/// Why there is no frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecoderError {
     /// The stream uses something the decoder cannot do; another try is pointless.
     #[error("{0}")]
     Unsupported(String),
-    /// The bytes are damaged, or refer to a picture that was. Later units may decode again, from
-    /// the next key unit at the latest.
+    /// The bytes are damaged, or refer to a picture that was. Later access units may decode again, from
+    /// the next key frame at the latest.
     #[error("damaged, or coded in a way that cannot be decoded: {0}")]
     Damaged(String),
     /// The library itself failed.
@@ -43,97 +42,97 @@ pub enum DecoderError {
 /// 4096×2304. A few hostile bytes must not make the library reserve gigabytes.
 const MAX_MACROBLOCKS: u32 = 36_864;
 
-/// No stream holds back more pictures than this (H.264 §A.3.1, `MaxDpbFrames`), and the library
-/// one more.
-const MAX_LAG: usize = 17;
+/// No stream holds back more pictures than this (H.264 §A.3.1, `MaxDpbFrames`), and the library one
+/// more.
+const MAX_DELAY: usize = 17;
 
 /// The decoder.
 pub struct Decoder {
     inner: lib::Decoder,
-    /// Nothing is decoded before a key unit: there is nothing to refer to.
-    began: bool,
-    /// Times of the units in `inner` whose pictures have not come out. Pictures come out in the
-    /// order they are shown, so that the next has the earliest of these times. Those of units
-    /// before a key unit go first whatever the clock: a source may step it back.
+    /// Nothing is decoded before a key frame: there is nothing to refer to.
+    started: bool,
+    /// Times of the access units in `inner` whose frames have not come out. Frames come out in output
+    /// order, so that the next has the earliest of these times. Those before a key frame go first
+    /// whatever the clock: a source may step it back.
     times: BinaryHeap<Reverse<(u64, MediaTime)>>,
-    key_units: u64,
-    /// Decoded, next to be shown first.
+    key_frames: u64,
+    /// Decoded, in output order.
     ready: VecDeque<Frame>,
     pool: FramePool,
-    /// The NAL units of the picture in hand that the library is to see.
+    /// The NAL units of the current access unit that the library is to see.
     input: Vec<u8>,
-    /// The SPS of the last key unit.
+    /// The SPS of the last key frame.
     sps: Vec<u8>,
     sequence: u64,
     /// Whether brightness goes from 0 to 255 in the stream, and where the stream does not say.
     full_range: bool,
-    unsaid_full_range: bool,
+    default_full_range: bool,
 }
 
 impl Decoder {
-    /// A decoder that waits for its first key unit.
+    /// A decoder that waits for its first key frame.
     ///
     /// # Errors
     /// When the library cannot be set up.
     pub fn new() -> Result<Self, DecoderError> {
         Ok(Self {
             inner: new_library()?,
-            began: false,
+            started: false,
             times: BinaryHeap::new(),
-            key_units: 0,
+            key_frames: 0,
             ready: VecDeque::new(),
             pool: FramePool::new(),
             input: Vec::new(),
             sps: Vec::new(),
             sequence: 0,
             full_range: false,
-            unsaid_full_range: false,
+            default_full_range: false,
         })
     }
 
     /// The same decoder for a stream of full range, unless the stream itself says otherwise.
     #[must_use]
     pub fn assuming_full_range(mut self, full_range: bool) -> Self {
-        self.unsaid_full_range = full_range;
+        self.default_full_range = full_range;
         self
     }
 
-    /// Takes the next unit in coding order; gives the next picture in the order of showing, if
-    /// it can be told yet. Outside the baseline profile pictures lag by one, and by up to 17 in
-    /// a stream that reorders; [`flush`](Self::flush) gets them out.
+    /// Takes the next access unit in decoding order; returns the next frame in output order, if it is
+    /// known yet. Outside the baseline profile frames are delayed by one, and by up to 17 in a stream
+    /// that reorders; [`flush`](Self::flush) gets them out.
     ///
     /// # Errors
-    /// When the stream is of a kind that cannot be decoded, or the unit is damaged. After
-    /// [`DecoderError::Damaged`], go on with the next unit: all before the next key unit are
-    /// passed over, because they refer to what is missing.
+    /// When the stream is of a kind that cannot be decoded, or the access unit is damaged. After
+    /// [`DecoderError::Damaged`], go on with the next one: all before the next key frame are skipped,
+    /// because they refer to what is missing.
     pub fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Frame>, DecoderError> {
         if unit.is_key() {
-            self.mind_change(unit)?;
-            self.began = true;
-            self.key_units += 1;
+            self.detect_new_sequence(unit)?;
+            self.started = true;
+            self.key_frames += 1;
         }
-        if self.began {
+        if self.started {
             self.collect(unit)?;
             self.decode_input(unit.time())?;
         }
         Ok(self.ready.pop_front())
     }
 
-    /// The pictures still held back, in the order of showing. Decoding then waits for a key unit.
+    /// The frames still held back, in output order. Decoding then waits for a key frame.
     pub fn flush(&mut self) -> Vec<Frame> {
-        // A library that cannot be made anew here fails at the next key unit, which says so.
+        // A library that cannot be replaced here fails at the next key frame, which says so.
         let _ = self.restart();
         self.ready.drain(..).collect()
     }
 
-    /// Where the stream becomes another, gets the last pictures of the old one out: the library would
-    /// lose them.
-    fn mind_change(&mut self, key: &AccessUnit) -> Result<(), DecoderError> {
+    /// Where another coded video sequence begins, gets the last pictures of the old one out: the library
+    /// would lose them.
+    fn detect_new_sequence(&mut self, key: &AccessUnit) -> Result<(), DecoderError> {
         let sps = key.nals().find(|nal| NalType::of(nal) == NalType::Sps).unwrap_or_default();
         if self.sps == sps {
             return Ok(());
         }
-        if self.began {
+        if self.started {
             self.restart()?;
         }
         self.sps.clear();
@@ -144,7 +143,7 @@ impl Decoder {
     fn decode_input(&mut self, time: MediaTime) -> Result<(), DecoderError> {
         match self.inner.decode(&self.input) {
             Ok(picture) => {
-                self.times.push(Reverse((self.key_units, time)));
+                self.times.push(Reverse((self.key_frames, time)));
                 if let Some(picture) = picture
                     && let Some(Reverse((_, time))) = self.times.pop()
                 {
@@ -160,14 +159,14 @@ impl Decoder {
             }
         }
         // Were a picture lost unnoticed, all after it would have the time of the one before.
-        if self.times.len() > MAX_LAG {
+        if self.times.len() > MAX_DELAY {
             self.restart()?;
             return Err(DecoderError::Damaged("pictures are missing".into()));
         }
         Ok(())
     }
 
-    /// Gets the pictures that are waiting out of the library, then replaces it: flushing loses
+    /// Gets the pictures that are waiting out of the library, then replaces it: flushing makes it lose
     /// count of its buffers, and it would run out of them (`FlushFrame` in welsDecoderExt.cpp).
     fn restart(&mut self) -> Result<(), DecoderError> {
         for picture in self.inner.flush_remaining().unwrap_or_default() {
@@ -181,7 +180,7 @@ impl Decoder {
             }
         }
         self.times.clear();
-        self.began = false;
+        self.started = false;
         self.inner = new_library()?;
         Ok(())
     }
@@ -194,8 +193,8 @@ impl Decoder {
         for nal in unit.nals() {
             match NalType::of(nal) {
                 NalType::Sps => {
-                    let said = check(nal)?.full_range;
-                    self.full_range = said.unwrap_or(self.unsaid_full_range);
+                    let signalled = check(nal)?.full_range;
+                    self.full_range = signalled.unwrap_or(self.default_full_range);
                 }
                 NalType::Pps | NalType::Slice | NalType::Idr => {}
                 _ => continue,
@@ -208,7 +207,7 @@ impl Decoder {
 }
 
 fn new_library() -> Result<lib::Decoder, DecoderError> {
-    // Flushing after every unit, the default, would undo the order of showing.
+    // Flushing after every access unit, the default, would undo the output order.
     let config = lib::DecoderConfig::new().flush_after_decode(lib::Flush::NoFlush);
     lib::Decoder::with_api_config(OpenH264API::from_source(), config)
         .map_err(|e| DecoderError::Failed(e.to_string()))
@@ -263,8 +262,8 @@ fn copy(
             let from = from.ok_or_else(impossible)?;
             match (full_range, i) {
                 (false, _) => to.copy_from_slice(from),
-                (true, 0) => narrow(from, to, &LIMITED_LUMA),
-                (true, _) => narrow(from, to, &LIMITED_CHROMA),
+                (true, 0) => map_range(from, to, &LIMITED_LUMA),
+                (true, _) => map_range(from, to, &LIMITED_CHROMA),
             }
             rest = after;
         }
@@ -290,7 +289,7 @@ const fn limited(zero: i32, becomes: i32, range: i32) -> [u8; 256] {
     table
 }
 
-fn narrow(from: &[u8], to: &mut [u8], table: &[u8; 256]) {
+fn map_range(from: &[u8], to: &mut [u8], table: &[u8; 256]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = table[usize::from(*from)];
     }

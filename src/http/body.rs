@@ -1,7 +1,6 @@
 //! Reading what was sent, within bounds of size and time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -14,30 +13,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use super::serve::{Phase, Place};
+use super::serve::{BodyTimeout, ConnectionSlot, Phase};
 
 /// Most bytes of a body. An offer of a browser with every codec it has is about 10 KB.
 pub(super) const MAX_BODY: usize = 64 * 1024;
 
-/// How long a client may take to send a whole body.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BodyTimeout(pub(super) Duration);
-
-impl Default for BodyTimeout {
-    fn default() -> Self {
-        Self(Duration::from_secs(10))
-    }
-}
-
 /// A whole body of at most [`MAX_BODY`] bytes.
-pub(super) struct Whole(pub(super) Bytes);
+pub(super) struct RequestBody(pub(super) Bytes);
 
-impl Whole {
+impl RequestBody {
     /// The body as text.
     pub(super) fn text(self) -> Result<String, Problem> {
         String::from_utf8(self.0.into()).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
-            Problem::bad_request(format!("expected text in UTF-8; byte {at} is none"))
+            Problem::bad_request(format!("expected text in UTF-8; byte {at} is not valid"))
         })
     }
 
@@ -48,13 +37,13 @@ impl Whole {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Whole {
+impl<S: Send + Sync> FromRequest<S> for RequestBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let timeout = request.extensions().get::<BodyTimeout>().copied();
-        let place = request.extensions().get::<Arc<Place>>().cloned();
-        let enter = |phase| place.iter().for_each(|place| place.enter(phase));
+        let slot = request.extensions().get::<Arc<ConnectionSlot>>().cloned();
+        let set_phase = |phase| slot.iter().for_each(|slot| slot.set_phase(phase));
         let announced = request
             .headers()
             .get(CONTENT_LENGTH)
@@ -62,22 +51,22 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
         if announced.is_some_and(|n| n > MAX_BODY as u64) {
             return Err(too_large());
         }
-        enter(Phase::Receiving);
+        set_phase(Phase::Receiving);
         let whole = collect(request.into_body());
         let received = tokio::time::timeout(timeout.unwrap_or_default().0, whole).await;
-        enter(Phase::Handling);
+        set_phase(Phase::Handling);
         received.unwrap_or_else(|_| Err(too_slow()))
     }
 }
 
 /// Puts the pieces together as they come: kept apart, a body sent in chunks of a byte would take
 /// up many times its size.
-async fn collect(mut body: Body) -> Result<Whole, Problem> {
+async fn collect(mut body: Body) -> Result<RequestBody, Problem> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| {
             log::debug!("a request's body: {e}");
-            Problem::bad_request("the body is cut off or malformed").closing()
+            Problem::bad_request("the body is cut off or malformed").close_connection()
         })?;
         let piece = frame.into_data().unwrap_or_default();
         if whole.len() + piece.len() > MAX_BODY {
@@ -85,17 +74,17 @@ async fn collect(mut body: Body) -> Result<Whole, Problem> {
         }
         whole.extend_from_slice(&piece);
     }
-    Ok(Whole(whole.freeze()))
+    Ok(RequestBody(whole.freeze()))
 }
 
 pub(super) fn too_slow() -> Problem {
     let detail = "the body took too long to arrive";
-    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing()
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).close_connection()
 }
 
 fn too_large() -> Problem {
     let detail = format!("expected a body of at most {MAX_BODY} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).closing()
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).close_connection()
 }
 
 /// The media type of the body, without its parameters, in lower case.
@@ -115,9 +104,9 @@ pub(super) fn expect_media_type(headers: &HeaderMap, expected: &str) -> Result<(
 }
 
 /// What was sent as JSON, and as nothing else: a form of another site's cannot say that it is.
-pub(super) fn sent<T: DeserializeOwned>(
+pub(super) fn expect_json<T: DeserializeOwned>(
     headers: &HeaderMap,
-    body: &Whole,
+    body: &RequestBody,
     expected: &str,
 ) -> Result<T, Problem> {
     expect_media_type(headers, "application/json")?;

@@ -1,14 +1,14 @@
-//! The door for fuzzers: one input, and a panic if a promise of this room is broken.
+//! The entry point for fuzzers: one input, and a panic if a promise of this room is broken.
 
 use std::net::SocketAddr;
 
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::forwarded::pass;
-use super::{Peer, Scheme};
+use super::forwarded::resolve;
+use super::peer::{Peer, Scheme};
 use crate::config::Subnet;
 
-/// Reads what a proxy may say of whom it speaks for: a header a line, and checks what must hold
+/// Reads what a proxy may say of its client, a header a line, and checks what must hold
 /// whatever it says.
 ///
 /// # Panics
@@ -40,12 +40,12 @@ pub fn forwarded(bytes: &[u8]) {
     let Ok(trusted) = "10.0.0.0/8".parse::<Subnet>() else {
         return;
     };
-    let (passage, peer) = pass(&[trusted], &headers, stranger);
-    assert_eq!(peer, stranger, "who is not trusted speaks for itself alone");
-    assert_eq!(passage.proxied, !headers.is_empty());
-    assert!(passage.host.is_none() && passage.prefix.is_empty());
-    let (passage, _) = pass(&[trusted], &headers, proxy);
+    let (info, peer) = resolve(&[trusted], &headers, stranger);
+    assert_eq!(peer, stranger, "a client that is not trusted speaks for itself alone");
+    assert_eq!(info.proxied, !headers.is_empty());
+    assert!(info.host.is_none() && info.prefix.is_empty());
+    let (info, _) = resolve(&[trusted], &headers, proxy);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b);
-    assert!(passage.prefix.bytes().all(plain), "it stands in a cookie: {:?}", passage.prefix);
-    assert!(passage.prefix.is_empty() || passage.prefix.starts_with('/'));
+    assert!(info.prefix.bytes().all(plain), "it stands in a cookie: {:?}", info.prefix);
+    assert!(info.prefix.is_empty() || info.prefix.starts_with('/'));
 }

@@ -1,50 +1,51 @@
 //! What browsers and programs talk to: pages, signalling, the API, and who may have what.
 //!
-//! In come HTTP requests; out go pages, answers to offers, and the state of the house. It is the
+//! In come HTTP requests; out go pages, answers to offers, and the state of the program. It is the
 //! only room that names the HTTP library.
 //!
 //! Following one request: [`serve`] accepts the connection and keeps slow clients from taking all
-//! the room there is; [`forwarded`] finds out whom a proxy speaks for; [`guard`] turns away what
-//! another web site sent; the table in [`routes`] names the handler and who may call it, which
-//! [`auth`] decides; [`body`] reads what was sent, within bounds; the handler ([`whep`],
-//! [`offer`], [`api`], [`pages`] …) asks the
-//! [`rtc`](crate::rtc) or [`hub`](crate::hub) and answers; what went wrong leaves as a
-//! [`problem`].
+//! the room there is; [`forwarded`] finds out whom a proxy speaks for; [`cross_origin`] turns away
+//! what another web site sent; the table in [`routes`] names the handler and who may call it, which
+//! [`auth`] decides; [`body`] reads what was sent, within bounds; the handler (in [`signalling`],
+//! [`pictures`], [`api`], [`pages`] …) asks the [`webrtc`](crate::webrtc) or [`hub`](crate::hub)
+//! and answers; what went wrong leaves as a [`problem`].
 
+mod access;
 mod api;
-mod auth;
+pub(crate) mod auth;
 mod body;
 mod builtin;
-mod controls;
-mod device;
-mod embed;
+mod camera;
+mod cross_origin;
 mod forwarded;
-pub mod fuzzing;
-mod guard;
-mod headers;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+mod local_domains;
+mod login;
 mod metrics;
-mod mjpeg;
-mod mjpg_streamer;
-mod names;
-mod offer;
+mod own_names;
 mod pages;
+mod path;
+pub(crate) mod peer;
+pub(crate) mod pictures;
 mod problem;
-mod routes;
-mod serve;
-mod snapshot;
-mod state;
-mod update;
-mod whep;
+pub(crate) mod routes;
+mod security_headers;
+pub(crate) mod serve;
+pub(crate) mod settings;
+mod signalling;
+pub(crate) mod state;
 
 /// The HTTP library, for those who add routes and middleware of their own.
 pub use axum;
 
-pub use auth::{Auth, Clock, PasswordStore, SessionStore, end_withdrawn};
-pub use metrics::{Meters, Sample, Value};
-pub use mjpeg::MjpegSettings;
-pub use names::LocalDomains;
-pub use pages::{PageError, Pages};
-pub use routes::{Access, ExtraRoutes, Paths, RouteError, Wrap, listing, service};
-pub use serve::{Limits, Peer, Scheme, ServeError, Server};
-pub use snapshot::Snapshotter;
-pub use state::{HttpState, IceServer, IceServers, Parts, Settings, Sharing};
+pub use access::Access;
+pub(crate) use auth::{Authenticator, PasswordStore, SessionStore, end_revoked_sessions};
+pub(crate) use local_domains::LocalDomains;
+pub(crate) use metrics::{Metric, MetricValue, MetricsSource};
+pub use routes::{ExtraRoutes, RouteError, listing};
+pub(crate) use routes::{Middleware, RoutePaths, service};
+pub use serve::ServeError;
+pub(crate) use serve::{Server, ServerLimits};
+pub(crate) use settings::{HttpSettings, IceServers, MjpegSettings, Sharing};
+pub(crate) use state::{Camera, Dependencies, HttpState};

@@ -1,161 +1,116 @@
 //! What every handler has at hand.
 
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
-use super::{Auth, LocalDomains, Meters, MjpegSettings, Pages, Snapshotter};
-use crate::appliance::{Device, OtherName};
-use crate::camera::ControlPanel;
-use crate::config::Subnet;
+use super::auth::Authenticator;
+use super::metrics::MetricsSource;
+use super::pages::Pages;
+use super::pictures::Snapshotter;
+use super::problem::Problem;
+use super::settings::HttpSettings;
+use crate::appliance::Device;
+use crate::camera::CameraControls;
+use crate::events::Events;
 use crate::hub::Hub;
-use crate::rtc::Rtc;
+use crate::webrtc::WebRtc;
 
-/// The other rooms, as far as this one needs them.
-pub struct Parts {
-    /// Where pictures are.
+/// A camera, as far as this room needs it.
+pub struct Camera {
+    /// Its name in addresses.
+    pub name: Arc<str>,
+    /// Its stream.
     pub hub: Hub,
-    /// Where sessions are.
-    pub rtc: Arc<Rtc>,
-    /// Who may sign in.
-    pub auth: Arc<Auth>,
-    /// What pages look like.
-    pub pages: Arc<dyn Pages>,
-    /// What the camera's knobs are to be set to.
-    pub controls: ControlPanel,
+    /// What its controls are to be set to.
+    pub controls: CameraControls,
     /// Makes still pictures; `None` where nothing can.
     pub snapshots: Option<Arc<dyn Snapshotter>>,
+    /// Makes the source start again: its timestamps, and a file from its start. Called for
+    /// `/close_connection`.
+    pub restart_source: Box<dyn Fn() + Send + Sync>,
+    /// What its pipeline counts.
+    pub metrics: Option<Box<dyn MetricsSource>>,
+    /// How long it is given after it was opened, before its first picture.
+    pub settle: Duration,
+}
+
+/// The other rooms, as far as this one needs them.
+pub struct Dependencies {
+    /// The cameras, the main one first.
+    pub cameras: Vec<Camera>,
+    /// What happens.
+    pub events: Events,
+    /// Where sessions are.
+    pub webrtc: Arc<WebRtc>,
+    /// Who may sign in.
+    pub auth: Arc<Authenticator>,
+    /// What pages look like.
+    pub pages: Arc<dyn Pages>,
     /// The device itself; `None` where this is not the image.
     pub device: Option<Device>,
     /// What the other rooms count.
-    pub meters: Vec<Box<dyn Meters>>,
-    /// Makes the source begin anew: its timestamps, and a file from its start. Called for
-    /// `/close_connection`.
-    pub restart_source: Box<dyn Fn() + Send + Sync>,
+    pub metrics: Vec<Box<dyn MetricsSource>>,
     /// Settings of this room.
-    pub settings: Settings,
+    pub settings: HttpSettings,
 }
 
-/// Settings of this room.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// The device's name, under which it is reached as `name` and `name.local`.
-    pub hostname: String,
-    /// Another name of its own under which it is reached as `name.local`, while it has one.
-    pub other_name: Option<watch::Receiver<OtherName>>,
-    /// Further names under which it is reached.
-    pub allowed_hosts: Vec<String>,
-    /// Domains in which its name is its own.
-    pub domains: LocalDomains,
-    /// Proxies that are believed whom they speak for.
-    pub trusted_proxies: Vec<Subnet>,
-    /// Origins whose pages may use the API: `https://example.org`.
-    pub cors: Vec<String>,
-    /// Whose pages may show this one in a frame, and its pictures, as CSP's `frame-ancestors` has
-    /// it: `https://example.org`, `'self'`.
-    pub frame_ancestors: Vec<String>,
-    /// MJPEG.
-    pub mjpeg: MjpegSettings,
-    /// How long the camera is given after it was opened, before its first picture.
-    pub settle: Duration,
-    /// Whether a token may stand in the URL of a picture.
-    pub token_in_url: bool,
-    /// STUN and TURN servers told to viewers.
-    pub ice_servers: IceServers,
-    /// Many viewers, or one at a time.
-    pub sharing: Sharing,
-}
-
-/// Whether viewers share the stream; `stream.live_broadcast` in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sharing {
-    /// Many viewers see the same.
-    #[default]
-    Broadcast,
-    /// One viewer, who may end the session and begin it anew through `/close_connection`.
-    Single,
-}
-
-/// A STUN or TURN server (`RTCIceServer`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IceServer {
-    /// `stun:` and `turn:` addresses.
-    pub urls: Vec<String>,
-    /// User name, for TURN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// Password, for TURN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
-}
-
-/// The list of STUN and TURN servers; clones are handles to the same list, which may change while
-/// viewers come and go.
-#[derive(Debug, Clone, Default)]
-pub struct IceServers(Arc<RwLock<Arc<[IceServer]>>>);
-
-impl IceServers {
-    /// The servers as of now.
-    #[must_use]
-    pub fn get(&self) -> Arc<[IceServer]> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Tells viewers of other servers from now on.
-    pub fn set(&self, servers: Vec<IceServer>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = servers.into();
-    }
-}
-
-impl From<Vec<IceServer>> for IceServers {
-    fn from(servers: Vec<IceServer>) -> Self {
-        let list = Self::default();
-        list.set(servers);
-        list
-    }
-}
-
-/// [`Parts`], shared by all requests.
+/// [`Dependencies`], shared by all requests.
 #[derive(Clone)]
 pub struct HttpState(Arc<Shared>);
 
 struct Shared {
-    parts: Parts,
+    dependencies: Dependencies,
     started: Instant,
-    /// One for each who may watch by MJPEG.
-    mjpeg_places: Arc<Semaphore>,
+    /// For each camera, one for each who may watch it by MJPEG.
+    mjpeg_permits: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
 impl HttpState {
-    /// Takes the parts.
+    /// Takes the dependencies.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let places = parts.settings.mjpeg.viewers.min(Semaphore::MAX_PERMITS);
-        let mjpeg_places = Arc::new(Semaphore::new(places));
-        Self(Arc::new(Shared { parts, started: Instant::now(), mjpeg_places }))
+    pub fn new(dependencies: Dependencies) -> Self {
+        let places = dependencies.settings.mjpeg.viewers.min(Semaphore::MAX_PERMITS);
+        let names = dependencies.cameras.iter().map(|camera| camera.name.clone());
+        let mjpeg_permits = names.map(|name| (name, Arc::new(Semaphore::new(places)))).collect();
+        Self(Arc::new(Shared { dependencies, started: Instant::now(), mjpeg_permits }))
+    }
+
+    /// The camera of this name. `main` and `0` are the first.
+    pub(super) fn camera(&self, name: &str) -> Result<&Camera, Problem> {
+        let cameras = &self.0.dependencies.cameras;
+        let found = cameras.iter().find(|camera| *camera.name == *name);
+        let first = || cameras.first().filter(|_| ["main", "0"].contains(&name));
+        found.or_else(first).ok_or_else(|| {
+            let known: Vec<&str> = cameras.iter().map(|camera| &*camera.name).collect();
+            Problem::not_found(format!(
+                "there is no camera of that name; there are: {}",
+                known.join(", ")
+            ))
+        })
     }
 
     pub(super) fn started(&self) -> Instant {
         self.0.started
     }
 
-    pub(super) fn mjpeg_places(&self) -> &Arc<Semaphore> {
-        &self.0.mjpeg_places
+    pub(super) fn mjpeg_permits(&self, camera: &Camera) -> Arc<Semaphore> {
+        self.0.mjpeg_permits.get(&camera.name).cloned().unwrap_or_else(|| Semaphore::new(0).into())
     }
 
-    /// How many watch by MJPEG.
-    pub(super) fn mjpeg_viewers(&self) -> usize {
-        let free = self.0.mjpeg_places.available_permits();
+    /// How many watch a camera by MJPEG.
+    pub(super) fn mjpeg_viewers(&self, camera: &Camera) -> usize {
+        let free = self.mjpeg_permits(camera).available_permits();
         self.settings.mjpeg.viewers.saturating_sub(free)
     }
 }
 
 impl Deref for HttpState {
-    type Target = Parts;
-    fn deref(&self) -> &Parts {
-        &self.0.parts
+    type Target = Dependencies;
+    fn deref(&self) -> &Dependencies {
+        &self.0.dependencies
     }
 }

@@ -1,118 +1,55 @@
-//! One encode for all viewers.
+//! A camera's stream: its tracks, and everybody who follows them.
 //!
-//! In come [`AccessUnit`]s from the [`pipeline`](crate::pipeline), once each; out they go to
-//! every [`Viewer`], who may join at any moment, fall behind, or ask for a key picture. What moves
-//! back is the demand: whether anybody is watching at all, whether a key picture is wanted, and whether
-//! the source's own coding will do.
+//! In come [`Sample`]s from the [`pipeline`](crate::pipeline), once each; out they go to every
+//! [`Viewer`], who may join at any moment, fall behind, change the layer at a key frame, or ask for a
+//! key frame. What moves back is the demand: which tracks anybody follows, whether a key frame is
+//! wanted, and whether the source's own coding will do.
 //!
-//! The rules are in two small machines without clock or lock of their own, so that tests drive
-//! them by hand: [`ring`] keeps the pictures a viewer may still need and says where to begin;
-//! [`gate`] turns a storm of key-picture requests into at most two key pictures a second.
+//! A track has a [`ring`] of the samples a viewer may still need, which says where to begin, and a
+//! [`throttle`] that turns a storm of key-frame requests into at most two key frames a second. Neither
+//! has a clock or a lock of its own, so that tests drive them by hand.
 
-mod arrivals;
-mod gate;
 mod ring;
+mod signal;
 mod state;
+mod throttle;
+mod track;
 mod viewer;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use arrivals::Arrivals;
+pub use ring::Published;
+pub use signal::{FrameNotifier, PublishSignal};
 pub use state::{SourceInfo, SourceState, reasons};
+pub use throttle::KeyFrames;
+pub use track::{Layer, Totals, TrackId};
 pub use viewer::{Delivery, Viewer};
 
-use crate::media::{AccessUnit, DelaySummary, Delays, MediaTime};
-use arrivals::Bell;
-use gate::KeyGate;
-use ring::Ring;
+use crate::media::{DelaySummary, Delays, MediaTime, Sample};
+use track::{TrackState, Transcoding};
 
-/// Which encode of the picture a viewer gets. Today there is one; a second, smaller one is for
-/// viewers whose network cannot carry the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Layer {
-    /// The picture as the owner configured it.
-    #[default]
-    Main,
-}
-
-impl Layer {
-    /// Every layer there is, in the order of [`Layer::index`].
-    pub const ALL: [Self; 1] = [Self::Main];
-
-    /// The layer's name in APIs: the `rid` of W3C's `RTCRtpEncodingParameters`.
-    #[must_use]
-    pub const fn rid(self) -> &'static str {
-        match self {
-            Self::Main => "main",
-        }
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Main => 0,
-        }
-    }
-}
-
-/// Whether the source can make a key picture when one is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum KeyPictures {
-    /// An encoder is at hand: a key picture comes with the next frame.
-    #[default]
-    OnDemand,
-    /// The pictures were coded elsewhere: key pictures come when they come, and a viewer who
-    /// joins is given the group of pictures so far, however old.
-    AsTheyCome,
-}
-
-/// A handle to the hub; clones are handles to the same one.
+/// A handle to a camera's stream; clones are handles to the same one.
 #[derive(Clone)]
 pub struct Hub(Arc<Shared>);
 
 struct Shared {
-    layers: [Mutex<LayerState>; Layer::ALL.len()],
-    /// Wakes consumers.
-    bell: Bell,
+    tracks: [Mutex<TrackState>; TrackId::COUNT],
+    /// Wakes consumers, of this camera or of several.
+    signal: PublishSignal,
+    /// Counts what was published, of all tracks.
+    published: AtomicU64,
     source: watch::Sender<SourceState>,
-    /// From exposure to here, a layer each.
-    delays: [Delays; Layer::ALL.len()],
-    /// Signalled when `watched` may have changed, for the pipeline's thread.
-    viewers: Mutex<usize>,
+    /// Told of every change of the source.
+    observer: Box<dyn Fn(&SourceState) + Send + Sync>,
+    /// From exposure to here, a track each.
+    delays: [Delays; TrackId::COUNT],
+    /// How many follow each track, for the pipeline's thread.
+    viewers: Mutex<[usize; TrackId::COUNT]>,
     viewers_changed: Condvar,
-}
-
-#[derive(Default)]
-struct LayerState {
-    ring: Ring,
-    gate: KeyGate,
-    totals: Totals,
-    afresh: Afresh,
-}
-
-/// Whether pictures that come coded are to be encoded afresh.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Afresh {
-    #[default]
-    Unasked,
-    /// Somebody watches who cannot decode them as they come.
-    Asked,
-    Impossible,
-}
-
-/// What went through a layer since the start, for the metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Pictures published.
-    pub pictures: u64,
-    /// Key pictures among them.
-    pub key_pictures: u64,
-    /// Bytes of H.264.
-    pub bytes: u64,
-    /// Key-picture requests heard, before they were coalesced.
-    pub key_requests: u64,
 }
 
 impl Default for Hub {
@@ -122,64 +59,82 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// A hub with no pictures and no viewers.
+    /// A stream with no samples and no viewers.
     #[must_use]
     pub fn new() -> Self {
+        Self::signalling(PublishSignal::default())
+    }
+
+    /// The same, giving a signal that other cameras give, too, whenever something is published.
+    #[must_use]
+    pub fn signalling(signal: PublishSignal) -> Self {
+        Self::observed(signal, |_| {})
+    }
+
+    /// The same, telling `observer` each time the source is doing otherwise.
+    #[must_use]
+    pub fn observed(
+        signal: PublishSignal,
+        observer: impl Fn(&SourceState) + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Shared {
-            layers: Default::default(),
-            bell: Bell::default(),
+            tracks: Default::default(),
+            signal,
+            published: AtomicU64::new(0),
             source: watch::Sender::new(SourceState::Idle),
+            observer: Box::new(observer),
             delays: Default::default(),
-            viewers: Mutex::new(0),
+            viewers: Mutex::default(),
             viewers_changed: Condvar::new(),
         }))
     }
 
-    /// Hands a picture to everybody who watches `layer`. Pictures come in coding order; a time
-    /// that does not move forward is moved, because every receiver relies on it.
-    pub fn publish(&self, layer: Layer, unit: AccessUnit) {
-        let now = MediaTime::now();
-        self.0.delays[layer.index()].note(now.since(unit.time()));
+    /// Hands a sample to everybody who follows `track`. Samples come in coding order; a time that
+    /// does not move forward is moved, because every receiver relies on it.
+    pub fn publish(&self, track: TrackId, sample: impl Into<Sample>) {
+        let (sample, now) = (sample.into(), MediaTime::now());
+        self.0.delays[track.index()].note(now.since(sample.time()));
         {
-            let mut state = self.layer(layer);
-            state.totals.pictures += 1;
-            state.totals.bytes += unit.bytes().len() as u64;
-            if unit.is_key() {
-                state.totals.key_pictures += 1;
-                state.gate.key_picture(now);
+            let mut state = self.track(track);
+            state.totals.samples += 1;
+            state.totals.bytes += sample.bytes().len() as u64;
+            if sample.is_sync() {
+                state.totals.key_frames += u64::from(sample.video().is_some());
+                state.throttle.key_frame(now);
             }
-            state.ring.push(unit, now);
+            state.ring.push(sample, now);
         }
-        self.0.bell.ring();
+        self.0.published.fetch_add(1, Ordering::Release);
+        self.0.signal.give();
     }
 
-    /// A viewer of `layer`. Its existence keeps the camera running.
+    /// How many samples were published so far, of all tracks.
     #[must_use]
-    pub fn join(&self, layer: Layer) -> Viewer {
-        *lock(&self.0.viewers) += 1;
-        self.0.viewers_changed.notify_all();
-        Viewer::new(self.clone(), layer)
+    pub fn published(&self) -> u64 {
+        self.0.published.load(Ordering::Acquire)
     }
 
-    /// Asks for a key picture on `layer`.
-    pub fn request_key_picture(&self, layer: Layer) {
-        let mut state = self.layer(layer);
-        state.totals.key_requests += 1;
-        state.gate.request();
+    /// Asks for a key frame on `layer`.
+    pub fn request_key_frame(&self, layer: Layer) {
+        let mut state = self.track(TrackId::Video(layer));
+        state.totals.key_frame_requests += 1;
+        state.throttle.request();
     }
 
-    /// Whether the next picture of `layer` should be a key picture. Says so once per request.
+    /// Whether the next picture of `layer` should be a key frame. Takes the request: it says so
+    /// once for each.
     #[must_use]
-    pub fn takes_key_picture(&self, layer: Layer) -> bool {
-        self.layer(layer).gate.take(MediaTime::now)
+    pub fn take_key_frame_request(&self, layer: Layer) -> bool {
+        self.track(TrackId::Video(layer)).throttle.take_request(MediaTime::now)
     }
 
     /// Waits until somebody watches, at most for `timeout`; says whether somebody does.
     #[must_use]
     pub fn wait_watched(&self, timeout: Duration) -> bool {
         let viewers = lock(&self.0.viewers);
-        let waited = self.0.viewers_changed.wait_timeout_while(viewers, timeout, |n| *n == 0);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 > 0
+        let waited =
+            self.0.viewers_changed.wait_timeout_while(viewers, timeout, |n| watching(n) == 0);
+        watching(&waited.unwrap_or_else(PoisonError::into_inner).0) > 0
     }
 
     /// Wakes whoever is in [`Hub::wait_watched`], so that it notices a shutdown.
@@ -187,10 +142,16 @@ impl Hub {
         self.0.viewers_changed.notify_all();
     }
 
-    /// How many are watching, all layers together.
+    /// How many are watching the picture, all layers together.
     #[must_use]
     pub fn viewers(&self) -> usize {
-        *lock(&self.0.viewers)
+        watching(&lock(&self.0.viewers))
+    }
+
+    /// Whether anybody follows `track`, or is about to.
+    #[must_use]
+    pub fn is_wanted(&self, track: TrackId) -> bool {
+        lock(&self.0.viewers)[track.index()] > 0
     }
 
     /// Tells consumers how the source is doing.
@@ -198,6 +159,9 @@ impl Hub {
         self.0.source.send_if_modified(|old| {
             let changed = *old != state;
             *old = state;
+            if changed {
+                (self.0.observer)(old);
+            }
             changed
         });
     }
@@ -208,94 +172,86 @@ impl Hub {
         self.0.source.subscribe()
     }
 
-    /// Says when pictures of any layer are published from now on.
+    /// Says when samples of any track are published from now on.
     #[must_use]
-    pub fn arrivals(&self) -> Arrivals {
-        Arrivals::new(self.clone())
+    pub fn notifier(&self) -> FrameNotifier {
+        self.0.signal.notifier()
     }
 
-    /// What went through `layer` so far.
+    /// What went through `track` so far.
     #[must_use]
-    pub fn totals(&self, layer: Layer) -> Totals {
-        self.layer(layer).totals
+    pub fn totals(&self, track: TrackId) -> Totals {
+        self.track(track).totals
     }
 
-    /// How long pictures of `layer` took from exposure until they were published.
+    /// How long samples of `track` took from exposure until they were published.
     #[must_use]
-    pub fn delays(&self, layer: Layer) -> DelaySummary {
-        self.0.delays[layer.index()].summary()
+    pub fn delays(&self, track: TrackId) -> DelaySummary {
+        self.0.delays[track.index()].summary()
     }
 
-    /// The newest key picture of `layer`, if it is still kept.
+    /// The newest key frame of `layer`, if it is still kept.
     #[must_use]
-    pub fn newest_key_picture(&self, layer: Layer) -> Option<Arc<Published>> {
-        self.layer(layer).ring.newest_key().cloned()
+    pub fn newest_key_frame(&self, layer: Layer) -> Option<Arc<Published>> {
+        self.track(TrackId::Video(layer)).ring.newest_sync().cloned()
     }
 
-    /// Whether a key picture comes when one is asked for, on the main layer.
+    /// Whether a key frame comes when one is asked for, on the main layer.
     #[must_use]
-    pub fn makes_key_pictures(&self) -> bool {
-        self.layer(Layer::Main).gate.key_pictures() == KeyPictures::OnDemand
+    pub fn makes_key_frames(&self) -> bool {
+        self.track(TrackId::MAIN).throttle.key_frames() == KeyFrames::OnDemand
     }
 
-    /// Asks for pictures that any viewer decodes, where those of `layer` are passed on as their source
-    /// coded them. Answers whether there is hope.
-    pub fn ask_to_encode_afresh(&self, layer: Layer) -> bool {
-        let mut state = self.layer(layer);
-        let hope = state.afresh != Afresh::Impossible
-            && state.gate.key_pictures() == KeyPictures::AsTheyCome;
+    /// Asks for pictures that any viewer decodes, where those of the main layer are passed on as their
+    /// source coded them. Answers whether there is hope.
+    pub fn request_transcoding(&self) -> bool {
+        let mut state = self.track(TrackId::MAIN);
+        let hope = state.transcoding != Transcoding::Impossible
+            && state.throttle.key_frames() == KeyFrames::SourceControlled;
         if hope {
-            state.afresh = Afresh::Asked;
+            state.transcoding = Transcoding::Requested;
         }
         hope
     }
 
     /// Whether somebody has asked for that.
     #[must_use]
-    pub fn is_to_encode_afresh(&self, layer: Layer) -> bool {
-        self.layer(layer).afresh == Afresh::Asked
+    pub fn is_transcoding_requested(&self) -> bool {
+        self.track(TrackId::MAIN).transcoding == Transcoding::Requested
     }
 
     /// Says that it cannot be done.
-    pub fn cannot_encode_afresh(&self, layer: Layer) {
-        self.layer(layer).afresh = Afresh::Impossible;
+    pub fn refuse_transcoding(&self) {
+        self.track(TrackId::MAIN).transcoding = Transcoding::Impossible;
     }
 
-    /// Takes back what was asked and said of it: the source begins anew, and so do its viewers.
-    pub fn forget_to_encode_afresh(&self, layer: Layer) {
-        self.layer(layer).afresh = Afresh::Unasked;
+    /// Takes back what was asked and said of it: the source starts again, and so do its viewers.
+    pub fn reset_transcoding(&self) {
+        self.track(TrackId::MAIN).transcoding = Transcoding::NotRequested;
     }
 
     /// Forgets the pictures of `layer`: the next one belongs to another stream and must be a key
-    /// picture. Viewers stay and go on with it.
-    pub fn restart_layer(&self, layer: Layer, key_pictures: KeyPictures) {
-        let mut state = self.layer(layer);
+    /// frame. Viewers stay and go on with it.
+    pub fn restart_layer(&self, layer: Layer, key_frames: KeyFrames) {
+        let mut state = self.track(TrackId::Video(layer));
         state.ring.restart();
-        state.gate.set_key_pictures(key_pictures);
+        state.throttle.set_key_frames(key_frames);
     }
 
-    fn leave(&self) {
-        let mut viewers = lock(&self.0.viewers);
-        *viewers = viewers.saturating_sub(1);
+    fn count(&self, track: TrackId, by: isize) {
+        let count = &mut lock(&self.0.viewers)[track.index()];
+        *count = count.saturating_add_signed(by);
         self.0.viewers_changed.notify_all();
     }
 
-    fn layer(&self, layer: Layer) -> MutexGuard<'_, LayerState> {
-        lock(&self.0.layers[layer.index()])
+    fn track(&self, track: TrackId) -> MutexGuard<'_, TrackState> {
+        lock(&self.0.tracks[track.index()])
     }
 }
 
-/// A picture in the hub.
-#[derive(Debug)]
-pub struct Published {
-    /// The picture.
-    pub unit: AccessUnit,
-    /// Position in the layer's stream, without gaps.
-    pub sequence: u64,
-    /// When it entered the hub.
-    pub at: MediaTime,
-    /// The picture's time, made strictly increasing along the stream.
-    pub time: MediaTime,
+/// Those who keep the camera running.
+fn watching(viewers: &[usize; TrackId::COUNT]) -> usize {
+    Layer::ALL.into_iter().map(|layer| viewers[TrackId::Video(layer).index()]).sum()
 }
 
 /// The state behind these locks is whole between any two statements, so a panic elsewhere that

@@ -12,7 +12,7 @@ use super::h264::{self, BitstreamError, NalType, ParameterSets};
 /// (ITU-T H.264 §7.4.1.2.3) as an Annex B byte stream. Cheap to clone: clones share the bytes.
 ///
 /// Kept promises: at least one slice; no access unit delimiters, filler or end-of-stream NAL
-/// units; a key unit starts with its SPS and PPS, so decoding can begin at any key unit.
+/// units; a key frame starts with its SPS and PPS, so decoding can begin at any key frame.
 #[derive(Clone)]
 pub struct AccessUnit {
     data: Bytes,
@@ -29,12 +29,12 @@ impl AccessUnit {
     /// Takes the NAL units of one picture out of an Annex B byte stream.
     ///
     /// `time` is when the picture was exposed. `parameter_sets` remembers the SPS and PPS that
-    /// pass, and supplies them to a key picture that comes without (the Pi's encoder can be
+    /// pass, and supplies them to a key frame that comes without (the Pi's encoder can be
     /// told to leave them out, and files keep them elsewhere); in that case the bytes are copied
     /// once to make room.
     ///
     /// # Errors
-    /// When there is no slice, more than one picture can hold, a damaged SPS, or a key picture
+    /// When there is no slice, more than one picture can hold, a damaged SPS, or a key frame
     /// whose parameter sets were never seen.
     pub fn from_annex_b(
         data: Bytes,

@@ -160,7 +160,6 @@ pub struct Frame {
     memory: Arc<dyn FrameMemory>,
     time: MediaTime,
     sequence: u64,
-    companion: Option<Arc<Frame>>,
 }
 
 /// No camera Picket drives comes near; the bound keeps every size computation far from overflow.
@@ -203,7 +202,7 @@ impl Frame {
             }
             *slot = plane;
         }
-        Ok(Self { format, width, height, planes: kept, memory, time, sequence, companion: None })
+        Ok(Self { format, width, height, planes: kept, memory, time, sequence })
     }
 
     /// A picture whose planes follow each other without gaps, as most programs hold them.
@@ -306,19 +305,6 @@ impl Frame {
     #[must_use]
     pub fn memory(&self) -> &Arc<dyn FrameMemory> {
         &self.memory
-    }
-
-    /// The same picture, smaller, where the camera made one beside this at no cost of ours.
-    #[must_use]
-    pub fn companion(&self) -> Option<&Frame> {
-        self.companion.as_deref()
-    }
-
-    /// This picture with a smaller one of the same moment beside it.
-    #[must_use]
-    pub fn with_companion(mut self, smaller: Frame) -> Self {
-        self.companion = Some(Arc::new(smaller));
-        self
     }
 
     /// The same picture with other stamps.

@@ -18,8 +18,8 @@ pub enum BitstreamError {
     /// No slice among the NAL units.
     #[error("no picture in the bitstream: expected at least one H.264 slice")]
     NoPicture,
-    /// A key picture without SPS and PPS, and none came before.
-    #[error("key picture without SPS and PPS, and none came before it")]
+    /// A key frame without SPS and PPS, and none came before.
+    #[error("key frame without SPS and PPS, and none came before it")]
     NoParameterSets,
     /// Data partitioning is an Extended-profile tool no browser decodes.
     #[error("data-partitioned slices (Extended profile) cannot be played by browsers")]
@@ -175,7 +175,7 @@ impl ProfileLevel {
     /// How well a decoder for `self`'s profile suits a stream of `stream`'s profile (H.264 Annex
     /// A.2, RFC 6184 table 5). Levels are not compared.
     #[must_use]
-    pub fn suits(self, stream: Self) -> Suits {
+    pub(crate) fn suits(self, stream: Self) -> Suits {
         use Profile::{Baseline, ConstrainedBaseline, ConstrainedHigh, High, High444, Main};
         let (Some(mine), Some(theirs)) = (self.profile(), stream.profile()) else {
             return Suits::No;
@@ -238,7 +238,7 @@ enum Profile {
 
 /// How well a decoder suits a stream, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Suits {
+pub(crate) enum Suits {
     /// It is for that profile.
     Exactly,
     /// Its profile includes the stream's.
@@ -345,7 +345,7 @@ pub struct ParameterSets {
 
 impl ParameterSets {
     /// Those of a stream that may be damaged on its way, as what a device writes may be: an SPS
-    /// that is must not be remembered, for it would be put before every key picture that is to
+    /// that is must not be remembered, for it would be put before every key frame that is to
     /// come.
     #[must_use]
     pub fn screened() -> Self {
@@ -357,7 +357,7 @@ impl ParameterSets {
     /// # Errors
     /// When it is [screened](Self::screened) and damaged.
     pub fn saw_sps(&mut self, nal: &[u8]) -> Result<(), BitstreamError> {
-        // They repeat with every key picture and almost never change.
+        // They repeat with every key frame and almost never change.
         if self.sps.as_deref() != Some(nal) {
             if let Some(screen) = &mut self.screen {
                 screen.pass(nal)?;
@@ -402,7 +402,7 @@ impl SpsScreen {
 /// The lowest level (H.264 table A-1) that allows pictures of this size at this rate, as
 /// `level_idc`. Level 5.2 is the answer for anything larger too.
 #[must_use]
-pub fn level_for(width: u32, height: u32, fps: f64) -> u8 {
+pub(crate) fn level_for(width: u32, height: u32, fps: f64) -> u8 {
     /// `level_idc`, macroblocks a second, macroblocks a picture.
     const LEVELS: [(u8, f64, u32); 13] = [
         (10, 1_485.0, 99),

@@ -1,5 +1,6 @@
-//! The plain data that flows through the house: raw pictures ([`Frame`]), compressed pictures
-//! ([`AccessUnit`]) and the clock both are stamped with ([`MediaTime`]), and how long each stage takes ([`Delays`]).
+//! The plain data that flows through the house: raw pictures ([`Frame`]), what they are coded as
+//! ([`AccessUnit`]), what a track carries ([`Sample`]), the clock they are all stamped with
+//! ([`MediaTime`]), and how long each stage takes ([`Delays`]).
 //!
 //! Nothing here does I/O or knows where pictures come from or go to; every other room speaks in
 //! these types. H.264 syntax that more than one room needs (NAL units, parameter sets) lives in
@@ -14,11 +15,13 @@ pub(crate) mod geometry;
 pub mod h264;
 #[cfg(any(feature = "libcamera", fuzzing, test))]
 pub(crate) mod layout;
+mod sample;
 #[cfg(any(feature = "libcamera", feature = "v4l2", fuzzing, test))]
 pub(crate) mod stamps;
 mod time;
 
 pub use access_unit::{AccessUnit, NalUnits};
-pub use delays::{DelaySummary, Delays};
+pub(crate) use delays::{DelaySummary, Delays};
 pub use frame::{Frame, FrameError, FrameMemory, FramePool, PixelFormat, Plane, PoolBuffer};
-pub use time::MediaTime;
+pub use sample::{AudioPacket, Sample};
+pub use time::{MediaTime, utc_now};

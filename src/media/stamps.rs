@@ -38,7 +38,7 @@ impl Stamps {
 }
 
 /// The number after `number` that ends in `count`; the next number where the driver has begun to
-/// count anew.
+/// count again.
 fn following(number: u64, count: u32) -> u64 {
     // Truncation is what the driver does.
     let gap = count.wrapping_sub(number as u32);

@@ -1,7 +1,14 @@
-//! The one clock pictures are stamped with.
+//! The one clock samples are stamped with, and the one people go by.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The wall clock as a time since 1970 (UTC). It jumps when a time server is reached: only what is
+/// told to others is taken from it, and no delay is ever measured by it.
+#[must_use]
+pub fn utc_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
 
 /// A point on the system's monotonic clock (`CLOCK_MONOTONIC`), in nanoseconds.
 ///

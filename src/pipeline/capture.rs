@@ -9,15 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Counters;
+use super::counters::Counters;
+use super::log_prefix::works_for;
 use crate::camera::{
-    Camera, CameraError, Capture, Constraints, ControlPanel, Followed, Mode, Waker,
+    AppliedVersion, Camera, CameraControls, CameraError, Capture, Constraints, Mode, Waker,
 };
 use crate::media::{AccessUnit, Frame};
 
 /// What the camera thread has to say.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum CameraEvent {
     /// With what to call the camera, if that is known only now.
     Opened(Mode, Option<String>),
     /// A picture came that is not to be seen: the camera has not settled yet.
@@ -27,7 +28,7 @@ pub(super) enum News {
     Ended,
     Failed(CameraError),
     /// Nothing has come yet, mostly for as long as the time given.
-    Silence,
+    Timeout,
 }
 
 /// Coded pictures that may wait; about two seconds.
@@ -49,7 +50,7 @@ enum Order {
 
 struct Mailbox {
     order: Order,
-    news: VecDeque<News>,
+    events: VecDeque<CameraEvent>,
     /// The thread is neither in the camera's code nor about to be.
     resting: bool,
     /// How many wait for a change.
@@ -102,14 +103,15 @@ pub(super) struct CameraThread {
 impl CameraThread {
     pub(super) fn start(
         camera: Box<dyn Camera>,
-        controls: ControlPanel,
+        camera_name: Option<Arc<str>>,
+        controls: CameraControls,
         time_delay: Duration,
         counters: Arc<Counters>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             mailbox: Mutex::new(Mailbox {
                 order: Order::Rest,
-                news: VecDeque::new(),
+                events: VecDeque::new(),
                 resting: true,
                 waiting: 0,
             }),
@@ -117,7 +119,10 @@ impl CameraThread {
         });
         let waker = camera.waker();
         let worker = Worker { camera, controls, shared: shared.clone(), time_delay, counters };
-        std::thread::Builder::new().name("camera".into()).spawn(move || worker.run())?;
+        std::thread::Builder::new().name("camera".into()).spawn(move || {
+            works_for(camera_name);
+            worker.run();
+        })?;
         Ok(Self { shared, waker, runs: 0 })
     }
 
@@ -135,7 +140,7 @@ impl CameraThread {
     fn order(&self, order: Order) {
         let mut mailbox = self.shared.lock();
         mailbox.order = order;
-        mailbox.news.clear();
+        mailbox.events.clear();
         // Before the lock is let go: what is woken must be the run that this order ends, not the
         // one it begins.
         if let Some(wake) = &self.waker {
@@ -145,14 +150,14 @@ impl CameraThread {
     }
 
     /// What comes next, waiting at most `timeout` for it.
-    pub(super) fn next(&self, timeout: Duration) -> News {
+    pub(super) fn next(&self, timeout: Duration) -> CameraEvent {
         let mut mailbox = self.shared.lock();
-        if mailbox.news.is_empty() {
+        if mailbox.events.is_empty() {
             mailbox = self.shared.wait(mailbox, timeout);
         }
-        let news = mailbox.news.pop_front();
+        let event = mailbox.events.pop_front();
         self.shared.tell(mailbox);
-        news.unwrap_or(News::Silence)
+        event.unwrap_or(CameraEvent::Timeout)
     }
 
     /// Ends the thread, waiting a little for the camera to be released.
@@ -173,7 +178,7 @@ impl CameraThread {
 
 struct Worker {
     camera: Box<dyn Camera>,
-    controls: ControlPanel,
+    controls: CameraControls,
     shared: Arc<Shared>,
     time_delay: Duration,
     counters: Arc<Counters>,
@@ -202,7 +207,7 @@ impl Worker {
             // A camera may be the library user's code; its panic is a lost camera, not ours.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.deliver(number, &wanted)));
             let stopped = catch_unwind(AssertUnwindSafe(|| self.camera.stop()));
-            self.controls.closed();
+            self.controls.camera_closed();
             let failure = match (outcome, stopped) {
                 (Ok(Ok(())), Ok(())) => None,
                 (Ok(Err(error)), _) => Some(error),
@@ -213,7 +218,7 @@ impl Worker {
             if let Some(error) = failure
                 && matches!(mailbox.order, Order::Run(n, _) if n == number)
             {
-                mailbox.news.push_back(News::Failed(error));
+                mailbox.events.push_back(CameraEvent::Failed(error));
             }
             self.shared.tell(mailbox);
         }
@@ -222,10 +227,10 @@ impl Worker {
     /// Opens the camera and delivers its pictures until the order changes.
     fn deliver(&mut self, number: u64, wanted: &Constraints) -> Result<(), CameraError> {
         let mode = self.camera.open(wanted)?;
-        self.controls.opened(self.camera.controls());
-        let mut followed = Followed::default();
+        self.controls.camera_opened(self.camera.controls());
+        let mut followed = AppliedVersion::default();
         self.follow_controls(&mut followed);
-        if !self.post(number, News::Opened(mode, self.camera.name())) {
+        if !self.post(number, CameraEvent::Opened(mode, self.camera.name())) {
             return Ok(());
         }
         // Exposure and white balance settle only while pictures are taken.
@@ -235,51 +240,53 @@ impl Worker {
             self.follow_controls(&mut followed);
             let capture = self.camera.capture()?;
             settling = settling && Instant::now() < settled;
-            let (news, ended) = match capture {
-                Capture::End => (News::Ended, true),
-                _ if settling => (News::Settling, false),
+            let (event, ended) = match capture {
+                Capture::End => (CameraEvent::Ended, true),
+                _ if settling => (CameraEvent::Settling, false),
                 Capture::Frame(frame) => {
                     Counters::add(&self.counters.captured, 1);
-                    (News::Frame(frame), false)
+                    (CameraEvent::Frame(frame), false)
                 }
-                Capture::AccessUnit(unit) => (News::AccessUnit(unit), false),
+                Capture::AccessUnit(unit) => (CameraEvent::AccessUnit(unit), false),
             };
-            if !self.post(number, news) || ended {
+            if !self.post(number, event) || ended {
                 return Ok(());
             }
         }
     }
 
-    /// Sets the camera's knobs if they are to stand otherwise. A camera that refuses goes on.
-    fn follow_controls(&mut self, followed: &mut Followed) {
-        if let Some(values) = self.controls.news(followed) {
-            self.controls.note(self.camera.set_controls(&values));
+    /// Sets the camera's controls if they are to stand otherwise. A camera that refuses goes on.
+    fn follow_controls(&mut self, followed: &mut AppliedVersion) {
+        if let Some(values) = self.controls.changes_since(followed) {
+            self.controls.record_outcome(self.camera.set_controls(&values));
         }
     }
 
-    /// Puts news into the mailbox; false when order `number` is no longer in force.
-    fn post(&self, number: u64, news: News) -> bool {
+    /// Puts an event into the mailbox; false when order `number` is no longer in force.
+    fn post(&self, number: u64, event: CameraEvent) -> bool {
         let mut mailbox = self.shared.lock();
         loop {
             if !matches!(mailbox.order, Order::Run(n, _) if n == number) {
                 return false;
             }
-            let full = match &news {
-                News::Frame(_) => {
-                    let before = mailbox.news.len();
-                    mailbox.news.retain(|n| !matches!(n, News::Frame(_)));
-                    let replaced = before - mailbox.news.len();
+            let full = match &event {
+                CameraEvent::Frame(_) => {
+                    let before = mailbox.events.len();
+                    mailbox.events.retain(|n| !matches!(n, CameraEvent::Frame(_)));
+                    let replaced = before - mailbox.events.len();
                     Counters::add(&self.counters.dropped, replaced as u64);
                     false
                 }
                 // One that has not been heard yet says the same.
-                News::Settling if mailbox.news.iter().any(|n| matches!(n, News::Settling)) => {
+                CameraEvent::Settling
+                    if mailbox.events.iter().any(|n| matches!(n, CameraEvent::Settling)) =>
+                {
                     return true;
                 }
-                _ => mailbox.news.len() >= MAX_WAITING,
+                _ => mailbox.events.len() >= MAX_WAITING,
             };
             if !full {
-                mailbox.news.push_back(news);
+                mailbox.events.push_back(event);
                 self.shared.tell(mailbox);
                 return true;
             }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::media::Frame;
 
-/// Gives out raw pictures, transformed as viewers see them, cards included; clones are handles to
+/// Gives out raw pictures, transformed as viewers see them, placeholders included; clones are handles to
 /// the same one. While nobody asks, it costs a look at one flag for each picture.
 #[derive(Clone, Default)]
 pub struct Tap(Arc<Shared>);

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
-use super::defaults::Area;
+use super::defaults::DataFolder;
 use super::name::{FileName, NameProblem};
 
 /// At most this much may come out of an archive, whatever its compressed size.
@@ -20,7 +20,7 @@ const MAX_ENTRIES: usize = 2000;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// The usable files of an archive.
-pub(super) type Files = BTreeMap<(Area, FileName), Vec<u8>>;
+pub(super) type Files = BTreeMap<(DataFolder, FileName), Vec<u8>>;
 
 /// Why an archive is refused.
 #[derive(Debug, thiserror::Error)]
@@ -88,19 +88,19 @@ fn collect(archive: &mut Archive<impl Read>) -> Result<Files, ArchiveError> {
             EntryType::Regular => {}
             _ => return Err(ArchiveError::NotAFile(name)),
         }
-        let Some(place) = place(&name)? else { continue };
+        let Some(destination) = destination(&name)? else { continue };
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;
         if content.len() as u64 != entry.size() {
             return Err(ArchiveError::Truncated(name));
         }
-        files.insert(place, content);
+        files.insert(destination, content);
     }
     Ok(files)
 }
 
 /// Where an entry belongs, if anywhere. `tar -C folder .` puts `./` before every name.
-fn place(entry: &str) -> Result<Option<(Area, FileName)>, ArchiveError> {
+fn destination(entry: &str) -> Result<Option<(DataFolder, FileName)>, ArchiveError> {
     let name = match FileName::parse(entry.strip_prefix("./").unwrap_or(entry)) {
         Ok(name) => name,
         Err(NameProblem::Hidden) => return Ok(None),
@@ -109,8 +109,8 @@ fn place(entry: &str) -> Result<Option<(Area, FileName)>, ArchiveError> {
     let Some((top, rest)) = name.as_str().split_once('/') else {
         return Ok(None);
     };
-    let area = Area::ALL.into_iter().find(|area| area.dir() == top);
-    Ok(area.and_then(|area| Some((area, FileName::parse(rest).ok()?))))
+    let data_folder = DataFolder::ALL.into_iter().find(|data_folder| data_folder.dir() == top);
+    Ok(data_folder.and_then(|data_folder| Some((data_folder, FileName::parse(rest).ok()?))))
 }
 
 #[cfg(test)]
@@ -119,7 +119,10 @@ mod tests {
     use super::*;
 
     fn names(files: &Files) -> Vec<String> {
-        files.keys().map(|(area, name)| format!("{}/{}", area.dir(), name.as_str())).collect()
+        files
+            .keys()
+            .map(|(data_folder, name)| format!("{}/{}", data_folder.dir(), name.as_str()))
+            .collect()
     }
 
     #[test]

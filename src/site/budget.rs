@@ -27,9 +27,9 @@ const MAX_WIDTH: usize = 1000;
 const MAX_NAMESPACES: usize = 100;
 
 /// What an item of a list takes besides its text.
-const ITEM: usize = 40;
-/// What it costs to look at a byte, in parts of one that is made.
-const LOOK: usize = 8;
+const ITEM_SIZE: usize = 40;
+/// What it costs to look at a byte, as a fraction of the cost of making one.
+const READ_COST_DIVISOR: usize = 8;
 
 thread_local! {
     /// Of the page that this thread renders.
@@ -39,19 +39,19 @@ thread_local! {
 #[derive(Default)]
 struct Budget {
     left: usize,
-    /// Why no more may be used.
-    over: bool,
+    /// Whether something asked for more than was left.
+    exceeded: bool,
     /// Left sides of operators whose right sides are being worked out.
     pending: Vec<Value>,
     /// What can be changed by a template, and so could be put into itself.
     namespaces: Vec<Value>,
 }
 
-/// Renders one page within the bounds; tells whether they were reached, too.
-pub(super) fn within<T>(render: impl FnOnce() -> T) -> (T, bool) {
+/// Renders one page within the budget; also tells whether it was exceeded.
+pub(super) fn with_budget<T>(render: impl FnOnce() -> T) -> (T, bool) {
     BUDGET.set(Budget { left: MAX_VALUES, ..Budget::default() });
     let rendered = render();
-    (rendered, BUDGET.take().over)
+    (rendered, BUDGET.take().exceeded)
 }
 
 fn left() -> usize {
@@ -59,10 +59,10 @@ fn left() -> usize {
 }
 
 /// Whether so many bytes may still be used.
-fn expect(bytes: usize) -> Result<(), Error> {
+fn check_budget(bytes: usize) -> Result<(), Error> {
     BUDGET.with_borrow_mut(|budget| {
-        budget.over |= bytes > budget.left;
-        match budget.over {
+        budget.exceeded |= bytes > budget.left;
+        match budget.exceeded {
             true => Err(too_much()),
             false => Ok(()),
         }
@@ -71,7 +71,7 @@ fn expect(bytes: usize) -> Result<(), Error> {
 
 /// Uses so many bytes.
 fn spend(bytes: usize) -> Result<(), Error> {
-    expect(bytes)?;
+    check_budget(bytes)?;
     BUDGET.with_borrow_mut(|budget| budget.left -= bytes);
     Ok(())
 }
@@ -82,7 +82,7 @@ fn too_much() -> Error {
 }
 
 /// Bytes of a value when it is written or copied with all that is in it. Stops counting past `most`.
-fn weight(value: &Value, most: usize) -> usize {
+fn value_size(value: &Value, most: usize) -> usize {
     fn add(value: &Value, most: usize, depth: usize, sum: &mut usize) {
         if depth > MAX_DEPTH {
             *sum = usize::MAX;
@@ -95,7 +95,7 @@ fn weight(value: &Value, most: usize) -> usize {
             (None, Some(bytes)) => bytes.len() * 4,
             (None, None) => 0,
         };
-        *sum = sum.saturating_add(ITEM).saturating_add(own);
+        *sum = sum.saturating_add(ITEM_SIZE).saturating_add(own);
         let inside = match value.kind() {
             ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::Plain => {
                 value.try_iter().ok()
@@ -125,13 +125,13 @@ pub(super) fn limit(environment: &mut Environment<'static>) {
     environment.set_unknown_method_callback(method);
     // It writes everything there is, whatever its size.
     environment.remove_global("debug");
-    for (name, filter) in growing() {
+    for (name, filter) in limited_filters() {
         let limited = move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
             let values = values.into_values();
-            foresee(name, &values)?;
-            let made = filter.call(state, &values)?;
-            spend(weight(&made, left()))?;
-            Ok::<_, Error>(made)
+            check_cost(name, &values)?;
+            let result = filter.call(state, &values)?;
+            spend(value_size(&result, left()))?;
+            Ok::<_, Error>(result)
         };
         environment.add_filter(name, limited);
     }
@@ -140,7 +140,7 @@ pub(super) fn limit(environment: &mut Environment<'static>) {
         "dict",
         move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
             let values = values.into_values();
-            foresee("dict", &values)?;
+            check_cost("dict", &values)?;
             dict.call(state, &values)
         },
     );
@@ -148,10 +148,10 @@ pub(super) fn limit(environment: &mut Environment<'static>) {
         "namespace",
         move |state: &mut State<'_, '_>, values: Rest<ValueOrKwargs>| {
             let values = values.into_values();
-            values.iter().try_for_each(keep)?;
-            let made = namespace.call(state, &values)?;
-            BUDGET.with_borrow_mut(|budget| budget.namespaces.push(made.clone()));
-            Ok::<_, Error>(made)
+            values.iter().try_for_each(check_namespace_value)?;
+            let result = namespace.call(state, &values)?;
+            BUDGET.with_borrow_mut(|budget| budget.namespaces.push(result.clone()));
+            Ok::<_, Error>(result)
         },
     );
     environment.add_function(operators::LEFT, |value: Value| {
@@ -159,17 +159,20 @@ pub(super) fn limit(environment: &mut Environment<'static>) {
         value
     });
     environment.add_function(operators::NEST, |value: Value| {
-        foresee("", std::slice::from_ref(&value)).map(|()| value)
+        check_cost("", std::slice::from_ref(&value)).map(|()| value)
     });
     environment.add_function(operators::SLICE, |value: Value| {
         // A string is copied, and one that is read backwards as characters of four bytes.
         spend(value.as_str().map_or(0, |text| text.len().saturating_mul(4)))?;
-        foresee("", std::slice::from_ref(&value)).map(|()| value)
+        check_cost("", std::slice::from_ref(&value)).map(|()| value)
     });
-    environment.add_function(operators::KEEP, |value: Value| keep(&value).map(|()| value));
-    environment.add_function(operators::ADD, |right: Value| operate(right, add));
-    environment.add_function(operators::MULTIPLY, |right: Value| operate(right, multiply));
-    environment.add_function(operators::CONCATENATE, |right: Value| operate(right, concatenate));
+    environment.add_function(operators::KEEP, |value: Value| {
+        check_namespace_value(&value).map(|()| value)
+    });
+    environment.add_function(operators::ADD, |right: Value| charge_operator(right, add));
+    environment.add_function(operators::MULTIPLY, |right: Value| charge_operator(right, multiply));
+    environment
+        .add_function(operators::CONCATENATE, |right: Value| charge_operator(right, concatenate));
 }
 
 fn global(environment: &Environment<'_>, name: &str) -> Value {
@@ -180,20 +183,20 @@ fn global(environment: &Environment<'_>, name: &str) -> Value {
         .unwrap_or_default()
 }
 
-/// Refuses to put into a namespace what may lead back to it: such a ring would never be freed.
-fn keep(value: &Value) -> Result<(), Error> {
-    foresee("", std::slice::from_ref(value))?;
+/// Refuses to put into a namespace what may contain it: such a cycle would never be freed.
+fn check_namespace_value(value: &Value) -> Result<(), Error> {
+    check_cost("", std::slice::from_ref(value))?;
     let namespaces = BUDGET.with_borrow(|budget| budget.namespaces.clone());
-    match namespaces.len() >= MAX_NAMESPACES || leads_back(value, &namespaces) {
+    match namespaces.len() >= MAX_NAMESPACES || may_contain_namespace(value, &namespaces) {
         true => Err(Error::new(
             ErrorKind::InvalidOperation,
-            "a namespace holds no other one, and no function",
+            "a namespace cannot contain another one, or a function",
         )),
         false => Ok(()),
     }
 }
 
-fn leads_back(value: &Value, namespaces: &[Value]) -> bool {
+fn may_contain_namespace(value: &Value, namespaces: &[Value]) -> bool {
     let inside = |value: &Value| value.try_iter().ok().into_iter().flatten();
     match value.kind() {
         ValueKind::Plain => true,
@@ -201,10 +204,10 @@ fn leads_back(value: &Value, namespaces: &[Value]) -> bool {
             namespaces.iter().any(|namespace| tests::is_sameas(value, namespace))
                 || inside(value)
                     .filter_map(|key| value.get_item(&key).ok())
-                    .any(|inner| leads_back(&inner, namespaces))
+                    .any(|inner| may_contain_namespace(&inner, namespaces))
         }
         ValueKind::Seq | ValueKind::Iterable => {
-            inside(value).any(|inner| leads_back(&inner, namespaces))
+            inside(value).any(|inner| may_contain_namespace(&inner, namespaces))
         }
         _ => false,
     }
@@ -212,7 +215,7 @@ fn leads_back(value: &Value, namespaces: &[Value]) -> bool {
 
 /// The library's filters that make values which may be larger than what they are made of, or
 /// written out where they were not before.
-fn growing() -> impl Iterator<Item = (&'static str, Value)> {
+fn limited_filters() -> impl Iterator<Item = (&'static str, Value)> {
     macro_rules! list {
         ($($name:literal: $filter:ident),* $(,)?) => {
             [$(($name, Value::from_function(filters::$filter))),*].into_iter()
@@ -230,12 +233,12 @@ fn growing() -> impl Iterator<Item = (&'static str, Value)> {
     }
 }
 
-/// Refuses a filter or method whose result would be too large; `values` begin with the one it is
-/// applied to.
-fn foresee(name: &str, values: &[Value]) -> Result<(), Error> {
+/// Refuses a filter or method whose result would be too large; the first of `values` is the one
+/// that it is applied to.
+fn check_cost(name: &str, values: &[Value]) -> Result<(), Error> {
     let left = left();
     let text = |n: usize| values.get(n).and_then(Value::as_str).map_or(0, str::len);
-    let whole = values.iter().fold(0_usize, |sum, v| sum.saturating_add(weight(v, left)));
+    let total = values.iter().fold(0_usize, |sum, v| sum.saturating_add(value_size(v, left)));
     let larger = match name {
         "replace" => (text(0) + 1).saturating_mul(text(2) + 1),
         "join" => {
@@ -245,22 +248,22 @@ fn foresee(name: &str, values: &[Value]) -> Result<(), Error> {
         }
         // A number makes a row wider, or as many items more.
         "indent" | "tojson" | "batch" | "slice" => {
-            let numbers = numbers(values.get(1..).unwrap_or_default());
-            whole.saturating_mul(numbers.saturating_add(1))
+            let sum = sum_of_numbers(values.get(1..).unwrap_or_default());
+            total.saturating_mul(sum.saturating_add(1))
         }
         "format" if is_wide(values) => usize::MAX,
         // Text that is taken apart becomes a value for each character.
         "list" | "split" | "splitlines" | "lines" | "sort" | "unique" | "map" | "select"
-        | "reject" | "groupby" | "zip" | "chain" | "reverse" => text(0).saturating_mul(ITEM),
-        "escape" | "e" | "urlencode" => whole.saturating_mul(6),
+        | "reject" | "groupby" | "zip" | "chain" | "reverse" => text(0).saturating_mul(ITEM_SIZE),
+        "escape" | "e" | "urlencode" => total.saturating_mul(6),
         _ => 0,
     };
-    expect(whole.max(larger))?;
-    spend(whole / LOOK)
+    check_budget(total.max(larger))?;
+    spend(total / READ_COST_DIVISOR)
 }
 
 /// The sum of the numbers among values, named ones included.
-fn numbers(values: &[Value]) -> usize {
+fn sum_of_numbers(values: &[Value]) -> usize {
     let number = |value: &Value| value.as_usize().filter(|_| value.kind() == ValueKind::Number);
     let sum = |values: &[Value]| values.iter().filter_map(number).fold(0, usize::saturating_add);
     let named = values.iter().filter(|value| value.kind() == ValueKind::Map);
@@ -278,7 +281,7 @@ fn is_wide(values: &[Value]) -> bool {
     let own = widths.map(|digits| digits.parse().unwrap_or(usize::MAX)).max().unwrap_or(0);
     // `%*d` and `{:{}}` take them from the values.
     let taken = match format.contains('*') || format.contains(":{") || format.contains(".{") {
-        true => numbers(values.get(1..).unwrap_or_default()),
+        true => sum_of_numbers(values.get(1..).unwrap_or_default()),
         false => 0,
     };
     own.max(taken) > MAX_WIDTH
@@ -291,11 +294,11 @@ fn method(
     arguments: &[Value],
 ) -> Result<Value, Error> {
     let values: Vec<Value> = std::iter::once(value).chain(arguments).cloned().collect();
-    foresee(name, &values)?;
+    check_cost(name, &values)?;
     // `d.items()` and other methods of Python's types, which Jinja2 templates may use.
-    let made = pycompat::unknown_method_callback(state, value, name, arguments)?;
-    spend(weight(&made, left()))?;
-    Ok(made)
+    let result = pycompat::unknown_method_callback(state, value, name, arguments)?;
+    spend(value_size(&result, left()))?;
+    Ok(result)
 }
 
 /// Writes a value to the page, or to what a template collects.
@@ -303,13 +306,13 @@ fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
     let escaped = match value.as_str() {
         Some(text) if value.is_safe() || *state.auto_escape() == AutoEscape::None => text.len(),
         Some(text) => text.chars().map(|c| if "<>&\"'/".contains(c) { 6 } else { 1 }).sum(),
-        None => weight(value, left()).saturating_mul(2),
+        None => value_size(value, left()).saturating_mul(2),
     };
     spend(escaped)?;
     escape_formatter(out, state, value)
 }
 
-fn operate(
+fn charge_operator(
     right: Value,
     size: impl FnOnce(&Value, &Value) -> Result<usize, Error>,
 ) -> Result<Value, Error> {
@@ -323,7 +326,7 @@ fn is_list(value: &Value) -> bool {
 }
 
 fn concatenate(one: &Value, other: &Value) -> Result<usize, Error> {
-    Ok(weight(one, left()).saturating_add(weight(other, left())))
+    Ok(value_size(one, left()).saturating_add(value_size(other, left())))
 }
 
 fn add(one: &Value, other: &Value) -> Result<usize, Error> {
@@ -351,7 +354,7 @@ fn multiply(one: &Value, other: &Value) -> Result<usize, Error> {
 
 fn items(len: Option<usize>) -> Result<usize, Error> {
     match len {
-        Some(len) if len <= MAX_ITEMS => Ok(len + ITEM),
+        Some(len) if len <= MAX_ITEMS => Ok(len + ITEM_SIZE),
         _ => {
             let message = format!("a list of more than {MAX_ITEMS} items");
             Err(Error::new(ErrorKind::InvalidOperation, message))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
+use base16ct::{lower, mixed};
 
 /// The SHA-256 of some bytes; written as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&lower::encode_string(&self.0))
     }
 }
 
@@ -39,14 +40,10 @@ impl FromStr for Checksum {
 
     /// Takes 64 hexadecimal digits of either case, as `sha256sum` prints them.
     fn from_str(text: &str) -> Result<Self, NotAChecksum> {
-        let digits = text.trim().as_bytes();
-        if digits.len() != 64 {
-            return Err(NotAChecksum);
-        }
-        let value = |digit: u8| char::from(digit).to_digit(16).ok_or(NotAChecksum);
         let mut sum = [0; 32];
-        for (byte, pair) in sum.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = (value(pair[0])? << 4 | value(pair[1])?) as u8;
+        let read = mixed::decode(text.trim(), &mut sum).map_err(|_| NotAChecksum)?;
+        if read.len() != 32 {
+            return Err(NotAChecksum);
         }
         Ok(Self(sum))
     }

@@ -72,7 +72,7 @@ impl Downloader<'_> {
             .ok_or(DownloadError::NoChecksum)?
             .parse()
             .map_err(|_| DownloadError::BadChecksum)?;
-        let bytes = self.persistently(|agent| self.attempt(agent, url))?;
+        let bytes = self.with_retries(|agent| self.attempt(agent, url))?;
         let found = Checksum::of(&bytes);
         if found == expected {
             Ok(bytes)
@@ -81,7 +81,7 @@ impl Downloader<'_> {
         }
     }
 
-    fn persistently<T>(
+    fn with_retries<T>(
         &self,
         attempt: impl Fn(&Agent) -> Result<T, DownloadError>,
     ) -> Result<T, DownloadError> {

@@ -38,7 +38,7 @@ pub enum SiteError {
     },
     /// A folder that the data location must have cannot be made.
     #[error(
-        "{} must be a directory ({why}); move away what has its name", folder.display()
+        "{} must be a directory ({why}); move what has that name", folder.display()
     )]
     BadLayout {
         /// The folder in question.
@@ -91,7 +91,7 @@ pub enum TemplateFault {
     Missing,
     /// It is not a well-formed template.
     Syntax,
-    /// It would go on for ever, or for far too long.
+    /// It would never end, or take far too long.
     Endless,
     /// It, or what it renders to, is larger than allowed.
     TooLarge,

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::SiteError;
 use super::checksum::Checksum;
-use super::folder::{Absent, Folder, Found};
+use super::folder::{FileContent, Folder, ReadError};
 use super::name::FileName;
-use super::{MAX_FILE_SIZE, SiteError};
+use super::settings::MAX_FILE_SIZE;
 
 /// A file to be served as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +41,10 @@ impl StaticFile {
 pub(super) fn look_up(folder: &Folder, name: &str) -> Option<StaticFile> {
     let name = FileName::parse(name).ok()?;
     match folder.read(&name, MAX_FILE_SIZE) {
-        Ok(Found { bytes, modified }) => {
+        Ok(FileContent { bytes, modified }) => {
             Some(StaticFile::new(name.as_str(), bytes.into(), modified))
         }
-        Err(Absent::NotFound | Absent::NotAFile) => None,
+        Err(ReadError::NotFound | ReadError::NotAFile) => None,
         Err(reason) => {
             log::debug!("site: {} is not served: {reason}", name.as_str());
             None

@@ -15,14 +15,14 @@ pub(super) struct Folder {
 }
 
 /// A file as it was found.
-pub(super) struct Found {
+pub(super) struct FileContent {
     pub(super) bytes: Vec<u8>,
     pub(super) modified: Option<SystemTime>,
 }
 
 /// Why a file cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Absent {
+pub(super) enum ReadError {
     #[error("it does not exist")]
     NotFound,
     #[error("it is a link that leads out of its folder or to a hidden file")]
@@ -51,16 +51,16 @@ impl Folder {
     /// A link is followed when it leads to a file that could also be named directly. Between the
     /// look and the opening somebody could exchange a link, but only one who may write into the
     /// folder and hence could put any content there anyway.
-    pub(super) fn read(&self, name: &FileName, limit: u64) -> Result<Found, Absent> {
+    pub(super) fn read(&self, name: &FileName, limit: u64) -> Result<FileContent, ReadError> {
         let path = fs::canonicalize(self.root.join(name.as_str()))?;
-        let below = path.strip_prefix(&self.root).map_err(|_| Absent::Outside)?;
+        let below = path.strip_prefix(&self.root).map_err(|_| ReadError::Outside)?;
         let hidden = |part: &std::ffi::OsStr| part.as_encoded_bytes().starts_with(b".");
         if below.iter().any(hidden) {
-            return Err(Absent::Outside);
+            return Err(ReadError::Outside);
         }
-        // Before opening: to open a named pipe would wait for its writer for ever.
+        // Before opening: to open a named pipe would block until somebody writes to it.
         if !fs::metadata(&path)?.is_file() {
-            return Err(Absent::NotAFile);
+            return Err(ReadError::NotAFile);
         }
         let file = File::open(&path)?;
         let modified = file.metadata()?.modified().ok();
@@ -68,13 +68,13 @@ impl Folder {
         // One byte more than allowed tells a file that is too large, even one that still grows.
         file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
-            return Err(Absent::TooLarge(limit));
+            return Err(ReadError::TooLarge(limit));
         }
-        Ok(Found { bytes, modified })
+        Ok(FileContent { bytes, modified })
     }
 }
 
-impl From<io::Error> for Absent {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // A name that goes on below a file, or longer than the file system allows, is as
@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    fn read(folder: &Folder, name: &str) -> Result<Vec<u8>, Absent> {
+    fn read(folder: &Folder, name: &str) -> Result<Vec<u8>, ReadError> {
         folder.read(&FileName::parse(name).unwrap(), 8).map(|f| f.bytes)
     }
 
@@ -113,9 +113,9 @@ mod tests {
         symlink("loop", root.join("loop")).unwrap();
         let folder = Folder::open(&root).unwrap();
         assert_eq!(read(&folder, "inner").unwrap(), b"here");
-        assert!(matches!(read(&folder, "outer"), Err(Absent::Outside)));
-        assert!(matches!(read(&folder, "etc/hostname"), Err(Absent::Outside)));
-        assert!(matches!(read(&folder, "veiled/secret"), Err(Absent::Outside)));
+        assert!(matches!(read(&folder, "outer"), Err(ReadError::Outside)));
+        assert!(matches!(read(&folder, "etc/hostname"), Err(ReadError::Outside)));
+        assert!(matches!(read(&folder, "veiled/secret"), Err(ReadError::Outside)));
         assert!(read(&folder, "loop").is_err());
     }
 
@@ -127,7 +127,7 @@ mod tests {
         fs::write(dir.path().join("www-private/key"), "key").unwrap();
         symlink("../www-private", dir.path().join("www/x")).unwrap();
         let folder = Folder::open(&dir.path().join("www")).unwrap();
-        assert!(matches!(read(&folder, "x/key"), Err(Absent::Outside)));
+        assert!(matches!(read(&folder, "x/key"), Err(ReadError::Outside)));
     }
 
     #[test]
@@ -139,11 +139,11 @@ mod tests {
         let _socket = UnixListener::bind(dir.path().join("socket")).unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         assert_eq!(read(&folder, "eight").unwrap(), b"12345678");
-        assert!(matches!(read(&folder, "nine"), Err(Absent::TooLarge(8))));
-        assert!(matches!(read(&folder, "sub"), Err(Absent::NotAFile)));
-        assert!(matches!(read(&folder, "socket"), Err(Absent::NotAFile)));
-        assert!(matches!(read(&folder, "eight/below"), Err(Absent::NotFound)));
-        assert!(matches!(read(&folder, &"n".repeat(300)), Err(Absent::NotFound)));
+        assert!(matches!(read(&folder, "nine"), Err(ReadError::TooLarge(8))));
+        assert!(matches!(read(&folder, "sub"), Err(ReadError::NotAFile)));
+        assert!(matches!(read(&folder, "socket"), Err(ReadError::NotAFile)));
+        assert!(matches!(read(&folder, "eight/below"), Err(ReadError::NotFound)));
+        assert!(matches!(read(&folder, &"n".repeat(300)), Err(ReadError::NotFound)));
         assert!(Folder::open(&dir.path().join("eight")).is_err());
     }
 }

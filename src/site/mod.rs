@@ -5,12 +5,16 @@
 //! business of another room, and so is the meaning of what pages show: a page's context is
 //! whatever serialisable value the caller passes.
 //!
-//! The site has seven default files, which are part of the program:
+//! The site has default files, which are part of the program:
 //!
 //! ```text
-//! templates/  base.html  index.html  404.html  500.html
+//! templates/  base.html  index.html  grid.html  404.html  500.html
 //! static/     css/custom.css  js/custom.js  img/favicon-32x32.png
+//!             js/player/      the parts of custom.js
 //! ```
+//!
+//! The page loads `custom.js`, which imports its parts. An owner who has a `custom.js` of another kind,
+//! or an older one, needs none of them; they lie beside it unused.
 //!
 //! **Without a data location** they are served from the program and nothing is written. WebGear
 //! writes them below the home directory at every first start; Picket's home is an appliance whose
@@ -19,7 +23,7 @@
 //!
 //! **With a data location** they are files there, for the owner to edit and to add to. Those that
 //! are missing at the start are written from the embedded copy, or taken from an archive when
-//! `download_url` is set; those that are found are used as they are. A page is read anew each
+//! `download_url` is set; those that are found are used as they are. A page is read again each
 //! time it is shown, so an edit shows at the next reload.
 //!
 //! Templates are Jinja2's. A template that extends `base.html` finds the addresses of files with
@@ -40,6 +44,7 @@ mod operators;
 mod pages;
 mod prepare;
 mod report;
+mod settings;
 mod store;
 mod templates;
 #[cfg(test)]
@@ -49,7 +54,7 @@ mod tests;
 mod urls;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use serde::Serialize;
@@ -57,31 +62,15 @@ use serde::Serialize;
 pub use self::error::{SiteError, TemplateError, TemplateFault};
 pub use self::files::{Mount, StaticFile};
 pub use self::pages::{ErrorPage, Page};
-pub use self::report::{Action, Report};
+pub use self::report::{FileAction, SiteReport};
+pub use self::settings::SiteSettings;
 pub(crate) use self::urls::root_path;
 
-use self::defaults::{Area, DEFAULTS};
+use self::defaults::{DEFAULTS, DataFolder};
 use self::download::Downloader;
 use self::folder::Folder;
 use self::store::Store;
 use self::templates::Engine;
-
-/// No file or template larger than this is read. A file is held in memory while it is sent.
-const MAX_FILE_SIZE: u64 = 16 << 20;
-
-/// Where the data-files come from; the `[site]` section of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SiteSettings {
-    /// The directory of the data-files; without it the embedded ones are served.
-    pub data_location: Option<PathBuf>,
-    /// Replace the default files at the start even where they are found. The user's other files
-    /// are never touched.
-    pub overwrite_default_files: bool,
-    /// A `.tar.gz` or `.tar` with `templates/` and `static/` at its top, http or https.
-    pub download_url: Option<String>,
-    /// The archive's SHA-256 in hexadecimal digits; without it nothing is downloaded.
-    pub download_sha256: Option<String>,
-}
 
 /// Data-files that have yet to be downloaded.
 #[derive(Debug)]
@@ -93,7 +82,7 @@ impl Download {
     ///
     /// # Errors
     /// When the data location cannot be used any more. Other faults are warnings in the report.
-    pub fn run(self) -> Result<Report, SiteError> {
+    pub fn run(self) -> Result<SiteReport, SiteError> {
         Site::open(&self.0).map(|(_, report)| report)
     }
 }
@@ -129,7 +118,7 @@ impl Site {
     /// # Errors
     /// When the data location is not a directory, cannot be made or cannot be written. All other
     /// faults end as warnings in the report, with the embedded copy in place of what is missing.
-    pub fn open(settings: &SiteSettings) -> Result<(Self, Report), SiteError> {
+    pub fn open(settings: &SiteSettings) -> Result<(Self, SiteReport), SiteError> {
         Self::open_with(settings, &Downloader::default())
     }
 
@@ -138,15 +127,15 @@ impl Site {
     ///
     /// # Errors
     /// As [`Site::open`].
-    pub fn open_at_once(
+    pub fn open_without_download(
         settings: &SiteSettings,
-    ) -> Result<(Self, Report, Option<Download>), SiteError> {
+    ) -> Result<(Self, SiteReport, Option<Download>), SiteError> {
         if let Some(location) = &settings.data_location
             && settings.download_url.is_some()
         {
             let store = Store::open(location)?;
             if prepare::needs_download(&store, settings) {
-                let (site, report) = Self::with_store(&store, Report::default());
+                let (site, report) = Self::with_store(&store, SiteReport::default());
                 return Ok((site, report, Some(Download(settings.clone()))));
             }
         }
@@ -157,16 +146,16 @@ impl Site {
     ///
     /// # Errors
     /// When the data location cannot be used.
-    pub fn look(settings: &SiteSettings) -> Result<(Self, Report), SiteError> {
+    pub fn inspect(settings: &SiteSettings) -> Result<(Self, SiteReport), SiteError> {
         let Some(location) = &settings.data_location else {
-            return Ok((Self::embedded(), Report::default()));
+            return Ok((Self::embedded(), SiteReport::default()));
         };
-        store::look(location)?;
-        let mut site = match Folder::open(&location.join(Area::Templates.dir())) {
+        store::check_location(location)?;
+        let mut site = match Folder::open(&location.join(DataFolder::Templates.dir())) {
             Ok(templates) => Self::new(Engine::with_folder(templates)),
             Err(_) => Self::embedded(),
         };
-        let report = site.check_templates(Report::default());
+        let report = site.check_templates(SiteReport::default());
         site.location = Some(location.clone());
         Ok((site, report))
     }
@@ -174,9 +163,9 @@ impl Site {
     fn open_with(
         settings: &SiteSettings,
         downloader: &Downloader<'_>,
-    ) -> Result<(Self, Report), SiteError> {
+    ) -> Result<(Self, SiteReport), SiteError> {
         let Some(location) = &settings.data_location else {
-            let mut report = Report::default();
+            let mut report = SiteReport::default();
             if settings.download_url.is_some() {
                 report.warn("a download needs a data location to put the files in");
             }
@@ -186,25 +175,25 @@ impl Site {
         Ok(Self::with_store(&store, report))
     }
 
-    fn with_store(store: &Store, report: Report) -> (Self, Report) {
-        let mut site = Self::new(Engine::with_folder(store.folder(Area::Templates).clone()));
-        site.static_folder = Some(store.folder(Area::Static).clone());
+    fn with_store(store: &Store, report: SiteReport) -> (Self, SiteReport) {
+        let mut site = Self::new(Engine::with_folder(store.folder(DataFolder::Templates).clone()));
+        site.static_folder = Some(store.folder(DataFolder::Static).clone());
         site.location = Some(store.root().to_owned());
         let report = site.check_templates(report);
         (site, report)
     }
 
-    fn check_templates(&self, mut report: Report) -> Report {
-        for file in DEFAULTS.iter().filter(|file| file.area == Area::Templates) {
+    fn check_templates(&self, mut report: SiteReport) -> SiteReport {
+        for file in DEFAULTS.iter().filter(|file| file.data_folder == DataFolder::Templates) {
             if let Err(fault) = self.engine.check(file.name) {
-                report.warn(format!("{fault}; mend it, or delete it to get the default one back"));
+                report.warn(format!("{fault}; fix it, or delete it to get the default one back"));
             }
         }
         report
     }
 
     fn new(engine: Engine) -> Self {
-        let static_files = DEFAULTS.iter().filter(|file| file.area == Area::Static);
+        let static_files = DEFAULTS.iter().filter(|file| file.data_folder == DataFolder::Static);
         Self {
             location: None,
             engine,
@@ -218,28 +207,12 @@ impl Site {
         }
     }
 
-    /// The data location, if the site has one.
-    #[must_use]
-    pub fn location(&self) -> Option<&Path> {
-        self.location.as_deref()
-    }
-
-    /// Gives a path a name for `url_for` in templates. `{name}` in the pattern stands for a
-    /// parameter: `whep` with `/whep/{camera}` answers `url_for('whep', camera='front')`.
-    /// `index` and `static` are there from the start.
-    ///
-    /// # Errors
-    /// When the name is taken.
-    pub fn add_route(&mut self, name: &str, pattern: &str) -> Result<(), SiteError> {
-        self.engine.add_route(name, pattern)
-    }
-
     /// Adds a folder of the user's; its name for `url_for` is its prefix without the first `/`.
     ///
     /// # Errors
     /// When a mount or page has that path already, or a route that name.
     pub fn add_mount(&mut self, mount: Mount) -> Result<(), SiteError> {
-        self.claim(mount.prefix())?;
+        self.reserve_path(mount.prefix())?;
         let name = mount.prefix().trim_start_matches('/');
         self.engine.add_route(name, &format!("{}/{{path}}", mount.prefix()))?;
         self.mounts.push(mount);
@@ -253,7 +226,7 @@ impl Site {
     /// the template does not exist or cannot be compiled.
     pub fn add_page(&mut self, path: &str, template: &str) -> Result<(), SiteError> {
         let page = Page::new(path, template)?;
-        self.claim(path)?;
+        self.reserve_path(path)?;
         self.engine
             .check(template)
             .map_err(|fault| SiteError::BadPage { path: path.to_owned(), fault })?;
@@ -265,14 +238,14 @@ impl Site {
     ///
     /// # Errors
     /// As [`Site::add_page`], but for the template.
-    pub fn add_page_unseen(&mut self, path: &str, template: &str) -> Result<(), SiteError> {
+    pub fn add_page_unchecked(&mut self, path: &str, template: &str) -> Result<(), SiteError> {
         let page = Page::new(path, template)?;
-        self.claim(path)?;
+        self.reserve_path(path)?;
         self.pages.push(page);
         Ok(())
     }
 
-    fn claim(&self, path: &str) -> Result<(), SiteError> {
+    fn reserve_path(&self, path: &str) -> Result<(), SiteError> {
         let mut taken =
             self.mounts.iter().map(Mount::prefix).chain(self.pages.iter().map(Page::path));
         if taken.any(|other| other == path) {
@@ -320,7 +293,7 @@ impl Site {
     fn log_once(&self, fault: TemplateError) {
         let mut last = self.last_fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.as_ref() != Some(&fault) {
-            log::warn!("site: a plain page stands in: {fault}");
+            log::warn!("site: a plain page is shown instead: {fault}");
             *last = Some(fault);
         }
     }

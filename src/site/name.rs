@@ -41,7 +41,7 @@ impl FileName {
 
     /// Takes a name that stands in the source.
     pub(super) fn known(name: &'static str) -> Self {
-        debug_assert!(Self::parse(name).is_ok(), "{name} is no file name");
+        debug_assert!(Self::parse(name).is_ok(), "{name} is not a file name");
         Self(name.to_owned())
     }
 

@@ -1,4 +1,4 @@
-//! Has the operators that make strings and lists longer ask first.
+//! Makes the operators that make strings and lists longer ask first.
 //!
 //! The template engine has no place to step in before it works out `a * b`. So `a * b` in an owner's
 //! template is compiled as `left(a) * multiply(b)`, where both functions give back what they are
@@ -32,23 +32,23 @@ const MAX_BRACKETS: usize = 50;
 const PIECE: usize = 64;
 
 /// The template as it is to be compiled.
-pub(super) fn guarded(name: &str, source: &str) -> Result<String, Error> {
+pub(super) fn instrument(name: &str, source: &str) -> Result<String, Error> {
     if let Some(taken) = ALL.iter().find(|n| source.contains(**n)) {
-        let message = format!("the name {taken} is Picket's own");
+        let message = format!("the name {taken} is reserved by Picket");
         return Err(Error::new(ErrorKind::SyntaxError, message));
     }
     let Ok((marks, brackets)) = marks(source) else { return Ok(source.to_owned()) };
     if brackets > MAX_BRACKETS {
-        let message = format!("more than {MAX_BRACKETS} brackets inside one another");
+        let message = format!("more than {MAX_BRACKETS} nested brackets");
         return Err(Error::new(ErrorKind::SyntaxError, message));
     }
     let Ok(template) = parse(source, name, SyntaxConfig::default()) else {
         // The engine will say what is wrong with it, and where.
         return Ok(source.to_owned());
     };
-    let mut found = Found { source, marks, insertions: Vec::new() };
-    found.statement(&template);
-    Ok(found.written())
+    let mut rewriter = Rewriter { source, marks, insertions: Vec::new() };
+    rewriter.statement(&template);
+    Ok(rewriter.rewritten())
 }
 
 /// Where the operators and ends are that are of interest, and how deep brackets are inside one another.
@@ -88,15 +88,15 @@ enum Mark {
     End,
 }
 
-struct Found<'s> {
+struct Rewriter<'s> {
     source: &'s str,
     marks: Vec<(usize, Mark)>,
     /// Where to put what. Those for one place are in order.
     insertions: Vec<(usize, String)>,
 }
 
-impl Found<'_> {
-    fn written(mut self) -> String {
+impl Rewriter<'_> {
+    fn rewritten(mut self) -> String {
         self.insertions.sort_by_key(|(at, _)| *at);
         let mut written = String::with_capacity(self.source.len() * 2);
         let mut from = 0;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What happened to one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum FileAction {
     /// It was there and stays as it is.
     Kept,
     /// It was missing and is now a copy of the embedded one.
@@ -17,7 +17,7 @@ pub enum Action {
     Embedded,
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for FileAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kept => "kept",
@@ -31,19 +31,19 @@ impl fmt::Display for Action {
 
 /// What was done to the data-files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct SiteReport {
     /// One entry for each file that was looked at, named relative to the data location
     /// (`templates/index.html`).
-    pub files: Vec<(Action, String)>,
+    pub files: Vec<(FileAction, String)>,
     /// What did not go as the settings ask, each a sentence for the owner.
     pub warnings: Vec<String>,
 }
 
-impl Report {
+impl SiteReport {
     /// Writes it to the log: a line for each file that was touched and for each warning.
     pub fn log(&self) {
         for (action, file) in &self.files {
-            if *action == Action::Kept {
+            if *action == FileAction::Kept {
                 log::debug!("site: {action}: {file}");
             } else {
                 log::info!("site: {action}: {file}");
@@ -54,7 +54,7 @@ impl Report {
         }
     }
 
-    pub(super) fn note(&mut self, action: Action, file: impl fmt::Display) {
+    pub(super) fn note(&mut self, action: FileAction, file: impl fmt::Display) {
         self.files.push((action, file.to_string()));
     }
 

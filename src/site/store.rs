@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::SiteError;
-use super::defaults::Area;
+use super::defaults::DataFolder;
 use super::folder::Folder;
 use super::name::FileName;
 
@@ -40,17 +40,17 @@ impl Store {
             .and_then(|()| clear_staging(&root))
             .map_err(not_writable)?;
         for folder in STATIC_FOLDERS {
-            let folder = root.join(Area::Static.dir()).join(folder);
+            let folder = root.join(DataFolder::Static.dir()).join(folder);
             fs::create_dir_all(&folder)
                 .map_err(|why| SiteError::BadLayout { folder: folder.clone(), why })?;
         }
-        let open = |area: Area| {
-            let folder = root.join(area.dir());
+        let open = |data_folder: DataFolder| {
+            let folder = root.join(data_folder.dir());
             fs::create_dir_all(&folder)
                 .and_then(|()| Folder::open(&folder))
                 .map_err(|why| SiteError::BadLayout { folder, why })
         };
-        let (templates, static_files) = (open(Area::Templates)?, open(Area::Static)?);
+        let (templates, static_files) = (open(DataFolder::Templates)?, open(DataFolder::Static)?);
         Ok(Self { root, templates, static_files })
     }
 
@@ -58,23 +58,28 @@ impl Store {
         &self.root
     }
 
-    pub(super) fn folder(&self, area: Area) -> &Folder {
-        match area {
-            Area::Templates => &self.templates,
-            Area::Static => &self.static_files,
+    pub(super) fn folder(&self, data_folder: DataFolder) -> &Folder {
+        match data_folder {
+            DataFolder::Templates => &self.templates,
+            DataFolder::Static => &self.static_files,
         }
     }
 
     /// Whether anything has that name, be it a link that leads nowhere.
-    pub(super) fn holds(&self, area: Area, name: &str) -> bool {
-        fs::symlink_metadata(self.path(area, name)).is_ok()
+    pub(super) fn holds(&self, data_folder: DataFolder, name: &str) -> bool {
+        fs::symlink_metadata(self.path(data_folder, name)).is_ok()
     }
 
     /// Writes a file, replacing one that is there.
     ///
     /// A link of that name is itself replaced, never what it leads to.
-    pub(super) fn write(&self, area: Area, name: &FileName, bytes: &[u8]) -> io::Result<()> {
-        let target = self.path(area, name.as_str());
+    pub(super) fn write(
+        &self,
+        data_folder: DataFolder,
+        name: &FileName,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let target = self.path(data_folder, name.as_str());
         let folder = target.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder)?;
         let staging = self.root.join(STAGING);
@@ -94,20 +99,20 @@ impl Store {
         Ok(())
     }
 
-    fn path(&self, area: Area, name: &str) -> PathBuf {
-        self.root.join(area.dir()).join(name)
+    fn path(&self, data_folder: DataFolder, name: &str) -> PathBuf {
+        self.root.join(data_folder.dir()).join(name)
     }
 
     /// Removes the staging folder after the last write.
     pub(super) fn finish(&self) {
         if let Err(error) = clear_staging(&self.root) {
-            log::debug!("site: {STAGING} stays behind: {error}");
+            log::debug!("site: {STAGING} cannot be removed: {error}");
         }
     }
 }
 
 /// Whether a data location can be had at `location`, without making or writing anything.
-pub(super) fn look(location: &Path) -> Result<(), SiteError> {
+pub(super) fn check_location(location: &Path) -> Result<(), SiteError> {
     use rustix::fs::{Access, access};
     match fs::metadata(location) {
         Ok(found) if !found.is_dir() => Err(SiteError::NotADirectory(location.to_owned())),
@@ -200,10 +205,10 @@ mod tests {
     fn a_failed_write_leaves_the_old_file() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        store.write(Area::Static, &name("css/a.css"), b"old").unwrap();
+        store.write(DataFolder::Static, &name("css/a.css"), b"old").unwrap();
         // A folder where the staged file should be stands for any failure before the renaming.
         fs::create_dir_all(dir.path().join(STAGING).join("file")).unwrap();
-        assert!(store.write(Area::Static, &name("css/a.css"), b"new").is_err());
+        assert!(store.write(DataFolder::Static, &name("css/a.css"), b"new").is_err());
         assert_eq!(fs::read(dir.path().join("static/css/a.css")).unwrap(), b"old");
     }
 
@@ -215,8 +220,8 @@ mod tests {
         let other = dir.path().join("other");
         fs::write(&other, "the user's").unwrap();
         symlink(&other, location.join("templates/index.html")).unwrap();
-        assert!(store.holds(Area::Templates, "index.html"));
-        store.write(Area::Templates, &name("index.html"), b"new").unwrap();
+        assert!(store.holds(DataFolder::Templates, "index.html"));
+        store.write(DataFolder::Templates, &name("index.html"), b"new").unwrap();
         assert_eq!(fs::read(&other).unwrap(), b"the user's");
         assert_eq!(fs::read(location.join("templates/index.html")).unwrap(), b"new");
     }

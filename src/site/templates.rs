@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::budget;
 use super::defaults;
 use super::error::{TemplateError, TemplateFault};
-use super::folder::{Absent, Folder};
+use super::folder::{Folder, ReadError};
 use super::name::FileName;
 use super::urls::Routes;
 use super::{SiteError, operators};
@@ -34,12 +34,12 @@ const ROOT_PATH: &str = "root_path";
 pub(super) struct Engine {
     environment: Environment<'static>,
     routes: Routes,
-    source: Source,
+    source: TemplateSource,
 }
 
 /// Where templates come from.
 #[derive(Clone)]
-enum Source {
+enum TemplateSource {
     Embedded,
     /// The user's folder first.
     Disk(Folder),
@@ -47,16 +47,16 @@ enum Source {
 
 impl Engine {
     pub(super) fn embedded() -> Self {
-        Self::new(Source::Embedded)
+        Self::new(TemplateSource::Embedded)
     }
 
     /// Takes templates from `folder`, and default templates that it does not have from the
     /// embedded copy.
     pub(super) fn with_folder(folder: Folder) -> Self {
-        Self::new(Source::Disk(folder))
+        Self::new(TemplateSource::Disk(folder))
     }
 
-    fn new(source: Source) -> Self {
+    fn new(source: TemplateSource) -> Self {
         let mut environment = Environment::new();
         environment.set_loader({
             let source = source.clone();
@@ -98,12 +98,12 @@ impl Engine {
         context: &impl Serialize,
     ) -> Result<String, TemplateError> {
         let environment = self.current();
-        let mut output = Output::default();
-        let (rendered, over) = budget::within(|| {
+        let mut output = BoundedOutput::default();
+        let (rendered, exceeded) = budget::with_budget(|| {
             let template = environment.get_template(name)?;
             template.render_captured_to(Serde(context), &mut output).map(drop)
         });
-        rendered.map_err(|error| match (output.full, over) {
+        rendered.map_err(|error| match (output.full, exceeded) {
             (true, _) => too_large(name),
             (false, true) => {
                 TemplateError { fault: TemplateFault::TooLarge, ..describe(name, &error) }
@@ -114,17 +114,17 @@ impl Engine {
     }
 
     /// The environment to work with. Embedded templates are compiled once and kept. Files are
-    /// read anew for each page, in an environment that is dropped with it: they may change at any
+    /// read again for each page, in an environment that is dropped with it: they may change at any
     /// time, and the library would keep every replaced version for as long as it lives.
     fn current(&self) -> Cow<'_, Environment<'static>> {
         match self.source {
-            Source::Embedded => Cow::Borrowed(&self.environment),
-            Source::Disk(_) => Cow::Owned(self.environment.clone()),
+            TemplateSource::Embedded => Cow::Borrowed(&self.environment),
+            TemplateSource::Disk(_) => Cow::Owned(self.environment.clone()),
         }
     }
 }
 
-impl Source {
+impl TemplateSource {
     fn load(&self, name: &str) -> Result<Option<String>, Error> {
         let embedded = defaults::template(name).map(str::to_owned);
         let (Self::Disk(folder), Ok(file)) = (self, FileName::parse(name)) else {
@@ -132,10 +132,10 @@ impl Source {
         };
         match folder.read(&file, MAX_TEMPLATE) {
             Ok(found) => match str::from_utf8(&found.bytes) {
-                Ok(text) => operators::guarded(name, text).map(Some),
+                Ok(text) => operators::instrument(name, text).map(Some),
                 Err(_) => Err(Error::new(ErrorKind::SyntaxError, "it is not UTF-8 text")),
             },
-            Err(Absent::NotFound) => Ok(embedded),
+            Err(ReadError::NotFound) => Ok(embedded),
             // The report at the start has told the owner.
             Err(_) if embedded.is_some() => Ok(embedded),
             Err(reason) => Err(Error::new(ErrorKind::InvalidOperation, reason.to_string())),
@@ -163,12 +163,12 @@ fn url_for(
 
 /// Collects a page up to its greatest size.
 #[derive(Default)]
-struct Output {
+struct BoundedOutput {
     bytes: Vec<u8>,
     full: bool,
 }
 
-impl io::Write for Output {
+impl io::Write for BoundedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + bytes.len() > MAX_PAGE {
             self.full = true;

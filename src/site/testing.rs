@@ -65,7 +65,7 @@ impl Reply {
     }
 }
 
-/// A server on the loopback that gives each connection the next reply, the last one for ever.
+/// A server on the loopback that gives each connection the next reply, the last one from then on.
 pub(crate) struct Server {
     url: String,
     served: Arc<AtomicUsize>,

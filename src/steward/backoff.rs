@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// First and longest wait.
-const WAITS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+/// The first wait.
+const MIN_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait.
+const MAX_WAIT: Duration = Duration::from_secs(8);
 
-/// A program that ran this long did its work, whatever ended it.
+/// A program that ran this long does not count as failed, whatever ended it.
 const RAN_WELL: Duration = Duration::from_secs(60);
 
 /// Doubles the wait from one failure to the next, and never gives up.
@@ -19,7 +21,7 @@ impl Backoff {
     pub(super) fn after(&mut self, ran: Duration) -> Duration {
         self.failures = if ran >= RAN_WELL { 1 } else { self.failures.saturating_add(1) };
         let doubled = 2u32.saturating_pow(self.failures - 1);
-        WAITS.0.saturating_mul(doubled).min(WAITS.1)
+        MIN_WAIT.saturating_mul(doubled).min(MAX_WAIT)
     }
 
     /// How many times in a row it ended early.

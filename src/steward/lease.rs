@@ -1,24 +1,26 @@
-//! `picket lease EVENT`: what the DHCP client runs when it has learned something. It passes that on
-//! to the steward, so that all addresses are set in one place.
+//! `picket lease EVENT`: the script of udhcpc, the DHCP client. It passes the lease on to the
+//! steward, so that all addresses are set in one place.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::appliance::{Lease, Request, SOCKET, Steward, StewardError};
+use crate::appliance::{CONTROL_SOCKET, DhcpLease, StewardClient, StewardError, StewardRequest};
 
-/// Passes on what udhcpc says in its environment
+/// Passes on the lease that udhcpc describes in environment variables
 /// (busybox's `examples/udhcp/udhcpc_script`).
 ///
 /// # Errors
-/// When the steward does not take it.
-pub fn lease(event: &str) -> Result<(), StewardError> {
+/// When the steward refuses it or cannot be reached.
+pub fn report_lease(event: &str) -> Result<(), StewardError> {
     match read(event, |name| std::env::var(name).ok()) {
-        Some(lease) => Steward::at(SOCKET).ask_blocking(&Request::Lease(lease)).map(drop),
+        Some(lease) => {
+            StewardClient::at(CONTROL_SOCKET).ask_blocking(&StewardRequest::Lease(lease)).map(drop)
+        }
         None => Ok(()),
     }
 }
 
-/// What comes from a network may be anything: what is no address is left out.
-fn read(event: &str, variable: impl Fn(&str) -> Option<String>) -> Option<Lease> {
+/// Reads the variables. They come from the network: what is not an address is left out.
+fn read(event: &str, variable: impl Fn(&str) -> Option<String>) -> Option<DhcpLease> {
     let link = variable("interface")?;
     let address = match event {
         "bound" | "renew" => {
@@ -34,7 +36,7 @@ fn read(event: &str, variable: impl Fn(&str) -> Option<String>) -> Option<Lease>
     let (routers, dns) = (list("router"), list("dns"));
     let routers = routers.split_whitespace().filter_map(|ip| ip.parse().ok()).collect();
     let dns = dns.split_whitespace().filter_map(|ip| ip.parse::<IpAddr>().ok());
-    Some(Lease { link, address, routers, dns: dns.take(3).collect() })
+    Some(DhcpLease { link, address, routers, dns: dns.take(3).collect() })
 }
 
 #[cfg(test)]

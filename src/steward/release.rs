@@ -1,11 +1,11 @@
-//! What system this is.
+//! The version and board of the system that runs, and when it was built.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, Timespec, clock_settime};
 
-/// Where the image says so.
+/// Where the image has these facts.
 const FOLDER: &str = "/usr/lib/picket";
 
 /// The system that runs.
@@ -39,8 +39,8 @@ impl Release {
         }
     }
 
-    /// Sets the clock to the day this system was built, if it stands before that: a Pi has no clock
-    /// that goes on while it is off.
+    /// Sets the clock to when this system was built, if it is behind that: a Pi has no clock that
+    /// goes on while it is off.
     pub(super) fn set_clock(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         if now >= self.built {

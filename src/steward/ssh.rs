@@ -1,38 +1,38 @@
-//! Signing in to the device itself: only with a key, and only where its owner names one.
+//! The SSH server: only with keys, and only if the owner has put one into `config.toml`.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::programs;
-use super::service::Service;
+use super::process;
+use super::supervised_process::SupervisedProcess;
 use crate::config::SshKey;
 
-/// Root's home, which is gone with the next start.
-const HOME: &str = "/run/root";
+/// Root's home directory, in memory.
+const ROOT_HOME: &str = "/run/root";
 
-/// Lets in who has one of these keys. `keeps` is where the device's own key is kept.
+/// Starts dropbear, with these keys authorized. The host key is kept in `state_dir`.
 ///
 /// # Errors
-/// When that cannot be prepared.
-pub(super) async fn start(keys: &[SshKey], keeps: &Path) -> Result<Service, String> {
-    write_keys(keys).map_err(|e| format!("the keys cannot be written: {e}"))?;
-    let own = keeps.join("ssh-key");
-    if !own.exists() {
-        let path = own.display().to_string();
+/// When one of the keys cannot be written.
+pub(super) async fn start(keys: &[SshKey], state_dir: &Path) -> Result<SupervisedProcess, String> {
+    write_authorized_keys(keys).map_err(|e| format!("authorized_keys cannot be written: {e}"))?;
+    let host_key = state_dir.join("ssh-key");
+    if !host_key.exists() {
+        let path = host_key.display().to_string();
         let arguments = ["-t", "ed25519", "-f", &path];
-        programs::run("dropbearkey", arguments, "").await.map_err(|e| e.to_string())?;
+        process::run("dropbearkey", arguments, "").await.map_err(|e| e.to_string())?;
     }
-    Ok(Service::start("dropbear", move || {
-        let mut command = programs::command("dropbear");
-        // In the foreground, log here, no passwords for anybody, no forwarding of ports.
-        command.args(["-F", "-E", "-s", "-g", "-j", "-k", "-r"]).arg(&own);
+    Ok(SupervisedProcess::start("dropbear", move || {
+        let mut command = process::command("dropbear");
+        // In the foreground, log to stderr, no passwords, no forwarding of ports.
+        command.args(["-F", "-E", "-s", "-g", "-j", "-k", "-r"]).arg(&host_key);
         command
     }))
 }
 
-fn write_keys(keys: &[SshKey]) -> io::Result<()> {
-    let folder = Path::new(HOME).join(".ssh");
+fn write_authorized_keys(keys: &[SshKey]) -> io::Result<()> {
+    let folder = Path::new(ROOT_HOME).join(".ssh");
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
     let mut options = std::fs::File::options();

@@ -1,6 +1,6 @@
 //! The hardware watchdog (Documentation/watchdog/watchdog-api.rst): it restarts the device unless
-//! it is fed. It is fed while the daemon is well, so that it also watches over what the daemon
-//! watches: that pictures move.
+//! it is fed. It is fed while the daemon is healthy, so it also covers what the daemon checks: that
+//! pictures move.
 
 #![allow(unsafe_code)]
 
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use rustix::ioctl::{Updater, ioctl, opcode};
 use tokio::sync::watch;
 
-use super::daemon::Health;
-use super::stop::Stop;
+use super::daemon::DaemonHealth;
+use super::stop_token::StopToken;
 
-/// `WDIOC_SETTIMEOUT`: takes seconds, and returns those it could set.
-const SET_TIMEOUT: rustix::ioctl::Opcode = opcode::read_write::<i32>(b'W', 6);
+/// `WDIOC_SETTIMEOUT`: takes seconds, and returns those that the driver has set.
+const WDIOC_SETTIMEOUT: rustix::ioctl::Opcode = opcode::read_write::<i32>(b'W', 6);
 
 /// How long the daemon may fail before the whole device is restarted. Long enough for the owner of
-/// a camera that crashes at every start to read on its page or card why.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// a camera that crashes at every start to read the reason on its page or card.
+const FAILING_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// A watchdog that was switched on.
+/// A watchdog that is running.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     device: File,
@@ -29,7 +29,7 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Switches the watchdog on.
+    /// Starts the watchdog.
     ///
     /// # Errors
     /// When there is none.
@@ -37,51 +37,51 @@ impl Watchdog {
         let device = File::options().write(true).open("/dev/watchdog")?;
         let mut seconds = i32::try_from(timeout.as_secs()).unwrap_or(15);
         // SAFETY: the request takes a pointer to an int, which outlives the call.
-        let set = unsafe { ioctl(&device, Updater::<SET_TIMEOUT, i32>::new(&mut seconds)) };
+        let set = unsafe { ioctl(&device, Updater::<WDIOC_SETTIMEOUT, i32>::new(&mut seconds)) };
         if let Err(error) = set {
-            log::info!("the watchdog keeps its own timeout: {error}");
+            log::info!("the watchdog keeps its default timeout: {error}");
         }
         Ok(Self { device, interval: timeout / 4 })
     }
 
-    /// Feeds it for as long as it should, and switches it off when `stop` comes first.
-    pub(super) async fn feed(mut self, health: watch::Receiver<Health>, mut stop: Stop) {
-        let mut appetite = Appetite::new(Instant::now());
+    /// Feeds it as long as [`FeedPolicy`] allows, and disables it if `stop` comes first.
+    pub(super) async fn feed(mut self, health: watch::Receiver<DaemonHealth>, mut stop: StopToken) {
+        let mut policy = FeedPolicy::new(Instant::now());
         loop {
-            let healthy = *health.borrow();
-            if !appetite.feeds(healthy, Instant::now()) {
+            let now = *health.borrow();
+            if !policy.should_feed(now, Instant::now()) {
                 log::error!("the daemon has been failing for too long: restarting the device");
                 return std::future::pending().await;
             }
             if let Err(error) = self.device.write_all(b".") {
-                log::warn!("the watchdog is not fed: {error}");
+                log::warn!("the watchdog cannot be fed: {error}");
             }
             tokio::select! {
                 () = tokio::time::sleep(self.interval) => {}
-                () = stop.wait() => break,
+                () = stop.stopped() => break,
             }
         }
-        // The sign that ends it, where the driver can end at all.
+        // The magic close character, which disables it if the driver allows that.
         let _ = self.device.write_all(b"V");
     }
 }
 
 /// Decides whether the watchdog is fed.
 #[derive(Debug)]
-struct Appetite {
-    well_at: Instant,
+struct FeedPolicy {
+    last_healthy: Instant,
 }
 
-impl Appetite {
+impl FeedPolicy {
     const fn new(now: Instant) -> Self {
-        Self { well_at: now }
+        Self { last_healthy: now }
     }
 
-    fn feeds(&mut self, health: Health, now: Instant) -> bool {
-        if health == Health::Well {
-            self.well_at = now;
+    fn should_feed(&mut self, health: DaemonHealth, now: Instant) -> bool {
+        if health == DaemonHealth::Healthy {
+            self.last_healthy = now;
         }
-        now.duration_since(self.well_at) < PATIENCE
+        now.duration_since(self.last_healthy) < FAILING_TIMEOUT
     }
 }
 
@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn a_daemon_that_fails_for_minutes_has_the_device_restarted() {
         let start = Instant::now();
-        let mut appetite = Appetite::new(start);
+        let mut policy = FeedPolicy::new(start);
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(appetite.feeds(Health::Starting, at(0)));
-        assert!(appetite.feeds(Health::Failing(9), at(200)));
-        assert!(appetite.feeds(Health::Well, at(250)));
-        assert!(appetite.feeds(Health::Failing(1), at(500)));
-        assert!(!appetite.feeds(Health::Failing(30), at(551)));
+        assert!(policy.should_feed(DaemonHealth::Starting, at(0)));
+        assert!(policy.should_feed(DaemonHealth::Failing(9), at(200)));
+        assert!(policy.should_feed(DaemonHealth::Healthy, at(250)));
+        assert!(policy.should_feed(DaemonHealth::Failing(1), at(500)));
+        assert!(!policy.should_feed(DaemonHealth::Failing(30), at(551)));
     }
 }

@@ -29,12 +29,13 @@ impl Follower {
         let (mut newest, began) = (None, Instant::now());
         while newest.is_none() || began.elapsed() < ENOUGH {
             let published = match self.viewer.next(MediaTime::now()) {
-                Delivery::Picture(published) | Delivery::Skipped(published) => published,
+                Delivery::Sample(published) | Delivery::Skipped(published) => published,
                 Delivery::Nothing => break,
             };
-            match self.decoder.decode(&published.unit) {
+            let Some(unit) = published.sample.video() else { continue };
+            match self.decoder.decode(unit) {
                 Ok(frame) => newest = frame.or(newest),
-                // The next key picture mends it.
+                // The next key frame repairs it.
                 Err(DecoderError::Damaged(why)) => log::debug!("a still picture: {why}"),
                 Err(error) => return Err(error),
             }
@@ -43,13 +44,14 @@ impl Follower {
     }
 }
 
-/// A key picture, raw: it builds on none before.
+/// A key frame, raw: it builds on none before.
 ///
 /// # Errors
 /// When it cannot be decoded.
 pub(super) fn alone(key: &Published) -> Result<Option<Frame>, DecoderError> {
     let mut decoder = Decoder::new()?;
-    let decoded = decoder.decode(&key.unit)?;
+    let Some(unit) = key.sample.video() else { return Ok(None) };
+    let decoded = decoder.decode(unit)?;
     // Outside baseline the decoder waits for more before it gives the first picture out.
     Ok(decoded.or_else(|| decoder.flush().into_iter().next()))
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::hub::{Hub, Layer};
+use crate::hub::{Hub, Layer, TrackId};
 use crate::media::Frame;
 use crate::pipeline::Tap;
 use coded::Follower;
@@ -92,7 +92,7 @@ impl Stills {
     /// # Errors
     /// When the pictures cannot be decoded, or there will be none any more.
     pub async fn get(&self, wish: Wish) -> Result<Still, NoPicture> {
-        let _viewer = self.0.hub.join(Layer::Main);
+        let _viewer = self.0.hub.join(TrackId::MAIN);
         let mut over = self.0.over.subscribe();
         tokio::select! {
             still = self.shared(wish) => still,
@@ -129,10 +129,10 @@ impl Stills {
     }
 
     async fn make(&self, making: &mut Making, keeps_up: bool) -> Result<Bytes, NoPicture> {
-        let mut arrivals = self.0.hub.arrivals();
+        let mut notifier = self.0.hub.notifier();
         let mut raw = std::pin::pin!(self.0.tap.next());
         loop {
-            if !self.0.hub.makes_key_pictures()
+            if !self.0.hub.makes_key_frames()
                 && let Some(jpeg) = self.decoded(making, keeps_up).await?
             {
                 return Ok(jpeg);
@@ -142,7 +142,7 @@ impl Stills {
                     || NoPicture("the camera's pictures are of a kind no JPEG is made of".into())
                 ),
                 // The source may be another now.
-                () = arrivals.next() => {}
+                () = notifier.next() => {}
             }
         }
     }
@@ -154,7 +154,7 @@ impl Stills {
         keeps_up: bool,
     ) -> Result<Option<Bytes>, NoPicture> {
         if !keeps_up && making.follower.is_none() {
-            let Some(key) = self.0.hub.newest_key_picture(Layer::Main) else {
+            let Some(key) = self.0.hub.newest_key_frame(Layer::Main) else {
                 return Ok(None);
             };
             return develop(move || Ok(coded::alone(&key)?)).await;
@@ -162,7 +162,7 @@ impl Stills {
         let follower = match &making.follower {
             Some(follower) => follower.clone(),
             None => {
-                let new = Follower::new(self.0.hub.join(Layer::Main))?;
+                let new = Follower::new(self.0.hub.join(TrackId::MAIN))?;
                 tokio::spawn(let_go(Arc::downgrade(&self.0)));
                 making.follower.insert(Arc::new(Mutex::new(new))).clone()
             }

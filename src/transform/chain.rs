@@ -2,12 +2,13 @@
 
 use jiff::tz::TimeZone;
 
-use super::convert::{Matrix, convert};
-use super::orient::{Rotation, Symmetry};
+use super::clock::{SystemClock, WallClock};
+use super::convert::{MatrixCoefficients, convert};
+use super::i420::CopyMeter;
+use super::orientation::{Orientation, Rotation};
 use super::overlay::{Overlay, OverlaySettings};
-use super::picture::CopyMeter;
 use super::resize::{Resizer, reduced};
-use super::{SystemClock, Transform, TransformError, WallClock};
+use super::{Transform, TransformError};
 use crate::media::{Frame, FramePool, PixelFormat};
 
 /// What is to be done to every picture.
@@ -21,8 +22,8 @@ pub struct TransformSettings {
     pub vflip: bool,
     /// By how many percent both sides shrink, 0 to 90.
     pub frame_size_reduction: u8,
-    /// Whether its colour is kept.
-    pub colours: Colours,
+    /// Whether it keeps its colour.
+    pub colour_mode: ColourMode,
     /// What is written on it.
     pub overlay: Option<OverlaySettings>,
     /// The zone whose time is written, by its IANA name; UTC where it is empty.
@@ -31,10 +32,10 @@ pub struct TransformSettings {
 
 /// Whether pictures keep their colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Colours {
+pub enum ColourMode {
     /// As the camera sees them.
     #[default]
-    Kept,
+    Colour,
     /// Shades of grey. At night colour is mostly noise, which costs bits.
     Gray,
 }
@@ -44,30 +45,30 @@ const NO_COLOUR: u8 = 128;
 
 /// Everything between camera and encoder: first the user's own steps, then the owner's settings.
 ///
-/// What comes out is I420 of even size, or what the encoder takes as it is ([`Chain::keep`]). The picture is made smaller as early as possible, since
-/// every later step is then cheaper, and written on last, so that letters are neither scaled nor
-/// turned.
+/// What comes out is I420 of even size, or what the encoder takes as it is
+/// ([`Chain::set_passthrough_formats`]). The picture is made smaller as early as possible, since every
+/// later step is then cheaper, and written on last, so that letters are neither scaled nor turned.
 pub struct Chain {
-    user: Vec<Box<dyn Transform>>,
-    reduction: u8,
-    symmetry: Symmetry,
-    colours: Colours,
+    custom_steps: Vec<Box<dyn Transform>>,
+    reduction_percent: u8,
+    orientation: Orientation,
+    colour_mode: ColourMode,
     overlay: Option<Overlay>,
     zone: TimeZone,
     clock: Box<dyn WallClock>,
     resizer: Resizer,
     pools: Pools,
     copies: CopyMeter,
-    /// Formats that need no conversion.
-    kept: &'static [PixelFormat],
+    /// Formats that the encoder takes without a conversion.
+    passthrough_formats: &'static [PixelFormat],
 }
 
 /// One pool a step: a pool keeps buffers of one size only, and the steps differ in theirs.
 #[derive(Default)]
 struct Pools {
     converted: FramePool,
-    turned: FramePool,
-    written_on: FramePool,
+    oriented: FramePool,
+    overlaid: FramePool,
 }
 
 impl Chain {
@@ -78,17 +79,17 @@ impl Chain {
     pub fn new(settings: TransformSettings) -> Result<Self, TransformError> {
         let copies = CopyMeter::default();
         let mut chain = Self {
-            user: Vec::new(),
-            reduction: settings.frame_size_reduction.min(90),
-            symmetry: Symmetry::new(settings.rotation, settings.hflip, settings.vflip),
-            colours: settings.colours,
+            custom_steps: Vec::new(),
+            reduction_percent: settings.frame_size_reduction.min(90),
+            orientation: Orientation::new(settings.rotation, settings.hflip, settings.vflip),
+            colour_mode: settings.colour_mode,
             overlay: None,
             zone: zone_named(&settings.time_zone)?,
             clock: Box::new(SystemClock),
             resizer: Resizer::counting(copies.clone()),
             pools: Pools::default(),
             copies,
-            kept: &[],
+            passthrough_formats: &[],
         };
         chain.set_overlay(settings.overlay)?;
         Ok(chain)
@@ -98,13 +99,13 @@ impl Chain {
     /// and the steps before it left them.
     #[must_use]
     pub fn with_transform(mut self, step: Box<dyn Transform>) -> Self {
-        self.user.push(step);
+        self.custom_steps.push(step);
         self
     }
 
     /// The same chain, telling the time by `clock`.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Box<dyn WallClock>) -> Self {
+    #[cfg(test)]
+    fn with_clock(mut self, clock: Box<dyn WallClock>) -> Self {
         self.clock = clock;
         self
     }
@@ -122,18 +123,18 @@ impl Chain {
     }
 
     /// From now on, pictures of these formats to which nothing is to be done pass as they are.
-    pub fn keep(&mut self, formats: &'static [PixelFormat]) {
-        self.kept = formats;
+    pub fn set_passthrough_formats(&mut self, formats: &'static [PixelFormat]) {
+        self.passthrough_formats = formats;
     }
 
-    fn passes(&self, frame: &Frame) -> bool {
-        self.kept.contains(&frame.format())
+    fn passes_through(&self, frame: &Frame) -> bool {
+        self.passthrough_formats.contains(&frame.format())
             && frame.width().is_multiple_of(2)
             && frame.height().is_multiple_of(2)
-            && reduced((frame.width(), frame.height()), self.reduction)
+            && reduced((frame.width(), frame.height()), self.reduction_percent)
                 == (frame.width(), frame.height())
-            && self.symmetry == Symmetry::default()
-            && self.colours == Colours::Kept
+            && self.orientation == Orientation::default()
+            && self.colour_mode == ColourMode::Colour
             && self.overlay.is_none()
     }
 
@@ -141,7 +142,7 @@ impl Chain {
     /// its size alone.
     #[must_use]
     pub fn output_size(&self, (width, height): (u32, u32)) -> (u32, u32) {
-        self.symmetry.size(reduced((width & !1, height & !1), self.reduction))
+        self.orientation.size(reduced((width & !1, height & !1), self.reduction_percent))
     }
 
     /// How many bytes the chain has written into fresh memory so far; the user's own steps do
@@ -154,34 +155,34 @@ impl Chain {
 
 impl Transform for Chain {
     fn apply(&mut self, mut frame: Frame) -> Result<Frame, TransformError> {
-        for step in &mut self.user {
+        for step in &mut self.custom_steps {
             frame = step.apply(frame)?;
         }
-        if self.passes(&frame) {
+        if self.passes_through(&frame) {
             return Ok(frame);
         }
         let (time, sequence) = (frame.time(), frame.sequence());
         // Of the picture that will be coded, because its encoder signals the matrix.
-        let (_, lines) = self.output_size((frame.width(), frame.height()));
-        let matrix = Matrix::of_lines(lines);
+        let (_, height) = self.output_size((frame.width(), frame.height()));
+        let matrix = MatrixCoefficients::for_height(height);
 
-        let mut draft = convert(frame, matrix, &self.pools.converted, &self.copies)?;
-        let size = reduced(draft.size(), self.reduction);
-        draft = self.resizer.apply(draft, size)?;
-        draft = self.symmetry.apply(draft, &self.pools.turned, &self.copies)?;
-        if self.colours == Colours::Kept && self.overlay.is_none() {
-            return Ok(draft.into_frame(time, sequence)?);
+        let mut i420 = convert(frame, matrix, &self.pools.converted, &self.copies)?;
+        let size = reduced(i420.size(), self.reduction_percent);
+        i420 = self.resizer.apply(i420, size)?;
+        i420 = self.orientation.apply(i420, &self.pools.oriented, &self.copies)?;
+        if self.colour_mode == ColourMode::Colour && self.overlay.is_none() {
+            return Ok(i420.into_frame(time, sequence)?);
         }
-        let mut picture = draft.into_picture(&self.pools.written_on, &self.copies)?;
-        if self.colours == Colours::Gray {
-            let [_, u, v] = picture.planes_mut();
+        let mut buffer = i420.into_buffer(&self.pools.overlaid, &self.copies)?;
+        if self.colour_mode == ColourMode::Gray {
+            let [_, u, v] = buffer.planes_mut();
             u.fill(NO_COLOUR);
             v.fill(NO_COLOUR);
         }
         if let Some(overlay) = &mut self.overlay {
-            overlay.draw(&mut picture, self.clock.at(time));
+            overlay.draw(&mut buffer, self.clock.at(time));
         }
-        Ok(picture.into_frame(time, sequence)?)
+        Ok(buffer.into_frame(time, sequence)?)
     }
 }
 
@@ -197,7 +198,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use super::super::testing::{READABLE, frame_of, planes};
+    use super::super::testing::{READABLE, ROTATIONS, frame_of, planes};
     use super::super::{Corner, FrameError};
     use super::*;
     use crate::media::MediaTime;
@@ -233,7 +234,7 @@ mod tests {
         let mut chain = Chain::new(TransformSettings::default()).unwrap();
         let frame = picture(PixelFormat::Nv12, (64, 48));
         assert_eq!(chain.apply(frame.clone()).unwrap().format(), PixelFormat::I420);
-        chain.keep(&[PixelFormat::Nv12]);
+        chain.set_passthrough_formats(&[PixelFormat::Nv12]);
         let out = chain.apply(frame.clone()).unwrap();
         assert!(Arc::ptr_eq(frame.memory(), out.memory()));
         let odd = picture(PixelFormat::Nv12, (63, 48));
@@ -262,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_gray_picture_keeps_its_light_and_loses_its_colour() {
-        let gray = TransformSettings { colours: Colours::Gray, ..TransformSettings::default() };
+        let gray =
+            TransformSettings { colour_mode: ColourMode::Gray, ..TransformSettings::default() };
         let frame = picture(PixelFormat::I420, (64, 48));
         let out = Chain::new(gray).unwrap().apply(frame.clone()).unwrap();
         assert_eq!(out.plane(0), frame.plane(0));
@@ -273,13 +275,12 @@ mod tests {
     fn everything_at_once_keeps_the_promised_size_and_the_stamps() {
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..80 {
-            let degrees = random.u32(0..4) * 90;
             let settings = TransformSettings {
-                rotation: Rotation::from_degrees(degrees).unwrap(),
+                rotation: ROTATIONS[random.usize(0..4)],
                 hflip: random.bool(),
                 vflip: random.bool(),
                 frame_size_reduction: random.u8(0..=90),
-                colours: if random.bool() { Colours::Gray } else { Colours::Kept },
+                colour_mode: if random.bool() { ColourMode::Gray } else { ColourMode::Colour },
                 overlay: random.bool().then(|| overlay("Garden")).flatten(),
                 time_zone: "Asia/Kolkata".to_owned(),
             };

@@ -7,14 +7,14 @@ use crate::media::MediaTime;
 /// Tells the time of day at which a picture was exposed.
 ///
 /// Injected, because a test has to know what will be written on a picture.
-pub trait WallClock: Send {
+pub(super) trait WallClock: Send {
     /// The wall clock's time at the moment `time`.
     fn at(&self, time: MediaTime) -> SystemTime;
 }
 
 /// The system's clock.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
+pub(super) struct SystemClock;
 
 impl WallClock for SystemClock {
     fn at(&self, time: MediaTime) -> SystemTime {

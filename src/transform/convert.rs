@@ -2,31 +2,31 @@
 //!
 //! Odd sizes lose their last column or row. YUV sources keep their values, so limited range is
 //! assumed of them, as UVC and libcamera deliver it for video; RGB becomes limited-range Y′CbCr
-//! under the [`Matrix`] the encoder signals for that size.
+//! under the [`MatrixCoefficients`] the encoder signals for that size.
 
 use yuv::{BufferStoreMut, YuvConversionMode, YuvError, YuvPackedImage, YuvPlanarImageMut};
 use yuv::{YuvRange, YuvStandardMatrix};
 
 use super::TransformError;
-use super::picture::{CopyMeter, Draft, Picture};
+use super::i420::{CopyMeter, I420Buffer, I420Frame};
 use crate::media::{Frame, FrameError, FramePool, PixelFormat};
 
-/// Which weights turn RGB into luma and chroma. An encoder that signals colour (H.264 Annex E,
-/// `matrix_coefficients`) has to signal the one that was used: ask [`Matrix::of_lines`] with the
-/// height of the picture it codes.
+/// Which weights turn RGB into luma and chroma (ITU-T H.273, `MatrixCoefficients`). An encoder that
+/// signals colour has to signal those that were used: [`MatrixCoefficients::for_height`] answers for
+/// the height of the picture it codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matrix {
+pub enum MatrixCoefficients {
     /// ITU-R BT.601: standard definition; `matrix_coefficients` 6.
     Bt601,
     /// ITU-R BT.709: high definition; `matrix_coefficients` 1.
     Bt709,
 }
 
-impl Matrix {
+impl MatrixCoefficients {
     /// BT.601 below 720 lines, BT.709 from 720 up: what players assume when nothing is signalled.
     #[must_use]
-    pub const fn of_lines(lines: u32) -> Self {
-        if lines < 720 { Self::Bt601 } else { Self::Bt709 }
+    pub const fn for_height(height: u32) -> Self {
+        if height < 720 { Self::Bt601 } else { Self::Bt709 }
     }
 
     fn standard(self) -> YuvStandardMatrix {
@@ -40,28 +40,28 @@ impl Matrix {
 /// `frame` as I420 of even size; an I420 picture keeps its memory.
 pub(super) fn convert(
     frame: Frame,
-    matrix: Matrix,
+    matrix: MatrixCoefficients,
     pool: &FramePool,
     copies: &CopyMeter,
-) -> Result<Draft, TransformError> {
+) -> Result<I420Frame, TransformError> {
     if frame.format() == PixelFormat::I420 {
-        return Ok(Draft::Lent(cropped_to_even(frame)?));
+        return Ok(I420Frame::Borrowed(cropped_to_even(frame)?));
     }
-    let mut picture = Picture::new(pool, even(&frame))?;
+    let mut buffer = I420Buffer::new(pool, even(&frame))?;
     match frame.format() {
-        PixelFormat::Nv12 => nv12(&frame, &mut picture),
-        PixelFormat::Gray => gray(&frame, &mut picture),
-        PixelFormat::Yuyv => yuyv(&frame, &mut picture)?,
-        PixelFormat::Rgb => rgb(&frame, &mut picture, 3, matrix, yuv::rgb_to_yuv420)?,
-        PixelFormat::Bgr => rgb(&frame, &mut picture, 3, matrix, yuv::bgr_to_yuv420)?,
-        PixelFormat::Rgba => rgb(&frame, &mut picture, 4, matrix, yuv::rgba_to_yuv420)?,
-        PixelFormat::Bgra => rgb(&frame, &mut picture, 4, matrix, yuv::bgra_to_yuv420)?,
+        PixelFormat::Nv12 => nv12(&frame, &mut buffer),
+        PixelFormat::Gray => gray(&frame, &mut buffer),
+        PixelFormat::Yuyv => yuyv(&frame, &mut buffer)?,
+        PixelFormat::Rgb => rgb(&frame, &mut buffer, 3, matrix, yuv::rgb_to_yuv420)?,
+        PixelFormat::Bgr => rgb(&frame, &mut buffer, 3, matrix, yuv::bgr_to_yuv420)?,
+        PixelFormat::Rgba => rgb(&frame, &mut buffer, 4, matrix, yuv::rgba_to_yuv420)?,
+        PixelFormat::Bgra => rgb(&frame, &mut buffer, 4, matrix, yuv::bgra_to_yuv420)?,
         PixelFormat::I420 | PixelFormat::Other(_) => {
             return Err(FrameError::Format(frame.format()).into());
         }
     }
-    copies.add(picture.planes_mut().iter().map(|p| p.len()).sum());
-    Ok(Draft::Owned(picture))
+    copies.add(buffer.planes_mut().iter().map(|p| p.len()).sum());
+    Ok(I420Frame::Owned(buffer))
 }
 
 fn even(frame: &Frame) -> (u32, u32) {
@@ -81,26 +81,26 @@ fn cropped_to_even(frame: Frame) -> Result<Frame, TransformError> {
     Ok(Frame::new(PixelFormat::I420, size, frame.layout(), memory, frame.time(), frame.sequence())?)
 }
 
-fn luma_rows(frame: &Frame, picture: &mut Picture) {
-    let width = picture.size().0 as usize;
-    let [y, ..] = picture.planes_mut();
+fn luma_rows(frame: &Frame, buffer: &mut I420Buffer) {
+    let width = buffer.size().0 as usize;
+    let [y, ..] = buffer.planes_mut();
     let rows = frame.plane(0).chunks(frame.stride(0));
     for (to, from) in y.chunks_exact_mut(width).zip(rows) {
         to.copy_from_slice(&from[..width]);
     }
 }
 
-fn gray(frame: &Frame, picture: &mut Picture) {
-    luma_rows(frame, picture);
-    let [_, u, v] = picture.planes_mut();
+fn gray(frame: &Frame, buffer: &mut I420Buffer) {
+    luma_rows(frame, buffer);
+    let [_, u, v] = buffer.planes_mut();
     u.fill(128);
     v.fill(128);
 }
 
-fn nv12(frame: &Frame, picture: &mut Picture) {
-    luma_rows(frame, picture);
-    let half = picture.size().0 as usize / 2;
-    let [_, u, v] = picture.planes_mut();
+fn nv12(frame: &Frame, buffer: &mut I420Buffer) {
+    luma_rows(frame, buffer);
+    let half = buffer.size().0 as usize / 2;
+    let [_, u, v] = buffer.planes_mut();
     let rows = frame.plane(1).chunks(frame.stride(1));
     for ((u, v), uv) in u.chunks_exact_mut(half).zip(v.chunks_exact_mut(half)).zip(rows) {
         for ((u, v), uv) in u.iter_mut().zip(v).zip(uv.chunks_exact(2)) {
@@ -109,8 +109,8 @@ fn nv12(frame: &Frame, picture: &mut Picture) {
     }
 }
 
-fn yuyv(frame: &Frame, picture: &mut Picture) -> Result<(), TransformError> {
-    in_whole_rows(frame, picture, 2, |to, from, stride| {
+fn yuyv(frame: &Frame, buffer: &mut I420Buffer) -> Result<(), TransformError> {
+    in_whole_rows(frame, buffer, 2, |to, from, stride| {
         let from =
             YuvPackedImage { yuy: from, yuy_stride: stride, width: to.width, height: to.height };
         yuv::yuyv422_to_yuv420(to, &from)
@@ -128,12 +128,12 @@ type FromRgb = fn(
 
 fn rgb(
     frame: &Frame,
-    picture: &mut Picture,
+    buffer: &mut I420Buffer,
     pixel: usize,
-    matrix: Matrix,
+    matrix: MatrixCoefficients,
     convert: FromRgb,
 ) -> Result<(), TransformError> {
-    in_whole_rows(frame, picture, pixel, |to, from, stride| {
+    in_whole_rows(frame, buffer, pixel, |to, from, stride| {
         let (range, mode) = (YuvRange::Limited, YuvConversionMode::Balanced);
         convert(to, from, stride, range, matrix.standard(), mode)
     })
@@ -144,14 +144,14 @@ fn rgb(
 /// short where the others are padded. `pixel` is bytes a pixel.
 fn in_whole_rows(
     frame: &Frame,
-    picture: &mut Picture,
+    buffer: &mut I420Buffer,
     pixel: usize,
     mut convert: impl FnMut(&mut YuvPlanarImageMut<'_, u8>, &[u8], u32) -> Result<(), YuvError>,
 ) -> Result<(), TransformError> {
-    let (width, height) = picture.size();
+    let (width, height) = buffer.size();
     let (w, h) = (width as usize, height as usize);
     let (bytes, stride) = (frame.plane(0), frame.stride(0));
-    let [y, u, v] = picture.planes_mut();
+    let [y, u, v] = buffer.planes_mut();
     let mut piece = |rows: std::ops::Range<usize>, from: &[u8], stride: usize| {
         let chroma = rows.start / 2 * (w / 2)..rows.end / 2 * (w / 2);
         let mut to = YuvPlanarImageMut {
@@ -193,14 +193,14 @@ mod tests {
     use crate::media::MediaTime;
     use std::sync::Arc;
 
-    fn converted(frame: Frame, matrix: Matrix) -> Frame {
+    fn converted(frame: Frame, matrix: MatrixCoefficients) -> Frame {
         let (time, sequence) = (frame.time(), frame.sequence());
         convert(frame, matrix, &FramePool::new(), &CopyMeter::default())
-            .and_then(|draft| Ok(draft.into_frame(time, sequence)?))
+            .and_then(|picture| Ok(picture.into_frame(time, sequence)?))
             .unwrap()
     }
 
-    /// Colours that change slowly in every direction, other ones each way.
+    /// ColourMode that change slowly in every direction, other ones each way.
     fn scene(x: usize, y: usize) -> [f32; 3] {
         [x as f32 * 1.7, y as f32 * 2.1, 255.0 - (x + y) as f32].map(|c| c.clamp(0.0, 255.0))
     }
@@ -211,7 +211,7 @@ mod tests {
         for _ in 0..40 {
             let size = (random.u32(1..60) * 2, random.u32(1..40) * 2);
             let spacing = (random.usize(0..40), random.usize(0..40));
-            let matrix = [Matrix::Bt601, Matrix::Bt709][random.usize(0..2)];
+            let matrix = [MatrixCoefficients::Bt601, MatrixCoefficients::Bt709][random.usize(0..2)];
             let wanted = frame_showing(PixelFormat::I420, size, (0, 0), matrix, scene);
             for format in READABLE {
                 let got = converted(frame_showing(format, size, spacing, matrix, scene), matrix);
@@ -229,10 +229,16 @@ mod tests {
     fn odd_sizes_lose_their_last_column_and_row_only() {
         for format in READABLE {
             for size in [(17, 9), (18, 9), (17, 10), (3, 3), (2, 3)] {
-                let whole = frame_showing(format, size, (5, 3), Matrix::Bt601, scene);
+                let whole = frame_showing(format, size, (5, 3), MatrixCoefficients::Bt601, scene);
                 let even = (size.0 & !1, size.1 & !1);
-                let wanted = frame_showing(PixelFormat::I420, even, (0, 0), Matrix::Bt601, scene);
-                let got = converted(whole, Matrix::Bt601);
+                let wanted = frame_showing(
+                    PixelFormat::I420,
+                    even,
+                    (0, 0),
+                    MatrixCoefficients::Bt601,
+                    scene,
+                );
+                let got = converted(whole, MatrixCoefficients::Bt601);
                 let [y, u, v] = differences(&got, &wanted);
                 assert!(y <= 2, "{format} {size:?}: luma is {y} off");
                 if format != PixelFormat::Gray {
@@ -254,7 +260,9 @@ mod tests {
         ];
         for format in [PixelFormat::Rgb, PixelFormat::Bgr, PixelFormat::Rgba, PixelFormat::Bgra] {
             for (rgb, bt601, bt709) in known {
-                for (matrix, wanted) in [(Matrix::Bt601, bt601), (Matrix::Bt709, bt709)] {
+                for (matrix, wanted) in
+                    [(MatrixCoefficients::Bt601, bt601), (MatrixCoefficients::Bt709, bt709)]
+                {
                     let frame = frame_showing(format, (6, 4), (1, 0), matrix, |_, _| rgb);
                     for (plane, wanted) in planes(&converted(frame, matrix)).iter().zip(wanted) {
                         for got in plane.iter().flatten() {
@@ -268,10 +276,10 @@ mod tests {
 
     #[test]
     fn hd_is_bt709_and_anything_smaller_bt601() {
-        assert_eq!(Matrix::of_lines(576), Matrix::Bt601);
-        assert_eq!(Matrix::of_lines(718), Matrix::Bt601);
-        assert_eq!(Matrix::of_lines(720), Matrix::Bt709);
-        assert_eq!(Matrix::of_lines(1080), Matrix::Bt709);
+        assert_eq!(MatrixCoefficients::for_height(576), MatrixCoefficients::Bt601);
+        assert_eq!(MatrixCoefficients::for_height(718), MatrixCoefficients::Bt601);
+        assert_eq!(MatrixCoefficients::for_height(720), MatrixCoefficients::Bt709);
+        assert_eq!(MatrixCoefficients::for_height(1080), MatrixCoefficients::Bt709);
     }
 
     #[test]
@@ -279,7 +287,7 @@ mod tests {
         for size in [(16, 16), (17, 15)] {
             let frame = frame_of(PixelFormat::I420, size, (3, 9), |_, x, y| (x * y) as u8);
             let memory = frame.memory().clone();
-            let got = converted(frame, Matrix::Bt601);
+            let got = converted(frame, MatrixCoefficients::Bt601);
             assert!(Arc::ptr_eq(&memory, got.memory()));
             assert_eq!((got.width(), got.height()), (16, size.1 & !1));
         }
@@ -289,7 +297,8 @@ mod tests {
     fn a_picture_a_pixel_wide_is_refused_with_its_size() {
         for format in READABLE {
             let frame = frame_of(format, (1, 8), (0, 0), |_, _, _| 0);
-            let outcome = convert(frame, Matrix::Bt601, &FramePool::new(), &CopyMeter::default());
+            let outcome =
+                convert(frame, MatrixCoefficients::Bt601, &FramePool::new(), &CopyMeter::default());
             let message = outcome.err().unwrap().to_string();
             assert!(message.contains("0×8"), "{message}");
         }

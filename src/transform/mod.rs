@@ -1,39 +1,35 @@
 //! What happens to a picture between the camera and the encoder.
 //!
-//! In comes a [`Frame`] in whatever format the camera speaks; out goes one the encoder takes: I420
-//! of even size. Each step is a [`Transform`]; the [`Chain`] holds those the owner asked for and
+//! In comes a [`Frame`] in whatever format the camera speaks; out goes one that the encoder takes:
+//! I420 of even size. Each step is a [`Transform`]; the [`Chain`] holds those the owner asked for and
 //! brings the picture into shape after them: converted, made smaller, turned, written on, in that
 //! order, on the thread that calls it. A picture that needs nothing passes in the camera's own
-//! memory; [`CopyMeter`] tells what the rest cost. Where there is no picture at all, a [`Card`]
-//! says so.
+//! memory; [`CopyMeter`] tells what the rest cost. Where there is no picture at all, a [`Placeholder`]
+//! takes its place and says so.
 
-mod card;
-mod chain;
+pub(crate) mod chain;
 mod clock;
 mod convert;
+mod display;
 mod draw;
-mod orient;
-mod overlay;
-mod picture;
-mod reshape;
+pub(crate) mod i420;
+pub(crate) mod orientation;
+pub(crate) mod overlay;
+mod placeholder;
 mod resize;
 #[cfg(test)]
 mod testing;
 
-pub use card::Card;
-pub use chain::{Chain, Colours, TransformSettings};
-pub use clock::{SystemClock, WallClock};
-pub use convert::Matrix;
-pub use orient::Rotation;
-pub use overlay::{Corner, OverlaySettings};
-pub use picture::CopyMeter;
-pub use resize::{LARGEST, Resizer, fit_within};
-
-#[allow(unused_imports, reason = "the test pattern draws with these")]
-pub(crate) use draw::{Colour, Mask, Pen};
-#[allow(unused_imports, reason = "the test pattern draws with these")]
-pub(crate) use picture::Picture;
-pub(crate) use {orient::Symmetry, reshape::Reshape};
+pub(crate) use chain::{Chain, ColourMode, TransformSettings};
+pub(crate) use convert::MatrixCoefficients;
+pub(crate) use display::DisplayTransform;
+pub(crate) use i420::CopyMeter;
+pub(crate) use orientation::Orientation;
+pub(crate) use orientation::Rotation;
+pub(crate) use overlay::{Corner, OverlaySettings};
+pub(crate) use placeholder::Placeholder;
+pub(crate) use resize::MAX_FRAME_SIZE;
+pub(crate) use resize::{FrameResizer, fit_within};
 
 use crate::media::{Frame, FrameError};
 

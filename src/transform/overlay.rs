@@ -1,12 +1,13 @@
-//! Writing on the picture: a line of text, the time, or both, white on a dark translucent plate.
+//! Writing on the picture: a line of text, the time, or both, white on a dark translucent background.
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::draw::{Colour, Mask, Pen};
-use super::{Picture, TransformError, clock};
+use super::draw::{Colour, Mask, TextRenderer};
+use super::i420::I420Buffer;
+use super::{TransformError, clock};
 
 /// What is written on the picture, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,19 +34,19 @@ pub enum Corner {
 /// Longer formats are refused: they are worked through for every picture.
 const LONGEST_FORMAT: usize = 200;
 
-/// Draws the overlay, and draws its letters anew only when they change.
+/// Draws the overlay; its letters are rendered again only when they change.
 pub(super) struct Overlay {
     settings: OverlaySettings,
     zone: TimeZone,
-    shown: Option<Shown>,
+    rendered: Option<RenderedOverlay>,
 }
 
 /// The overlay as it was drawn last.
-struct Shown {
+struct RenderedOverlay {
     size: (u32, u32),
     time: String,
-    pen: Pen,
-    plate: Mask,
+    renderer: TextRenderer,
+    background: Mask,
     lines: Vec<Mask>,
 }
 
@@ -62,7 +63,7 @@ impl Overlay {
             let sample = Timestamp::UNIX_EPOCH.to_zoned(zone.clone());
             jiff::fmt::strtime::format(format, &sample).map_err(|e| refused(e.to_string()))?;
         }
-        Ok(Self { settings, zone, shown: None })
+        Ok(Self { settings, zone, rendered: None })
     }
 
     /// Whether there is anything to draw at all.
@@ -71,20 +72,20 @@ impl Overlay {
     }
 
     /// Draws on a picture that was exposed at `now`.
-    pub(super) fn draw(&mut self, picture: &mut Picture, now: SystemTime) {
+    pub(super) fn draw(&mut self, picture: &mut I420Buffer, now: SystemTime) {
         let (size, time) = (picture.size(), self.time(now));
-        let shown = match self.shown.take() {
-            Some(shown) if shown.size == size && shown.time == time => shown,
+        let rendered = match self.rendered.take() {
+            Some(rendered) if rendered.size == size && rendered.time == time => rendered,
             old => {
-                let pen = match old {
-                    Some(old) if old.size == size => old.pen,
-                    _ => Pen::new(line_height(size)),
+                let renderer = match old {
+                    Some(old) if old.size == size => old.renderer,
+                    _ => TextRenderer::new(line_height(size)),
                 };
-                Shown::new(size, &self.settings.text, time, pen)
+                RenderedOverlay::new(size, &self.settings.text, time, renderer)
             }
         };
-        shown.blend(picture, self.settings.corner);
-        self.shown = Some(shown);
+        rendered.blend(picture, self.settings.corner);
+        self.rendered = Some(rendered);
     }
 
     fn time(&self, now: SystemTime) -> String {
@@ -105,53 +106,54 @@ fn line_height((width, height): (u32, u32)) -> u32 {
     (width.min(height) / 22).clamp(11, 200)
 }
 
-impl Shown {
-    fn new(size: (u32, u32), text: &str, time: String, mut pen: Pen) -> Self {
-        let (pad_x, pad_y) = padding(pen.line_height());
+impl RenderedOverlay {
+    fn new(size: (u32, u32), text: &str, time: String, mut renderer: TextRenderer) -> Self {
+        let (pad_x, pad_y) = padding(renderer.line_height());
         let most = size.0.saturating_sub(2 * pad_x).max(2);
         // The time must not be what a long text pushes out: it gets a line of its own then.
         let together = [text, time.as_str()].map(str::trim);
         let together: Vec<_> = together.into_iter().filter(|s| !s.is_empty()).collect();
         let one_line = together.join("   ");
-        let lines: Vec<_> = if pen.width_of(&one_line) <= most {
-            vec![pen.line(&one_line, most)]
+        let lines: Vec<_> = if renderer.width_of(&one_line) <= most {
+            vec![renderer.line(&one_line, most)]
         } else {
-            let room = (size.1 / pen.line_height()).max(1) as usize;
+            let room = (size.1 / renderer.line_height()).max(1) as usize;
             let last = together.len().saturating_sub(room);
             let kept = together[last..].iter();
-            kept.map(|line| pen.line(line, most)).collect()
+            kept.map(|line| renderer.line(line, most)).collect()
         };
         let widest = lines.iter().map(Mask::width).max().unwrap_or(0);
         let high: usize = lines.iter().map(Mask::height).sum();
-        let plate_width = (widest + 2 * pad_x as usize).min(size.0 as usize);
-        let plate_height = (high + 2 * pad_y as usize).min(size.1 as usize);
-        let radius = pen.line_height() as f32 * 0.3;
+        let box_width = (widest + 2 * pad_x as usize).min(size.0 as usize);
+        let box_height = (high + 2 * pad_y as usize).min(size.1 as usize);
+        let radius = renderer.line_height() as f32 * 0.3;
         Self {
             size,
             time,
-            plate: Mask::rounded(plate_width, plate_height, radius).faded(160),
+            background: Mask::rounded(box_width, box_height, radius).faded(160),
             lines,
-            pen,
+            renderer,
         }
     }
 
-    fn blend(&self, picture: &mut Picture, corner: Corner) {
+    fn blend(&self, picture: &mut I420Buffer, corner: Corner) {
         let (width, height) = (self.size.0 as i32, self.size.1 as i32);
-        let (plate_width, plate_height) = (self.plate.width() as i32, self.plate.height() as i32);
-        let margin = self.pen.line_height() as i32 / 2;
-        let margin_x = margin.min((width - plate_width) / 2);
-        let margin_y = margin.min((height - plate_height) / 2);
-        let (far_x, far_y) = (width - plate_width - margin_x, height - plate_height - margin_y);
+        let (box_width, box_height) =
+            (self.background.width() as i32, self.background.height() as i32);
+        let margin = self.renderer.line_height() as i32 / 2;
+        let margin_x = margin.min((width - box_width) / 2);
+        let margin_y = margin.min((height - box_height) / 2);
+        let (far_x, far_y) = (width - box_width - margin_x, height - box_height - margin_y);
         let (x, y) = match corner {
             Corner::TopLeft => (margin_x, margin_y),
             Corner::TopRight => (far_x, margin_y),
             Corner::BottomLeft => (margin_x, far_y),
             Corner::BottomRight => (far_x, far_y),
         };
-        // Even, as `blend` would make them: the letters must keep their place on the plate.
+        // Even, as `blend` would make them: the letters must keep their place on the background.
         let (x, y) = (x & !1, y & !1);
-        picture.blend(&self.plate, (x, y), Colour::BLACK);
-        let (pad_x, pad_y) = padding(self.pen.line_height());
+        picture.blend(&self.background, (x, y), Colour::BLACK);
+        let (pad_x, pad_y) = padding(self.renderer.line_height());
         let mut line_y = y + pad_y as i32;
         for line in &self.lines {
             picture.blend(line, (x + pad_x as i32, line_y), Colour::WHITE);
@@ -160,7 +162,7 @@ impl Shown {
     }
 }
 
-/// Room between the letters and the edge of their plate, across and down; even.
+/// Room between the letters and the edge of their background, across and down; even.
 fn padding(line_height: u32) -> (u32, u32) {
     ((line_height / 3).max(2) & !1, (line_height / 8) & !1)
 }
@@ -189,7 +191,7 @@ mod tests {
 
     /// Draws on a gray picture; gives the luma, row by row.
     fn drawn(overlay: &mut Overlay, size: (u32, u32), now: SystemTime) -> Vec<Vec<u8>> {
-        let mut picture = Picture::new(&FramePool::new(), size).unwrap();
+        let mut picture = I420Buffer::new(&FramePool::new(), size).unwrap();
         picture.planes_mut().into_iter().for_each(|p| p.fill(128));
         overlay.draw(&mut picture, now);
         picture.planes()[0].rows().map(<[u8]>::to_vec).collect()
@@ -254,18 +256,18 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_drawn_anew_only_when_they_change() {
+    fn letters_are_rendered_again_only_when_they_change() {
         let settings = settings("Garden", Some("%H:%M:%S"), Corner::TopLeft);
         let mut overlay = Overlay::new(settings, TimeZone::UTC).unwrap();
         drawn(&mut overlay, (320, 240), at(1_800_000_000));
-        // A mark that only survives if nothing is drawn anew.
-        overlay.shown.as_mut().unwrap().lines.clear();
-        let lines = |overlay: &Overlay| overlay.shown.as_ref().unwrap().lines.len();
+        // A mark that only survives if nothing is rendered again.
+        overlay.rendered.as_mut().unwrap().lines.clear();
+        let lines = |overlay: &Overlay| overlay.rendered.as_ref().unwrap().lines.len();
         drawn(&mut overlay, (320, 240), at(1_800_000_000));
         assert_eq!(lines(&overlay), 0);
         drawn(&mut overlay, (320, 240), at(1_800_000_001));
         assert_eq!(lines(&overlay), 1);
-        overlay.shown.as_mut().unwrap().lines.clear();
+        overlay.rendered.as_mut().unwrap().lines.clear();
         drawn(&mut overlay, (640, 480), at(1_800_000_001));
         assert_eq!(lines(&overlay), 1);
     }

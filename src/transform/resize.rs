@@ -1,38 +1,39 @@
 //! Making pictures smaller (or larger), plane by plane.
 
 use fast_image_resize as fir;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
 
 use super::TransformError;
-use super::convert::{Matrix, convert};
-use super::picture::{CopyMeter, Draft, Picture, PlaneView, copy_rows};
+use super::convert::{MatrixCoefficients, convert};
+use super::i420::{CopyMeter, I420Buffer, I420Frame, PlaneView, copy_rows};
 use crate::media::{Frame, FramePool};
 
-/// The largest picture that is handed on: the longer side and the shorter one, in pixels. No encoder
-/// takes larger ones.
-pub const LARGEST: (u32, u32) = (3840, 2160);
+/// The largest frame that is handed on: its longer and its shorter side, in pixels. No encoder takes
+/// a larger one.
+pub const MAX_FRAME_SIZE: (u32, u32) = (3840, 2160);
 
-/// The least side that encoders take, in pixels.
-const LEAST: u32 = 16;
+/// The shortest side that encoders take, in pixels.
+const MIN_SIDE: u32 = 16;
 
 /// `size` with both sides shrunk by `percent` (at most 90), made even, and within what encoders
 /// take. Sides do not fall below 16 pixels, and never grow.
 pub(super) fn reduced((width, height): (u32, u32), percent: u8) -> (u32, u32) {
     let keep = 100 - u32::from(percent.min(90));
-    let side = |side: u32| ((side * keep / 100) & !1).max(LEAST.min(side & !1));
+    let side = |side: u32| ((side * keep / 100) & !1).max(MIN_SIDE.min(side & !1));
     let size @ (w, h) = (side(width), side(height));
-    let (long, short) = LARGEST;
+    let (long, short) = MAX_FRAME_SIZE;
     let bounds = if w >= h { (long, short) } else { (short, long) };
     if w <= bounds.0 && h <= bounds.1 {
         return size;
     }
     let (fit_w, fit_h) = fit_within(size, bounds);
-    (fit_w.max(LEAST.min(w)), fit_h.max(LEAST.min(h)))
+    (fit_w.max(MIN_SIDE.min(w)), fit_h.max(MIN_SIDE.min(h)))
 }
 
 /// The largest even size of the same shape as `size` that fits into `bounds`. Pictures are not
 /// enlarged, and never stretched by more than rounding to even takes.
-#[must_use]
-pub fn fit_within((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32) {
+pub(crate) fn fit_within((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32) {
     let (w, h) = (u64::from(width.max(1)), u64::from(height.max(1)));
     let (most_w, most_h) = (u64::from(bounds.0).min(w), u64::from(bounds.1).min(h));
     let (w, h) =
@@ -44,45 +45,55 @@ pub fn fit_within((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32)
 
 /// Scales pictures, keeping what it needs between two of them.
 #[derive(Default)]
-pub struct Resizer {
+pub(super) struct Resizer {
     inner: fir::Resizer,
     gapless: Vec<u8>,
     pool: FramePool,
+    copies: CopyMeter,
+}
+
+/// Scales whole frames, for a further encode of them.
+#[derive(Default)]
+pub(crate) struct FrameResizer {
+    resizer: Resizer,
     converted: FramePool,
     copies: CopyMeter,
 }
 
-impl Resizer {
-    /// A resizer with buffers of its own.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+impl FrameResizer {
+    /// The frame as I420 of `size`, which is even.
+    ///
+    /// # Errors
+    /// When `size` is odd or impossible, or the frame's format is.
+    pub(crate) fn resize(
+        &mut self,
+        frame: Frame,
+        size: (u32, u32),
+    ) -> Result<Frame, TransformError> {
+        let (time, sequence) = (frame.time(), frame.sequence());
+        let matrix = MatrixCoefficients::for_height(size.1);
+        let picture = convert(frame, matrix, &self.converted, &self.copies)?;
+        Ok(self.resizer.apply(picture, size)?.into_frame(time, sequence)?)
     }
+}
 
+impl Resizer {
     pub(super) fn counting(copies: CopyMeter) -> Self {
         Self { copies, ..Self::default() }
     }
 
-    /// `frame` as I420, exactly `size` pixels.
+    /// Scales a picture; one that has the size already keeps its memory.
     ///
     /// # Errors
-    /// When `size` is odd or impossible, or the picture's format is.
-    pub fn resize(&mut self, frame: Frame, size: (u32, u32)) -> Result<Frame, TransformError> {
-        let (time, sequence) = (frame.time(), frame.sequence());
-        let matrix = Matrix::of_lines(size.1);
-        let draft = convert(frame, matrix, &self.converted, &self.copies)?;
-        Ok(self.apply(draft, size)?.into_frame(time, sequence)?)
-    }
-
-    /// Scales a picture; one that has the size already keeps its memory.
+    /// When `size` is odd or impossible.
     pub(super) fn apply(
         &mut self,
-        draft: Draft,
+        picture: I420Frame,
         size: (u32, u32),
-    ) -> Result<Draft, TransformError> {
-        let was = draft.size();
+    ) -> Result<I420Frame, TransformError> {
+        let was = picture.size();
         if was == size {
-            return Ok(draft);
+            return Ok(picture);
         }
         // Both weigh every source pixel that falls into the new one, so fine detail does not
         // flicker; Hamming stays sharper at the same price but steps visibly when enlarging.
@@ -91,16 +102,16 @@ impl Resizer {
         } else {
             fir::FilterType::Bilinear
         };
-        let mut picture = Picture::new(&self.pool, size)?;
+        let mut buffer = I420Buffer::new(&self.pool, size)?;
         let (width, height) = (size.0, size.1);
-        for (i, (from, to)) in draft.planes().iter().zip(picture.planes_mut()).enumerate() {
+        for (i, (from, to)) in picture.planes().iter().zip(buffer.planes_mut()).enumerate() {
             let shift = u32::from(i > 0);
             self.copies.add(to.len());
             self.plane(from, to, (width >> shift, height >> shift), filter).map_err(|e| {
                 TransformError::Other(format!("the picture cannot be resized: {e}"))
             })?;
         }
-        Ok(Draft::Owned(picture))
+        Ok(I420Frame::Owned(buffer))
     }
 
     fn plane(
@@ -118,15 +129,13 @@ impl Resizer {
             self.copies.add(self.gapless.len());
             &self.gapless
         };
-        let from = fir::images::ImageRef::new(
-            u32::try_from(from.width())?,
-            u32::try_from(from.height())?,
-            bytes,
-            fir::PixelType::U8,
-        )?;
-        let mut to = fir::images::Image::from_slice_u8(width, height, to, fir::PixelType::U8)?;
+        let (from_width, from_height) =
+            (u32::try_from(from.width())?, u32::try_from(from.height())?);
+        // Typed: what takes any image compiles the code for fourteen kinds of pixel.
+        let from = TypedImageRef::<U8>::from_buffer(from_width, from_height, bytes)?;
+        let mut to = TypedImage::<U8>::from_buffer(width, height, to)?;
         let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
-        self.inner.resize(&from, &mut to, &options)?;
+        self.inner.resize_typed(&from, &mut to, &options)?;
         Ok(())
     }
 }
@@ -135,7 +144,16 @@ impl Resizer {
 mod tests {
     use super::super::testing::{frame_of, planes};
     use super::*;
-    use crate::media::PixelFormat;
+    use crate::media::{Frame, PixelFormat};
+
+    fn resize(
+        resizer: &mut Resizer,
+        frame: Frame,
+        size: (u32, u32),
+    ) -> Result<Frame, TransformError> {
+        let (time, sequence) = (frame.time(), frame.sequence());
+        Ok(resizer.apply(I420Frame::Borrowed(frame), size)?.into_frame(time, sequence)?)
+    }
 
     #[test]
     fn both_sides_shrink_by_the_percentage() {
@@ -174,14 +192,14 @@ mod tests {
     #[test]
     fn a_plain_colour_stays_what_it_is_whatever_the_stride() {
         let mut random = fastrand::Rng::with_seed(4);
-        let mut resizer = Resizer::new();
+        let mut resizer = Resizer::default();
         for _ in 0..60 {
             let from = (random.u32(1..60) * 2, random.u32(1..60) * 2);
             let to = (random.u32(1..60) * 2, random.u32(1..60) * 2);
             let frame = frame_of(PixelFormat::I420, from, (random.usize(0..9), 5), |p, _, _| {
                 [90, 30, 200][p]
             });
-            let got = resizer.resize(frame, to).unwrap();
+            let got = resize(&mut resizer, frame, to).unwrap();
             assert_eq!((got.width(), got.height()), to);
             assert_eq!((got.time().as_nanos(), got.sequence()), (42, 7));
             for (plane, wanted) in planes(&got).iter().zip([90, 30, 200]) {
@@ -195,7 +213,7 @@ mod tests {
         // A chequerboard as fine as can be has only one honest colour at half size: gray.
         let chequered = |_, x, y| if (x + y) % 2 == 0 { 0 } else { 255 };
         let frame = frame_of(PixelFormat::I420, (128, 128), (0, 0), chequered);
-        let [y, ..] = planes(&Resizer::new().resize(frame, (64, 64)).unwrap());
+        let [y, ..] = planes(&resize(&mut Resizer::default(), frame, (64, 64)).unwrap());
         for pixel in y[2..62].iter().flat_map(|row| &row[2..62]) {
             assert!(pixel.abs_diff(128) <= 12, "{pixel}");
         }
@@ -204,7 +222,7 @@ mod tests {
     #[test]
     fn a_gradient_keeps_its_direction_and_range() {
         let frame = frame_of(PixelFormat::I420, (256, 64), (7, 0), |_, x, _| x as u8);
-        let [y, ..] = planes(&Resizer::new().resize(frame, (64, 32)).unwrap());
+        let [y, ..] = planes(&resize(&mut Resizer::default(), frame, (64, 32)).unwrap());
         for row in y {
             for (x, pixel) in row.iter().enumerate() {
                 assert!(pixel.abs_diff((x * 4 + 1) as u8) <= 3, "{x}: {pixel}");
@@ -215,7 +233,7 @@ mod tests {
     #[test]
     fn an_odd_size_is_refused() {
         let frame = frame_of(PixelFormat::I420, (32, 32), (0, 0), |_, _, _| 0);
-        let refused = Resizer::new().resize(frame, (15, 16)).unwrap_err();
+        let refused = resize(&mut Resizer::default(), frame, (15, 16)).unwrap_err();
         assert!(refused.to_string().contains("15×16"), "{refused}");
     }
 }

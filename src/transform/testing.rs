@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::convert::Matrix;
+use super::convert::MatrixCoefficients;
+use super::orientation::Rotation;
 use crate::media::{Frame, MediaTime, PixelFormat, Plane};
 
 pub(super) const READABLE: [PixelFormat; 8] = [
@@ -15,6 +16,9 @@ pub(super) const READABLE: [PixelFormat; 8] = [
     PixelFormat::Bgra,
     PixelFormat::Gray,
 ];
+
+pub(super) const ROTATIONS: [Rotation; 4] =
+    [Rotation::None, Rotation::Clockwise90, Rotation::Clockwise180, Rotation::Clockwise270];
 
 /// A frame whose plane rows hold `bytes(plane, x, y)`, `padding` bytes apart and `offset` bytes
 /// into the memory; every byte that is none of the picture's is 0xEE, and the last row has no
@@ -47,7 +51,7 @@ pub(super) fn frame_showing(
     format: PixelFormat,
     size: (u32, u32),
     spacing: (usize, usize),
-    matrix: Matrix,
+    matrix: MatrixCoefficients,
     scene: impl Fn(usize, usize) -> [f32; 3],
 ) -> Frame {
     let ycbcr = |x, y| to_ycbcr(scene(x, y), matrix);
@@ -77,10 +81,10 @@ fn byte(value: f32) -> u8 {
 }
 
 /// Limited-range Y′CbCr by the definition (ITU-R BT.601 §2.5, BT.709 §3 and §4).
-fn to_ycbcr([r, g, b]: [f32; 3], matrix: Matrix) -> [f32; 3] {
+fn to_ycbcr([r, g, b]: [f32; 3], matrix: MatrixCoefficients) -> [f32; 3] {
     let (kr, kb) = match matrix {
-        Matrix::Bt601 => (0.299, 0.114),
-        Matrix::Bt709 => (0.2126, 0.0722),
+        MatrixCoefficients::Bt601 => (0.299, 0.114),
+        MatrixCoefficients::Bt709 => (0.2126, 0.0722),
     };
     let luma = (kr * r + (1.0 - kr - kb) * g + kb * b) / 255.0;
     [

@@ -15,6 +15,9 @@ use rustix::fs::OFlags;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
+use super::types::{
+    Buffer, Capability, ControlInfo, DequeuedBuffer, DeviceEvent, MemoryType, Queue,
+};
 use crate::media::MediaTime;
 
 /// An open video device. Calls do not block: what is not there yet is
@@ -25,97 +28,6 @@ pub(crate) struct Device {
     path: PathBuf,
 }
 
-/// Which way buffers go, seen from the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
-    /// Pictures out of a camera, in the older interface that USB cameras have.
-    Capture,
-    /// What a codec has made.
-    CaptureMplane,
-    /// What a codec is to work on.
-    OutputMplane,
-}
-
-/// Whose memory a queue's buffers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
-    /// The device's, to be mapped.
-    Mmap,
-    /// Somebody else's, handed over picture by picture as DMABUF.
-    Dmabuf,
-}
-
-/// A buffer on its way to the device.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Buffer<'a> {
-    pub(crate) index: u32,
-    /// Bytes of picture in it, for [`Queue::OutputMplane`].
-    pub(crate) used: u32,
-    /// How long the memory is.
-    pub(crate) len: u32,
-    pub(crate) dmabuf: Option<BorrowedFd<'a>>,
-    pub(crate) time: MediaTime,
-}
-
-/// A buffer that came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dequeued {
-    pub(crate) index: u32,
-    /// Bytes the device wrote, and where they begin.
-    pub(crate) used: u32,
-    pub(crate) offset: u32,
-    pub(crate) time: MediaTime,
-    pub(crate) sequence: u32,
-    /// Its contents are damaged.
-    pub(crate) error: bool,
-    /// The last one before a drain ends.
-    pub(crate) last: bool,
-    /// By the driver's word; not every driver says it.
-    pub(crate) key: bool,
-}
-
-/// Something that happened beside the pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// A drain has ended.
-    EndOfStream,
-    /// The format is not what it was.
-    SourceChange,
-    Other(u32),
-}
-
-/// A control and what it may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Control {
-    pub(crate) id: u32,
-    pub(crate) name: String,
-    pub(crate) min: i64,
-    pub(crate) max: i64,
-    pub(crate) step: u64,
-    pub(crate) default: i64,
-}
-
-/// What a device says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Capability {
-    pub(crate) driver: String,
-    pub(crate) card: String,
-    pub(crate) bus: String,
-    flags: u32,
-}
-
-impl Capability {
-    /// A camera, or another source of pictures.
-    pub(crate) fn captures(&self) -> bool {
-        self.flags & sys::V4L2_CAP_VIDEO_CAPTURE != 0 && self.flags & sys::V4L2_CAP_STREAMING != 0
-    }
-
-    /// A codec or scaler that takes pictures from memory and gives them back.
-    pub(crate) fn is_m2m(&self) -> bool {
-        self.flags & sys::V4L2_CAP_VIDEO_M2M_MPLANE != 0
-    }
-}
-
 // Two requests the `v4l` crate has no number for (linux/videodev2.h, 89 and 90).
 const VIDIOC_DQEVENT: u64 = request(2, 89, size_of::<sys::v4l2_event>());
 const VIDIOC_SUBSCRIBE_EVENT: u64 = request(1, 90, size_of::<sys::v4l2_event_subscription>());
@@ -123,29 +35,6 @@ const VIDIOC_SUBSCRIBE_EVENT: u64 = request(1, 90, size_of::<sys::v4l2_event_sub
 /// `_IOC` of asm-generic/ioctl.h for 'V'.
 const fn request(direction: u64, number: u64, size: usize) -> u64 {
     direction << 30 | (size as u64) << 16 | (b'V' as u64) << 8 | number
-}
-
-impl Queue {
-    pub(super) const fn number(self) -> u32 {
-        match self {
-            Self::Capture => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE,
-            Self::CaptureMplane => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
-            Self::OutputMplane => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
-        }
-    }
-
-    pub(super) const fn is_mplane(self) -> bool {
-        !matches!(self, Self::Capture)
-    }
-}
-
-impl Memory {
-    const fn number(self) -> u32 {
-        match self {
-            Self::Mmap => sys::v4l2_memory_V4L2_MEMORY_MMAP,
-            Self::Dmabuf => sys::v4l2_memory_V4L2_MEMORY_DMABUF,
-        }
-    }
 }
 
 impl Device {
@@ -208,7 +97,7 @@ impl Device {
     }
 
     /// What a control may be; `None` when the device does not have it or does not use it now.
-    pub(crate) fn control(&self, id: u32) -> Option<Control> {
+    pub(crate) fn control(&self, id: u32) -> Option<ControlInfo> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_queryctrl = unsafe { zeroed() };
         raw.id = id;
@@ -225,7 +114,7 @@ impl Device {
     pub(crate) fn request_buffers(
         &self,
         queue: Queue,
-        memory: Memory,
+        memory: MemoryType,
         count: u32,
     ) -> io::Result<u32> {
         // SAFETY: see `capability`.
@@ -236,9 +125,9 @@ impl Device {
     }
 
     /// Where a buffer of the device's own memory can be mapped, and its length.
-    pub(crate) fn locate(&self, queue: Queue, index: u32) -> io::Result<(u64, usize)> {
+    pub(crate) fn query_buffer(&self, queue: Queue, index: u32) -> io::Result<(u64, usize)> {
         let mut plane = new_plane();
-        let mut raw = new_buffer(queue, Memory::Mmap, index, &mut plane);
+        let mut raw = new_buffer(queue, MemoryType::Mmap, index, &mut plane);
         self.ioctl(vidioc::VIDIOC_QUERYBUF, &mut raw)?;
         // SAFETY: for device memory the driver fills in the offset.
         let (offset, len) = if queue.is_mplane() {
@@ -250,7 +139,7 @@ impl Device {
     }
 
     /// A buffer of the device's own memory as a DMABUF.
-    pub(crate) fn export(&self, queue: Queue, index: u32) -> io::Result<OwnedFd> {
+    pub(crate) fn export_buffer(&self, queue: Queue, index: u32) -> io::Result<OwnedFd> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_exportbuffer = unsafe { zeroed() };
         (raw.type_, raw.index) = (queue.number(), index);
@@ -264,7 +153,7 @@ impl Device {
 
     /// Hands a buffer to the device.
     pub(crate) fn queue(&self, queue: Queue, buffer: &Buffer<'_>) -> io::Result<()> {
-        let memory = if buffer.dmabuf.is_some() { Memory::Dmabuf } else { Memory::Mmap };
+        let memory = if buffer.dmabuf.is_some() { MemoryType::Dmabuf } else { MemoryType::Mmap };
         let mut plane = new_plane();
         plane.bytesused = buffer.used;
         plane.length = buffer.len;
@@ -282,7 +171,7 @@ impl Device {
     }
 
     /// Takes a buffer back, if one is ready.
-    pub(crate) fn dequeue(&self, queue: Queue, memory: Memory) -> io::Result<Dequeued> {
+    pub(crate) fn dequeue(&self, queue: Queue, memory: MemoryType) -> io::Result<DequeuedBuffer> {
         let mut plane = new_plane();
         let mut raw = new_buffer(queue, memory, 0, &mut plane);
         self.ioctl(vidioc::VIDIOC_DQBUF, &mut raw)?;
@@ -293,7 +182,7 @@ impl Device {
         let seconds = u64::try_from(raw.timestamp.tv_sec).unwrap_or(0);
         let micros = u64::try_from(raw.timestamp.tv_usec).unwrap_or(0);
         let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(micros * 1000);
-        Ok(Dequeued {
+        Ok(DequeuedBuffer {
             index: raw.index,
             used,
             offset,
@@ -301,7 +190,6 @@ impl Device {
             sequence: raw.sequence,
             error: raw.flags & sys::V4L2_BUF_FLAG_ERROR != 0,
             last: raw.flags & sys::V4L2_BUF_FLAG_LAST != 0,
-            key: raw.flags & sys::V4L2_BUF_FLAG_KEYFRAME != 0,
         })
     }
 
@@ -315,6 +203,7 @@ impl Device {
     }
 
     /// Has an encoder finish what was queued, and mark the last buffer.
+    #[cfg(feature = "testing")]
     pub(crate) fn drain(&self) -> io::Result<()> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_encoder_cmd = unsafe { zeroed() };
@@ -323,25 +212,25 @@ impl Device {
     }
 
     /// Has events of a kind reported.
-    pub(crate) fn subscribe(&self, event: Event) -> io::Result<()> {
+    pub(crate) fn subscribe(&self, event: DeviceEvent) -> io::Result<()> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_event_subscription = unsafe { zeroed() };
         raw.type_ = match event {
-            Event::EndOfStream => sys::V4L2_EVENT_EOS,
-            Event::SourceChange => sys::V4L2_EVENT_SOURCE_CHANGE,
-            Event::Other(number) => number,
+            DeviceEvent::EndOfStream => sys::V4L2_EVENT_EOS,
+            DeviceEvent::SourceChange => sys::V4L2_EVENT_SOURCE_CHANGE,
+            DeviceEvent::Other(number) => number,
         };
         self.ioctl(VIDIOC_SUBSCRIBE_EVENT, &mut raw)
     }
 
-    pub(crate) fn next_event(&self) -> io::Result<Event> {
+    pub(crate) fn next_event(&self) -> io::Result<DeviceEvent> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_event = unsafe { zeroed() };
         self.ioctl(VIDIOC_DQEVENT, &mut raw)?;
         Ok(match raw.type_ {
-            sys::V4L2_EVENT_EOS => Event::EndOfStream,
-            sys::V4L2_EVENT_SOURCE_CHANGE => Event::SourceChange,
-            other => Event::Other(other),
+            sys::V4L2_EVENT_EOS => DeviceEvent::EndOfStream,
+            sys::V4L2_EVENT_SOURCE_CHANGE => DeviceEvent::SourceChange,
+            other => DeviceEvent::Other(other),
         })
     }
 }
@@ -366,7 +255,7 @@ fn new_plane() -> sys::v4l2_plane {
 /// A buffer's description; it points to `plane`, which must outlive it, for queues that have it.
 fn new_buffer(
     queue: Queue,
-    memory: Memory,
+    memory: MemoryType,
     index: u32,
     plane: &mut sys::v4l2_plane,
 ) -> sys::v4l2_buffer {
@@ -380,12 +269,12 @@ fn new_buffer(
     raw
 }
 
-fn usable(raw: &sys::v4l2_queryctrl) -> Option<Control> {
+fn usable(raw: &sys::v4l2_queryctrl) -> Option<ControlInfo> {
     let unusable = sys::V4L2_CTRL_FLAG_DISABLED | sys::V4L2_CTRL_FLAG_READ_ONLY;
     if raw.flags & unusable != 0 {
         return None;
     }
-    Some(Control {
+    Some(ControlInfo {
         id: raw.id,
         name: text(&raw.name),
         min: raw.minimum.into(),

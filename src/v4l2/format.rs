@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::media::PixelFormat;
+use crate::transform::MatrixCoefficients;
 
 /// A format's four-character code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +16,7 @@ impl FourCc {
     pub(crate) const MJPEG: Self = Self(*b"MJPG");
     pub(crate) const H264: Self = Self(*b"H264");
     /// The kernel's own codec, which `vicodec` speaks.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) const FWHT: Self = Self(*b"FWHT");
 
     pub(crate) const fn number(self) -> u32 {
@@ -26,7 +28,7 @@ impl FourCc {
     }
 
     /// The raw format of this name; `None` for coded ones.
-    pub(crate) const fn pixels(self) -> Option<PixelFormat> {
+    pub(crate) const fn pixel_format(self) -> Option<PixelFormat> {
         match &self.0 {
             b"YU12" => Some(PixelFormat::I420),
             b"NV12" => Some(PixelFormat::Nv12),
@@ -39,7 +41,7 @@ impl FourCc {
     }
 
     /// The name of a raw format.
-    pub(crate) const fn of_pixels(format: PixelFormat) -> Option<Self> {
+    pub(crate) const fn of_pixel_format(format: PixelFormat) -> Option<Self> {
         match format {
             PixelFormat::I420 => Some(Self::I420),
             PixelFormat::Nv12 => Some(Self::NV12),
@@ -66,7 +68,7 @@ impl fmt::Debug for FourCc {
 
 /// What a queue carries. Drivers answer with what they will really do: always go by the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PictureFormat {
+pub(crate) struct VideoFormat {
     pub(crate) code: FourCc,
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -75,28 +77,13 @@ pub(crate) struct PictureFormat {
     pub(crate) stride: u32,
     /// Bytes a buffer holds; 0 to let the driver choose.
     pub(crate) size: u32,
-    pub(crate) colours: Option<Colours>,
+    /// In limited range; `None` leaves it to the driver.
+    pub(crate) matrix: Option<MatrixCoefficients>,
 }
 
-/// Which numbers mean which colour.
+/// Frame sizes that a driver offers: from a smallest to a largest, in steps; or a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Colours {
-    /// ITU-R BT.601, limited range.
-    Bt601,
-    /// ITU-R BT.709, limited range.
-    Bt709,
-}
-
-impl Colours {
-    /// What Picket codes pictures of this height in.
-    pub(crate) const fn of_lines(lines: u32) -> Self {
-        if lines < 720 { Self::Bt601 } else { Self::Bt709 }
-    }
-}
-
-/// Sizes a driver offers: from a least to a largest, in steps. A single one has no steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SizeRange {
-    pub(crate) least: (u32, u32),
-    pub(crate) most: (u32, u32),
+pub(crate) struct FrameSizeRange {
+    pub(crate) min: (u32, u32),
+    pub(crate) max: (u32, u32),
 }

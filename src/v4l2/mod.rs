@@ -1,6 +1,6 @@
-//! What the rooms `camera` and `encoder` say to the kernel's video devices (V4L2), in safe words.
+//! What the rooms `camera` and `encoder` say to the kernel's video devices (V4L2), in safe Rust.
 //!
-//! In come a device node and plain values; out come what the driver made of them. The meaning of
+//! In come a device node and plain values; out comes what the driver made of them. The meaning of
 //! the calls is the kernel's ("Video for Linux API", Part I of the media userspace API); nothing
 //! here knows what a camera or an encoder is for. All the unsafe code of both is here.
 //!
@@ -11,9 +11,13 @@ mod device;
 mod format;
 mod mapping;
 mod negotiate;
-mod waiter;
+mod poller;
+mod types;
 
-pub(crate) use device::{Buffer, Capability, Control, Dequeued, Device, Event, Memory, Queue};
-pub(crate) use format::{Colours, FourCc, PictureFormat, SizeRange};
+pub(crate) use device::Device;
+pub(crate) use format::{FourCc, FrameSizeRange, VideoFormat};
 pub(crate) use mapping::Mapping;
-pub(crate) use waiter::{Ready, Waiter};
+pub(crate) use poller::{DevicePoller, Ready};
+pub(crate) use types::{
+    Buffer, Capability, ControlInfo, DequeuedBuffer, DeviceEvent, MemoryType, Queue,
+};

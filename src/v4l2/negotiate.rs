@@ -1,4 +1,4 @@
-//! Asking a device which formats, sizes and rates it has, and agreeing on one.
+//! Asking a device which formats, frame sizes and frame rates it has, and agreeing on one.
 
 // As in `device`: each unsafe block is a structure of plain numbers, of which zero is a valid
 // value, or the member of a union that the driver has just filled in.
@@ -10,8 +10,10 @@ use std::mem::zeroed;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
-use super::device::{Device, Queue};
-use super::format::{Colours, FourCc, PictureFormat, SizeRange};
+use super::device::Device;
+use super::format::{FourCc, FrameSizeRange, VideoFormat};
+use super::types::Queue;
+use crate::transform::MatrixCoefficients;
 
 impl Device {
     /// The formats a queue offers, the driver's favourites first.
@@ -29,7 +31,7 @@ impl Device {
     }
 
     /// The sizes a format comes in; empty when the driver does not say.
-    pub(crate) fn sizes(&self, code: FourCc) -> Vec<SizeRange> {
+    pub(crate) fn frame_sizes(&self, code: FourCc) -> Vec<FrameSizeRange> {
         (0..64)
             .map_while(|index| {
                 // SAFETY: see `capability`.
@@ -42,11 +44,11 @@ impl Device {
                     unsafe { (raw.__bindgen_anon_1.discrete, raw.__bindgen_anon_1.stepwise) };
                 Some(if discrete {
                     let size = (one.width, one.height);
-                    SizeRange { least: size, most: size }
+                    FrameSizeRange { min: size, max: size }
                 } else {
-                    SizeRange {
-                        least: (many.min_width, many.min_height),
-                        most: (many.max_width, many.max_height),
+                    FrameSizeRange {
+                        min: (many.min_width, many.min_height),
+                        max: (many.max_width, many.max_height),
                     }
                 })
             })
@@ -55,7 +57,7 @@ impl Device {
 
     /// The rates a format and size come in, in pictures a second, fastest first as drivers list
     /// them; of a range, both ends.
-    pub(crate) fn rates(&self, code: FourCc, (width, height): (u32, u32)) -> Vec<f64> {
+    pub(crate) fn frame_rates(&self, code: FourCc, (width, height): (u32, u32)) -> Vec<f64> {
         (0..64)
             .map_while(|index| {
                 // SAFETY: see `capability`.
@@ -75,90 +77,46 @@ impl Device {
             .collect()
     }
 
-    /// Sets the format of a queue, and says what the driver made of it.
-    pub(crate) fn set_format(
-        &self,
-        queue: Queue,
-        wanted: &PictureFormat,
-    ) -> io::Result<PictureFormat> {
+    /// Sets the format of a queue. Returns what the driver has really set.
+    pub(crate) fn set_format(&self, queue: Queue, wanted: &VideoFormat) -> io::Result<VideoFormat> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_format = unsafe { zeroed() };
         raw.type_ = queue.number();
-        let (colorspace, encoding, transfer) = match wanted.colours {
-            None => (0, 0, 0),
-            Some(Colours::Bt601) => (
-                sys::v4l2_colorspace_V4L2_COLORSPACE_SMPTE170M,
-                sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_601,
-                sys::v4l2_xfer_func_V4L2_XFER_FUNC_709,
-            ),
-            Some(Colours::Bt709) => (
-                sys::v4l2_colorspace_V4L2_COLORSPACE_REC709,
-                sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_709,
-                sys::v4l2_xfer_func_V4L2_XFER_FUNC_709,
-            ),
-        };
-        let limited = sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE;
-        let quantization = wanted.colours.map_or(0, |_| limited);
-        let field = sys::v4l2_field_V4L2_FIELD_NONE;
         if queue.is_mplane() {
-            let mut pix = sys::v4l2_pix_format_mplane {
-                width: wanted.width,
-                height: wanted.height,
-                pixelformat: wanted.code.number(),
-                field,
-                colorspace,
-                num_planes: 1,
-                quantization: quantization as u8,
-                xfer_func: transfer as u8,
-                // SAFETY: see `capability`.
-                ..unsafe { zeroed() }
-            };
-            pix.__bindgen_anon_1.ycbcr_enc = encoding as u8;
-            pix.plane_fmt[0].bytesperline = wanted.stride;
-            pix.plane_fmt[0].sizeimage = wanted.size;
-            raw.fmt.pix_mp = pix;
+            raw.fmt.pix_mp = mplane_format(wanted);
         } else {
-            raw.fmt.pix = sys::v4l2_pix_format {
-                width: wanted.width,
-                height: wanted.height,
-                pixelformat: wanted.code.number(),
-                field,
-                bytesperline: wanted.stride,
-                sizeimage: wanted.size,
-                // SAFETY: see `capability`.
-                ..unsafe { zeroed() }
-            };
+            raw.fmt.pix = single_plane_format(wanted);
         }
         self.ioctl(vidioc::VIDIOC_S_FMT, &mut raw)?;
-        // SAFETY: the driver has filled in the member that belongs to the queue's type.
-        Ok(if queue.is_mplane() {
-            let pix = unsafe { raw.fmt.pix_mp };
-            if pix.num_planes != 1 {
-                return Err(io::Error::other("the driver wants the picture in several buffers"));
-            }
-            PictureFormat {
-                code: FourCc::from_number(pix.pixelformat),
-                width: pix.width,
-                height: pix.height,
-                stride: pix.plane_fmt[0].bytesperline,
-                size: pix.plane_fmt[0].sizeimage,
-                colours: wanted.colours,
-            }
-        } else {
+        if !queue.is_mplane() {
+            // SAFETY: the driver has filled in the member that belongs to the queue's type.
             let pix = unsafe { raw.fmt.pix };
-            PictureFormat {
+            return Ok(VideoFormat {
                 code: FourCc::from_number(pix.pixelformat),
                 width: pix.width,
                 height: pix.height,
                 stride: pix.bytesperline,
                 size: pix.sizeimage,
-                colours: wanted.colours,
-            }
+                matrix: wanted.matrix,
+            });
+        }
+        // SAFETY: as above.
+        let pix = unsafe { raw.fmt.pix_mp };
+        if pix.num_planes != 1 {
+            return Err(io::Error::other("the driver wants the picture in several buffers"));
+        }
+        Ok(VideoFormat {
+            code: FourCc::from_number(pix.pixelformat),
+            width: pix.width,
+            height: pix.height,
+            stride: pix.plane_fmt[0].bytesperline,
+            size: pix.plane_fmt[0].sizeimage,
+            matrix: wanted.matrix,
         })
     }
 
-    /// Sets the rate of a queue in pictures a second, and says what the driver made of it.
-    pub(crate) fn set_rate(&self, queue: Queue, fps: f64) -> io::Result<f64> {
+    /// Sets the frame rate of a queue. Returns what the driver has really set.
+    pub(crate) fn set_frame_rate(&self, queue: Queue, fps: f64) -> io::Result<f64> {
         // SAFETY: see `capability`.
         let mut raw: sys::v4l2_streamparm = unsafe { zeroed() };
         raw.type_ = queue.number();
@@ -181,7 +139,51 @@ impl Device {
     }
 }
 
-/// Pictures a second from the time one takes.
+fn single_plane_format(wanted: &VideoFormat) -> sys::v4l2_pix_format {
+    sys::v4l2_pix_format {
+        width: wanted.width,
+        height: wanted.height,
+        pixelformat: wanted.code.number(),
+        field: sys::v4l2_field_V4L2_FIELD_NONE,
+        bytesperline: wanted.stride,
+        sizeimage: wanted.size,
+        // SAFETY: see `capability`.
+        ..unsafe { zeroed() }
+    }
+}
+
+fn mplane_format(wanted: &VideoFormat) -> sys::v4l2_pix_format_mplane {
+    let mut pix = sys::v4l2_pix_format_mplane {
+        width: wanted.width,
+        height: wanted.height,
+        pixelformat: wanted.code.number(),
+        field: sys::v4l2_field_V4L2_FIELD_NONE,
+        num_planes: 1,
+        // SAFETY: see `capability`.
+        ..unsafe { zeroed() }
+    };
+    if let Some(matrix) = wanted.matrix {
+        let (colorspace, encoding) = match matrix {
+            MatrixCoefficients::Bt601 => (
+                sys::v4l2_colorspace_V4L2_COLORSPACE_SMPTE170M,
+                sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_601,
+            ),
+            MatrixCoefficients::Bt709 => (
+                sys::v4l2_colorspace_V4L2_COLORSPACE_REC709,
+                sys::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_709,
+            ),
+        };
+        pix.colorspace = colorspace;
+        pix.__bindgen_anon_1.ycbcr_enc = encoding as u8;
+        pix.xfer_func = sys::v4l2_xfer_func_V4L2_XFER_FUNC_709 as u8;
+        pix.quantization = sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE as u8;
+    }
+    pix.plane_fmt[0].bytesperline = wanted.stride;
+    pix.plane_fmt[0].sizeimage = wanted.size;
+    pix
+}
+
+/// The frame rate of a frame interval.
 fn rate(interval: sys::v4l2_fract) -> Option<f64> {
     let sane = interval.numerator > 0 && interval.denominator > 0;
     sane.then(|| f64::from(interval.denominator) / f64::from(interval.numerator))

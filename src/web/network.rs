@@ -1,12 +1,12 @@
-//! Networks: whom an address counts for where each is to have no more than its share, and which
-//! addresses are near.
+//! Networks: which one an address counts for, where each is to have no more than its share, and
+//! which addresses are near.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use if_addrs::IfAddr;
 
 /// A household or a rented server is given 64 bits of addresses to choose from (RFC 6177 §1, RFC
-/// 7421), so who counts them one by one counts nobody.
+/// 7421), so counting them one by one would limit nobody.
 const IPV6_NETWORK: u32 = 64;
 
 /// The network that `address` counts for: itself for IPv4, its /64 for IPv6. An IPv4 address in

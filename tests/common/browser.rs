@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::daemon::{patience, wait_for};
+use super::daemon::{Daemon, patience, wait_for};
 
 /// What lets Chromium run as root, without a screen, and without asking the world for anything.
 /// Nothing here makes it play videos that it would not play for a person.
@@ -232,4 +232,18 @@ fn start_driver() -> (Child, String) {
     // Keep the pipe open, or the driver's next line would end it.
     std::thread::spawn(move || for _ in lines.map_while(Result::ok) {});
     (driver, format!("http://127.0.0.1:{port}"))
+}
+
+/// A site whose player runs in a browser that `lacks` something: a stand-in for one that does.
+pub fn site_for_a_browser_that(lacks: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The first start writes the data-files.
+    drop(Daemon::start(&[&format!("site.data_location={}", folder.path().display())]));
+    std::fs::write(folder.path().join("static/js/lacks.js"), lacks).expect("written");
+    let page = folder.path().join("templates/index.html");
+    let text = std::fs::read_to_string(&page).expect("a page");
+    let block = "{% block head %}";
+    let before = format!("{block}<script src=\"/static/js/lacks.js\"></script>");
+    std::fs::write(&page, text.replacen(block, &before, 1)).expect("written");
+    folder
 }

@@ -23,9 +23,11 @@ pub fn patience() -> Duration {
     }
 }
 
-/// A figure of the page for Prometheus, by its whole name.
+/// A figure of the page for Prometheus, by its whole name; of those of cameras, the main one's.
 pub fn metric(metrics: &str, name: &str) -> f64 {
-    let line = metrics.lines().find(|l| l.split(' ').next() == Some(name));
+    let of_camera = format!("{name}{{camera=\"main\"}}");
+    let names = [name, &of_camera];
+    let line = metrics.lines().find(|l| l.split(' ').next().is_some_and(|n| names.contains(&n)));
     line.and_then(|l| l.split(' ').nth(1)?.parse().ok())
         .unwrap_or_else(|| panic!("{name}:\n{metrics}"))
 }

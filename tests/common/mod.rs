@@ -11,12 +11,12 @@ pub mod coturn;
 pub mod daemon;
 pub mod device;
 pub mod example;
-pub mod house;
 pub mod network;
 pub mod peer;
 pub mod proxy;
 pub mod sdp;
 pub mod steward;
+pub mod test_server;
 pub mod web;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -41,11 +41,11 @@ pub struct Seen {
     pub pictures: u64,
     /// RTP times of pictures, in order of arrival.
     pub times: Vec<u32>,
-    /// Key pictures: pictures with an SPS.
-    pub key_pictures: u64,
+    /// Key frames: pictures with an SPS.
+    pub key_frames: u64,
     /// The latest SPS, a NAL unit.
     pub sps: Vec<u8>,
-    /// When the first key picture was complete.
+    /// When the first key frame was complete.
     pub first_key: Option<Instant>,
     pub disconnected: bool,
     /// Every packet of the video that came or was repaired: its number, when, and what it is.
@@ -61,7 +61,7 @@ pub struct Arrival {
     pub at: Instant,
     /// The last of its picture.
     pub marker: bool,
-    /// Begins a key picture.
+    /// Begins a key frame.
     pub sps: bool,
 }
 
@@ -73,7 +73,7 @@ impl Seen {
     }
 
     /// The longest time between two pictures that could be shown: each when its last packet and
-    /// all before it are there, or from a key picture on.
+    /// all before it are there, or from a key frame on.
     pub fn longest_freeze(&self) -> Duration {
         let mut log = self.log.clone();
         log.sort_by_key(|a| a.number);
@@ -82,7 +82,7 @@ impl Seen {
         let mut next = None::<u64>;
         for packet in log {
             if next != Some(packet.number) && !packet.sps {
-                // A hole: nothing can be shown before a key picture.
+                // A hole: nothing can be shown before a key frame.
                 complete_at = None;
                 next = None;
                 continue;
@@ -225,6 +225,16 @@ impl Offered {
         self.accept(answer["sdp"].as_str().expect("an answer"), answer["session"].as_str())
     }
 
+    /// The same for the camera of this name.
+    pub fn send_to(self, camera: &str, daemon: &Daemon) -> Peer {
+        let body = json!({ "type": "offer", "sdp": self.sdp });
+        let mut response = ureq::post(&daemon.url(&format!("/offer?camera={camera}")))
+            .send_json(&body)
+            .expect("an answer");
+        let answer: Value = response.body_mut().read_json().expect("JSON");
+        self.accept(answer["sdp"].as_str().expect("an answer"), answer["session"].as_str())
+    }
+
     pub fn accept(self, answer: &str, session: Option<&str>) -> Peer {
         let Self { mut rtc, pending, mid, link, local, .. } = self;
         let parsed = SdpAnswer::from_sdp_string(answer).expect("a readable answer");
@@ -289,7 +299,7 @@ impl Peer {
         }
     }
 
-    pub fn request_key_picture(&mut self) {
+    pub fn request_key_frame(&mut self) {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_rx_by_mid(self.mid, None).expect("a stream");
         stream.request_keyframe(KeyframeRequestKind::Pli);
@@ -388,7 +398,7 @@ impl Peer {
             Event::RtpPacket(packet) => {
                 seen.packets += 1;
                 let sps = packet.payload.first().is_some_and(|b| b & 0x1f == 7);
-                seen.key_pictures += u64::from(sps);
+                seen.key_frames += u64::from(sps);
                 if seen.log.is_empty() {
                     seen.direct = 1;
                 }
@@ -404,7 +414,7 @@ impl Peer {
                 if packet.header.marker {
                     seen.pictures += 1;
                     seen.times.push(packet.header.timestamp);
-                    if seen.key_pictures > 0 && seen.first_key.is_none() {
+                    if seen.key_frames > 0 && seen.first_key.is_none() {
                         seen.first_key = Some(Instant::now());
                     }
                 }

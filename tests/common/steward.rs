@@ -7,9 +7,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use picket::appliance::{
-    CameraReport, DeviceStatus, LinkStatus, Outcome, Reply, Request, STEWARD_VARIABLE, SeenNetwork,
-    Slot, UpdateStatus, WifiStatus,
+use picket::testing::appliance::{
+    BootSlot, CameraReport, DeviceStatus, LinkStatus, STEWARD_VARIABLE, SeenNetwork, StewardReply,
+    StewardRequest, UpdateOutcome, UpdateStatus, WifiStatus,
 };
 
 use super::daemon::{Daemon, PATIENCE};
@@ -38,7 +38,7 @@ pub struct State {
     pub hold: bool,
     pub log: Vec<String>,
     /// Everything it was asked but how it is.
-    pub asked: Vec<Request>,
+    pub asked: Vec<StewardRequest>,
     /// Bundles it received, and whether each was whole. Kept by their sums: they are large.
     pub bundles: Vec<(u64, u64, bool)>,
     pub installed: usize,
@@ -83,9 +83,11 @@ impl StandIn {
     }
 
     /// What it was asked, without what every daemon tells it by itself.
-    pub fn asked(&self) -> Vec<Request> {
+    pub fn asked(&self) -> Vec<StewardRequest> {
         let state = self.state();
-        let by_itself = |r: &&Request| matches!(r, Request::Report(_) | Request::FoundAs { .. });
+        let by_itself = |r: &&StewardRequest| {
+            matches!(r, StewardRequest::Report(_) | StewardRequest::FoundAs { .. })
+        };
         state.asked.iter().filter(|r| !by_itself(r)).cloned().collect()
     }
 }
@@ -95,7 +97,7 @@ pub fn status() -> DeviceStatus {
     DeviceStatus {
         version: "0.2.0".into(),
         board: "picket-rpi64".into(),
-        slot: Some(Slot::A),
+        slot: Some(BootSlot::A),
         hostname: "porch".into(),
         port: 80,
         password_set: true,
@@ -132,32 +134,32 @@ fn attend(stream: UnixStream, shared: &Shared) -> std::io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream);
     reader.read_line(&mut line)?;
-    let request: Request = serde_json::from_str(&line)?;
-    let mut say = |stream: &UnixStream, reply: &Reply| {
+    let request: StewardRequest = serde_json::from_str(&line)?;
+    let mut say = |stream: &UnixStream, reply: &StewardReply| {
         let mut line = serde_json::to_vec(reply).expect("written");
         line.push(b'\n');
         (&*stream).write_all(&line)
     };
     let mut state = shared.state.lock().expect("whole");
-    if request != Request::Status {
+    if request != StewardRequest::Status {
         state.asked.push(request.clone());
     }
     let reply = match request {
-        Request::Status => Reply::Status(Box::new(state.status.clone())),
-        Request::Networks => Reply::Networks { networks: state.networks.clone() },
-        Request::Log => Reply::Log { lines: state.log.clone() },
-        Request::Join(join) => match &state.no_network {
-            Some(why) => Reply::Refused { why: why.clone() },
+        StewardRequest::Status => StewardReply::Status(Box::new(state.status.clone())),
+        StewardRequest::Networks => StewardReply::Networks { networks: state.networks.clone() },
+        StewardRequest::Log => StewardReply::Log { lines: state.log.clone() },
+        StewardRequest::Join(join) => match &state.no_network {
+            Some(why) => StewardReply::Refused { why: why.clone() },
             None => {
                 state.status.wifi = WifiStatus::Joined { ssid: join.ssid };
-                Reply::Done
+                StewardReply::Done
             }
         },
-        Request::Install { length } => {
+        StewardRequest::Install { length } => {
             drop(state);
             return install(&mut reader, length, shared, &mut say);
         }
-        _ => Reply::Done,
+        _ => StewardReply::Done,
     };
     drop(state);
     say(reader.get_ref(), &reply)
@@ -167,7 +169,7 @@ fn install(
     reader: &mut BufReader<UnixStream>,
     length: u64,
     shared: &Shared,
-    say: &mut impl FnMut(&UnixStream, &Reply) -> std::io::Result<()>,
+    say: &mut impl FnMut(&UnixStream, &StewardReply) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let refusal = shared.state.lock().expect("whole").no_update.clone();
     let (mut got, mut sum, mut told) = (0, 0_u64, 0);
@@ -176,7 +178,7 @@ fn install(
         if let Some((after, why)) = &refusal
             && got >= *after
         {
-            return say(reader.get_ref(), &Reply::Refused { why: why.clone() });
+            return say(reader.get_ref(), &StewardReply::Refused { why: why.clone() });
         }
         let read = reader.read(&mut buffer)?;
         let part = &buffer[..read];
@@ -188,7 +190,7 @@ fn install(
         let percent = (got * 30 / length) as u8;
         if percent > told {
             told = percent;
-            say(reader.get_ref(), &Reply::Progress { percent, step: "receiving".into() })?;
+            say(reader.get_ref(), &StewardReply::Progress { percent, step: "receiving".into() })?;
         }
     }
     let mut state = shared.state.lock().expect("whole");
@@ -196,18 +198,19 @@ fn install(
     if got < length {
         return Ok(());
     }
-    state.status.update.outcome = Outcome::Installing { percent: 50 };
+    state.status.update.outcome = UpdateOutcome::Installing { percent: 50 };
     // Nobody may be listening any more.
-    let _ = say(reader.get_ref(), &Reply::Progress { percent: 50, step: "writing".into() });
+    let _ = say(reader.get_ref(), &StewardReply::Progress { percent: 50, step: "writing".into() });
     let held = shared.changed.wait_timeout_while(state, PATIENCE, |state| state.hold);
     let (mut state, _) = held.expect("whole");
     if let Some((_, why)) = refusal {
         state.status.update = UpdateStatus::default();
-        return say(reader.get_ref(), &Reply::Refused { why });
+        return say(reader.get_ref(), &StewardReply::Refused { why });
     }
     state.installed += 1;
-    state.status.update.outcome = Outcome::Installing { percent: 100 };
-    let _ = say(reader.get_ref(), &Reply::Progress { percent: 100, step: "restarting".into() });
-    let _ = say(reader.get_ref(), &Reply::Done);
+    state.status.update.outcome = UpdateOutcome::Installing { percent: 100 };
+    let _ =
+        say(reader.get_ref(), &StewardReply::Progress { percent: 100, step: "restarting".into() });
+    let _ = say(reader.get_ref(), &StewardReply::Done);
     Ok(())
 }

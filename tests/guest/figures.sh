@@ -39,8 +39,8 @@ bare() {
 
 figures() { wget -q -O - http://127.0.0.1:8000/metrics; }
 
-# figure NAME FILE
-figure() { awk -v name="picket_$1" '$1 == name { print $2 }' "$2"; }
+# figure NAME FILE: of the main camera.
+figure() { awk -v name="picket_$1{camera=\"main\"}" '$1 == name { print $2 }' "$2"; }
 
 # mean NAME: of the delays noted between the two readings, in milliseconds.
 mean() {

@@ -42,7 +42,7 @@ ff -f lavfi -i "$(test_picture 160x120)" -f lavfi -i sine -t 0.4 -c:v libx264 -p
     -crf 40 -bf 0 -c:a aac -b:a 16k audio.mp4
 ff -i audio.mp4 -vn -c copy sound_only.m4a
 ff -i plain.mp4 -c copy -metadata:s:v:0 rotate=90 turned.mp4
-# What the container asks for: a cut between key pictures, a turn, a shape of pixels, a range.
+# What the container asks for: a cut between key frames, a turn, a shape of pixels, a range.
 x264 160x120 12 keyint=6:bframes=0 -vf setsar=4/3 -profile:v baseline -f mp4 /tmp/whole.mp4
 ff -ss 0.12 -i /tmp/whole.mp4 -c copy -metadata:s:v:0 rotate=90 -color_range pc -colorspace bt709 \
     -color_primaries bt709 -color_trc bt709 -movflags write_colr asks.mp4

@@ -1,38 +1,39 @@
-//! The device, as its owner deals with it on its page: how it is, which network it is in, what it
-//! installs.
+//! The device, as its page shows and controls it: its state, its network, its updates.
 //!
-//! In come what the owner wants; out go questions to the [steward](super::Steward), and what came
-//! of them, also for who was cut off while they were being answered: joining a network takes the
-//! page's own connection away, and installing ends in a restart.
+//! In comes what the owner wants; out go requests to the [steward](super::StewardClient), and their
+//! results, also for whoever has lost the connection meanwhile: joining a network takes away the
+//! page's own connection, and installing an update ends in a restart.
 
-mod choice;
-mod installer;
+mod wifi_join;
 
-use super::updates::Updates;
-use super::{DeviceStatus, Join, Reply, Request, SeenNetwork, Steward, StewardError};
+use super::installer::Installer;
+use super::updates::UpdateChecker;
+use super::{
+    DeviceStatus, JoinRequest, SeenNetwork, StewardClient, StewardError, StewardReply,
+    StewardRequest,
+};
 use crate::config::Update;
 
-pub use choice::{Choice, ChoiceOutcome};
-pub use installer::{Bundle, InstallError, Installer, LengthError, Step, Turn};
+pub use wifi_join::WifiJoin;
 
-use choice::Choices;
+use wifi_join::WifiJoiner;
 
 /// The device. Clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct Device {
-    steward: Steward,
+    steward: StewardClient,
     installer: Installer,
-    choices: Choices,
-    updates: Updates,
+    wifi: WifiJoiner,
+    updates: UpdateChecker,
 }
 
 impl Device {
-    /// The device that `steward` minds, and that gets its updates as `settings` say.
+    /// The device that this steward runs, and that gets its updates as `settings` say.
     #[must_use]
-    pub fn new(steward: Steward, settings: Update) -> Self {
+    pub fn new(steward: StewardClient, settings: Update) -> Self {
         let installer = Installer::new(steward.clone());
-        let updates = Updates::new(settings, steward.clone(), installer.clone());
-        Self { choices: Choices::new(steward.clone()), steward, installer, updates }
+        let updates = UpdateChecker::new(settings, steward.clone(), installer.clone());
+        Self { wifi: WifiJoiner::new(steward.clone()), steward, installer, updates }
     }
 
     /// Installs bundles.
@@ -41,68 +42,68 @@ impl Device {
         &self.installer
     }
 
-    /// Looks for updates.
+    /// Checks for updates.
     #[must_use]
-    pub fn updates(&self) -> &Updates {
+    pub fn updates(&self) -> &UpdateChecker {
         &self.updates
     }
 
     /// How the device is.
     ///
     /// # Errors
-    /// When the steward does not answer.
+    /// When the steward does not respond.
     pub async fn status(&self) -> Result<DeviceStatus, StewardError> {
         self.steward.status().await
     }
 
-    /// The wireless networks in reach, the strongest first.
+    /// The Wi-Fi networks in range, the strongest first.
     ///
     /// # Errors
-    /// When there is no radio, or the steward does not answer.
+    /// When there is no Wi-Fi, or the steward does not respond.
     pub async fn networks(&self) -> Result<Vec<SeenNetwork>, StewardError> {
-        match self.steward.ask(&Request::Networks).await? {
-            Reply::Networks { networks } => Ok(networks),
+        match self.steward.ask(&StewardRequest::Networks).await? {
+            StewardReply::Networks { networks } => Ok(networks),
             _ => Err(StewardError::unexpected()),
         }
     }
 
-    /// Joins a network. Once begun it goes on, even if nobody waits for it any more.
+    /// Joins a network. Once begun, it goes on even if nobody waits for it any more.
     ///
     /// # Errors
-    /// When that did not work. All is as before then.
-    pub async fn join(&self, join: Join) -> Result<(), StewardError> {
-        self.choices.join(join).await
+    /// When that failed. Everything is then as before.
+    pub async fn join(&self, join: JoinRequest) -> Result<(), StewardError> {
+        self.wifi.join(join).await
     }
 
-    /// What became of the network that was chosen last.
+    /// The network that was chosen last, and whether it was joined.
     #[must_use]
-    pub fn choice(&self) -> Option<Choice> {
-        self.choices.last()
+    pub fn last_join(&self) -> Option<WifiJoin> {
+        self.wifi.last()
     }
 
     /// Restarts the device, a moment later.
     ///
     /// # Errors
-    /// When the steward refuses or does not answer.
+    /// When the steward refuses or does not respond.
     pub async fn restart(&self) -> Result<(), StewardError> {
-        self.steward.ask(&Request::Restart).await.map(drop)
+        self.steward.ask(&StewardRequest::Restart).await.map(drop)
     }
 
-    /// Has the device forget everything and restart, a moment later.
+    /// Has the device erase everything it keeps and restart, a moment later.
     ///
     /// # Errors
-    /// When the steward refuses or does not answer.
+    /// When the steward refuses or does not respond.
     pub async fn reset(&self) -> Result<(), StewardError> {
-        self.steward.ask(&Request::Reset).await.map(drop)
+        self.steward.ask(&StewardRequest::Reset).await.map(drop)
     }
 
     /// The last lines of the log, the oldest first.
     ///
     /// # Errors
-    /// When the steward does not answer.
+    /// When the steward does not respond.
     pub async fn log(&self) -> Result<Vec<String>, StewardError> {
-        match self.steward.ask(&Request::Log).await? {
-            Reply::Log { lines } => Ok(lines),
+        match self.steward.ask(&StewardRequest::Log).await? {
+            StewardReply::Log { lines } => Ok(lines),
             _ => Err(StewardError::unexpected()),
         }
     }

@@ -1,21 +1,21 @@
-//! The index of a raw H.264 stream (`.h264`, `.264`: H.264 Annex B).
+//! The index of a raw H.264 byte stream (`.h264`, `.264`: H.264 Annex B).
 //!
-//! There is no index in such a file, so it is read through once, a piece at a time, to find where
-//! each access unit begins.
+//! There is no index in such a file, so it is read through once, a chunk at a time, to find where each
+//! access unit begins.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use super::error::ClipError;
-use super::index::{
-    Description, Framing, Index, MAX_PICTURES, MAX_UNIT_BYTES, Sample, Showing, Timing,
-};
-use super::parameter_sets::Sets;
-use super::picture::{Picture, Pictures, Role};
+use super::index::{Index, Presentation, Sample, SampleDescription, Timing};
+use super::limits::{MAX_PICTURES, MAX_UNIT_BYTES};
+use super::nal_framing::NalFraming;
+use super::parameter_sets::ActiveParameterSets;
+use crate::camera::picture_detector::{NalRole, Picture, PictureDetector};
 
-/// Of each NAL unit this much is looked at: all of a parameter set, the header of a slice.
+/// Of each NAL unit this much is scanned at: all of a parameter set, the header of a slice.
 const HEAD: usize = 4096;
-/// Read at once.
-const PIECE: usize = 64 << 10;
+/// Bytes read at once.
+const CHUNK: usize = 64 << 10;
 
 /// Whether a file that begins with these bytes is a byte stream: a start code, perhaps after
 /// zeros.
@@ -28,26 +28,26 @@ pub(super) fn is_byte_stream(head: &[u8]) -> bool {
 pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipError> {
     let len = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(0))?;
-    let mut units = Units::default();
+    let mut indexer = AccessUnitIndexer::default();
     let mut nals = NalScanner::new(file);
     while let Some(nal) = nals.next()? {
-        units.take(nal.at, nal.head)?;
+        indexer.take(nal.at, nal.head)?;
     }
-    if units.pictures.order_is_unknown() {
-        return Err(ClipError::NoShowingOrder);
+    if indexer.detector.output_order_is_unknown() {
+        return Err(ClipError::NoOutputOrder);
     }
-    let fps = units.pictures.stated_fps();
-    let (samples, sets) = units.finish(len)?;
+    let fps = indexer.detector.vui_fps();
+    let (samples, sets) = indexer.finish(len)?;
     let mut index = Index {
-        descriptions: vec![Description {
-            framing: Framing::StartCodes,
+        descriptions: vec![SampleDescription {
+            framing: NalFraming::AnnexB,
             parameter_sets: sets.into_vec(),
         }],
         samples,
         last_duration: 0,
-        timing: Timing::Even(fps),
+        timing: Timing::ConstantRate(fps),
         missing: 0,
-        showing: Showing::default(),
+        presentation: Presentation::default(),
     };
     index.check(len)?;
     Ok(index)
@@ -55,66 +55,66 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
 
 /// Gathers NAL units into access units.
 #[derive(Default)]
-struct Units {
-    pictures: Pictures,
+struct AccessUnitIndexer {
+    detector: PictureDetector,
     samples: Vec<Sample>,
-    /// Where the unit in hand begins.
-    begin: u64,
+    /// Where the current access unit begins.
+    start: u64,
     /// Its picture, once its first slice was seen.
     picture: Option<Picture>,
-    /// Parameter sets up to the first key picture, which may be far behind them.
-    sets: Sets,
+    /// Parameter sets up to the first key frame, which may be far behind them.
+    sets: ActiveParameterSets,
     key_seen: bool,
 }
 
-impl Units {
+impl AccessUnitIndexer {
     /// The NAL unit whose start code is at `at`.
     fn take(&mut self, at: u64, head: &[u8]) -> Result<(), ClipError> {
         if !self.key_seen {
             self.sets.learn_nal(head);
         }
-        match self.pictures.take(head) {
-            Role::NewPicture(picture) => {
-                self.cut(at)?;
+        match self.detector.take(head) {
+            NalRole::FirstSlice(picture) => {
+                self.end_unit(at)?;
                 self.key_seen |= picture.idr;
                 self.picture = Some(picture);
             }
-            Role::Ahead => self.cut(at)?,
-            Role::Behind => {}
+            NalRole::BeforePicture => self.end_unit(at)?,
+            NalRole::Continuation => {}
         }
-        if at - self.begin > u64::from(MAX_UNIT_BYTES) {
-            return Err(ClipError::UnitTooLarge(self.begin));
+        if at - self.start > u64::from(MAX_UNIT_BYTES) {
+            return Err(ClipError::UnitTooLarge(self.start));
         }
         Ok(())
     }
 
-    /// Ends the unit in hand before `at`, if it has its picture.
-    fn cut(&mut self, at: u64) -> Result<(), ClipError> {
+    /// Ends the current access unit before `at`, if it has its picture.
+    fn end_unit(&mut self, at: u64) -> Result<(), ClipError> {
         let Some(picture) = self.picture.take() else {
             return Ok(());
         };
-        let size = u32::try_from(at - self.begin).unwrap_or(u32::MAX);
+        let size = u32::try_from(at - self.start).unwrap_or(u32::MAX);
         if size > MAX_UNIT_BYTES {
-            return Err(ClipError::UnitTooLarge(self.begin));
+            return Err(ClipError::UnitTooLarge(self.start));
         }
         if self.samples.len() == MAX_PICTURES {
             return Err(ClipError::TooLong);
         }
         self.samples.push(Sample {
-            offset: self.begin,
+            offset: self.start,
             size,
             sync: picture.idr,
             shown: true,
-            description: 0,
-            // Not a time yet, only an order; see `Timing::Even`.
-            pts: picture.rank,
+            description_index: 0,
+            // Not a time yet, only an order; see `Timing::ConstantRate`.
+            pts: picture.output_rank,
         });
-        self.begin = at;
+        self.start = at;
         Ok(())
     }
 
-    fn finish(mut self, len: u64) -> Result<(Vec<Sample>, Sets), ClipError> {
-        self.cut(len)?;
+    fn finish(mut self, len: u64) -> Result<(Vec<Sample>, ActiveParameterSets), ClipError> {
+        self.end_unit(len)?;
         Ok((self.samples, self.sets))
     }
 }
@@ -124,15 +124,15 @@ fn find_start_code(bytes: &[u8], from: usize) -> Option<usize> {
     Some(from + at)
 }
 
-/// Finds NAL units in a byte stream without holding more than a piece of it.
+/// Finds NAL units in a byte stream without holding more than a chunk of it.
 struct NalScanner<R> {
     file: R,
-    /// A piece of the file, and where it begins there.
-    piece: Vec<u8>,
-    piece_at: u64,
-    /// How far the piece was looked at.
-    looked: usize,
-    /// The NAL unit in hand: where its start code is, and its head.
+    /// A chunk of the file, and where it begins there.
+    chunk: Vec<u8>,
+    chunk_at: u64,
+    /// How far the chunk was scanned.
+    scanned: usize,
+    /// The current NAL unit: where its start code is, and its head.
     at: Option<u64>,
     head: Vec<u8>,
     out: Vec<u8>,
@@ -148,9 +148,9 @@ impl<R: Read> NalScanner<R> {
     fn new(file: R) -> Self {
         Self {
             file,
-            piece: Vec::with_capacity(PIECE),
-            piece_at: 0,
-            looked: 0,
+            chunk: Vec::with_capacity(CHUNK),
+            chunk_at: 0,
+            scanned: 0,
             at: None,
             head: Vec::new(),
             out: Vec::new(),
@@ -159,22 +159,22 @@ impl<R: Read> NalScanner<R> {
 
     fn next(&mut self) -> std::io::Result<Option<Nal<'_>>> {
         loop {
-            let found = find_start_code(&self.piece, self.looked);
+            let found = find_start_code(&self.chunk, self.scanned);
             // The last two bytes may be the beginning of a start code.
-            let end = found.unwrap_or(self.piece.len().saturating_sub(2).max(self.looked));
+            let end = found.unwrap_or(self.chunk.len().saturating_sub(2).max(self.scanned));
             self.keep_head(end);
-            self.looked = end;
+            self.scanned = end;
             if let Some(start) = found {
-                self.looked = start + 3;
-                let begun = self.at.replace(self.piece_at + start as u64);
+                self.scanned = start + 3;
+                let last = self.at.replace(self.chunk_at + start as u64);
                 std::mem::swap(&mut self.head, &mut self.out);
                 self.head.clear();
-                if let Some(at) = begun {
+                if let Some(at) = last {
                     return Ok(Some(self.done(at)));
                 }
             } else if !self.read_on()? {
-                self.keep_head(self.piece.len());
-                self.looked = self.piece.len();
+                self.keep_head(self.chunk.len());
+                self.scanned = self.chunk.len();
                 std::mem::swap(&mut self.head, &mut self.out);
                 self.head.clear();
                 let last = self.at.take();
@@ -195,18 +195,18 @@ impl<R: Read> NalScanner<R> {
     fn keep_head(&mut self, end: usize) {
         if self.at.is_some() {
             let room = HEAD - self.head.len();
-            let from = self.looked;
+            let from = self.scanned;
             let until = end.max(from).min(from + room);
-            self.head.extend_from_slice(&self.piece[from..until]);
+            self.head.extend_from_slice(&self.chunk[from..until]);
         }
     }
 
-    /// Replaces what was looked at by what follows in the file. False at its end.
+    /// Replaces what was scanned by what follows in the file. False at its end.
     fn read_on(&mut self) -> std::io::Result<bool> {
-        self.piece.drain(..self.looked);
-        self.piece_at += self.looked as u64;
-        self.looked = 0;
-        let more = (&mut self.file).take(PIECE as u64).read_to_end(&mut self.piece)?;
+        self.chunk.drain(..self.scanned);
+        self.chunk_at += self.scanned as u64;
+        self.scanned = 0;
+        let more = (&mut self.file).take(CHUNK as u64).read_to_end(&mut self.chunk)?;
         Ok(more > 0)
     }
 }
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn of_a_long_nal_unit_only_the_head_is_kept() {
         let mut bytes = vec![0, 0, 1];
-        bytes.resize(3 * PIECE, 7);
+        bytes.resize(3 * CHUNK, 7);
         bytes.extend([0, 0, 1, 9]);
         let heads = scanned(&bytes);
         assert_eq!(heads, [vec![7; HEAD], vec![9]]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::index::{MAX_PICTURES, MAX_UNIT_BYTES};
+use super::limits::{MAX_PICTURES, MAX_UNIT_BYTES};
 use crate::decoder::DecoderError;
 use crate::media::h264::BitstreamError;
 use crate::transform::TransformError;
@@ -42,29 +42,29 @@ pub enum ClipError {
     Interlaced,
     /// 4:2:2, 4:4:4, 10 bit…
     #[error("its video is not 4:2:0 with 8 bits, the only kind browsers decode")]
-    Colour,
+    ChromaFormat,
     /// Recovery points only.
     #[error(
         "it has no IDR picture, so no viewer could ever start watching (it was cut out of a \
          longer video, or uses intra refresh)"
     )]
-    NoKeyPicture,
+    NoKeyFrame,
     /// B-frames, but nothing says when they are to be shown.
     #[error(
         "its pictures are coded in another order than they are shown in, and the file does not \
          say when each is to be shown"
     )]
-    NoShowingOrder,
+    NoOutputOrder,
     /// A negative rate in the edit list.
     #[error("its edit list asks for it to be played backwards")]
     Backwards,
     /// Not even one picture.
     #[error("there is not one whole picture in it")]
     NoPictures,
-    /// Beyond what an index is kept for.
+    /// Longer than an index is kept for.
     #[error("it has more than {MAX_PICTURES} pictures; cut it into shorter clips")]
     TooLong,
-    /// One picture beyond all reason.
+    /// An access unit larger than any can be.
     #[error(
         "the picture at byte {0} is said to be larger than {limit} MiB; the file is damaged",
         limit = MAX_UNIT_BYTES >> 20
@@ -88,15 +88,15 @@ pub enum ClipError {
 }
 
 impl ClipError {
-    /// Whether [`conversion`] makes a clip of it that can be played.
-    pub(super) fn can_be_converted(&self) -> bool {
+    /// Whether [`conversion_command`] makes a clip of it that can be played.
+    pub(super) fn is_convertible(&self) -> bool {
         match self {
             Self::OtherVideo(_)
             | Self::Codec(_)
             | Self::Interlaced
-            | Self::Colour
-            | Self::NoKeyPicture
-            | Self::NoShowingOrder
+            | Self::ChromaFormat
+            | Self::NoKeyFrame
+            | Self::NoOutputOrder
             | Self::Backwards
             | Self::Decoder(_) => true,
             Self::Empty
@@ -115,11 +115,11 @@ impl ClipError {
     }
 }
 
-/// The command that makes of a clip one that every viewer can be sent as it is, for a shell: H.264
+/// The shell command that makes of a clip one that every viewer can be sent as it is: H.264
 /// in the constrained baseline profile, upright, with square pixels, 4:2:0 with 8 bits, of even
-/// size, progressive, and with a key picture every two seconds or so. Without B-frames, which that
+/// size, progressive, and with a key frame every two seconds or so. Without B-frames, which that
 /// profile has none of.
-pub(super) fn conversion(clip: &Path) -> String {
+pub(super) fn conversion_command(clip: &Path) -> String {
     const FILTERS: &str =
         "yadif=deint=1,scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1,format=yuv420p";
     let stem = clip.file_stem().unwrap_or_default().to_string_lossy();
@@ -157,7 +157,7 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(name)), word);
         }
-        let command = conversion(Path::new("/data/my clip.mov"));
+        let command = conversion_command(Path::new("/data/my clip.mov"));
         assert!(command.ends_with("'/data/my clip-picket.mp4'"), "{command}");
     }
 }

@@ -1,32 +1,33 @@
-//! A clip of the user's own, played again and again: `source = "file:clip.mp4"`.
+//! A clip of the user's own, played in a loop: `source = "file:clip.mp4"`.
 //!
-//! In comes an MP4 or MOV file, fragmented or not, or a raw H.264 stream; out come its coded
-//! pictures as they are, each when its own timestamps say it is due, without a break where the
-//! clip begins anew. Sound and other tracks are left out.
+//! In comes an MP4 or MOV file, fragmented or not, or a raw H.264 byte stream; out come its access units
+//! as they are, each when its own timestamps say it is due, without a break where the clip starts
+//! again. Sound and other tracks are left out.
 //!
 //! What is shown is what a player shows: the parts that the edit list names, upright, in the shape
-//! that its pixels have. Where the coded pictures cannot be sent as they are
-//! ([`Plan::hindrance`](clip::Plan::hindrance) lists why: B-frames, a cut between key pictures, a
-//! turn, …), and where the configuration asks for changes, they are decoded and come out as raw
-//! frames, to be encoded afresh. What cannot be played is refused with what was found and what to do
+//! that its pixels have. Where the access units cannot be passed through as they are
+//! ([`why_not_pass_through`](clip::ClipInfo::why_not_pass_through): B-frames, a cut between key frames,
+//! a rotation, …), and where the configuration asks for changes, they are decoded and come out as
+//! frames, to be encoded again. What cannot be played is refused with what was found and what to do
 //! about it.
 //!
-//! One picture is in memory at a time, and an index of 24 bytes for each; a clip may be larger
-//! than the memory. A file is untrusted: whatever is in it, reading it is bounded and never
-//! panics ([`fuzz`] is the door for the tests of that).
+//! One access unit is in memory at a time, and an index of 24 bytes for each; a clip may be larger than
+//! the memory. A file is untrusted: whatever is in it, reading it is bounded and never panics
+//! ([`fuzz`] is the entry point for the tests of that).
 
 mod annexb;
 mod clip;
-mod edits;
+mod edit_list;
 mod error;
-#[doc(hidden)]
+mod file_type;
+#[cfg(any(fuzzing, feature = "testing"))]
 pub mod fuzz;
 mod index;
-mod kind;
+mod limits;
 mod mp4;
-mod pace;
+mod nal_framing;
+mod pacer;
 mod parameter_sets;
-pub(super) mod picture;
 mod player;
 
 use std::fs::{File, Metadata};
@@ -35,39 +36,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use pace::{Clock, SystemClock};
+pub use pacer::PlaybackClock;
 
-use super::{Camera, CameraError, Capture, Constraints, Mode};
-use clip::{Clip, Plan};
-use error::{ClipError, conversion};
-use pace::Pacer;
-use player::{Delivery, Player};
+use super::{Camera, CameraError, Capture, CaptureMode, Constraints, Mode};
+use clip::{Clip, ClipInfo};
+use error::{ClipError, conversion_command};
+use pacer::{MonotonicClock, Pacer};
+use player::Player;
 
 /// Pictures a second where neither the clip nor the owner names a rate.
 const DEFAULT_FPS: f64 = 30.0;
 
-/// What is to come out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileMode {
-    /// Coded pictures as they are in the file, if that can be; else as [`FileMode::Decode`].
-    PassThrough,
-    /// Raw frames.
-    Decode,
-}
-
 /// Plays a clip in a loop.
 pub struct FileCamera {
     path: PathBuf,
-    mode: FileMode,
+    capture_mode: CaptureMode,
     pacer: Pacer,
-    /// What was found in the file when it was looked through, and which file that was.
-    known: Option<(Version, Arc<Plan>)>,
+    /// What was found in the file when it was examined, and in which version of it.
+    examined: Option<(FileVersion, Arc<ClipInfo>)>,
     player: Option<Player>,
 }
 
-/// When one of these is different, a clip has to be looked through again.
+/// When one of these is different, a clip has to be examined again.
 #[derive(Clone, Copy, PartialEq)]
-struct Version {
+struct FileVersion {
     len: u64,
     modified: Option<SystemTime>,
     fallback_fps: f64,
@@ -76,37 +68,42 @@ struct Version {
 impl FileCamera {
     /// The clip at `path`. The file is not touched before [`Camera::open`].
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>, mode: FileMode) -> Self {
-        Self::with_clock(path, mode, Box::new(SystemClock))
+    pub fn new(path: impl Into<PathBuf>, capture_mode: CaptureMode) -> Self {
+        Self::with_clock(path, capture_mode, Box::new(MonotonicClock))
     }
 
     /// As [`FileCamera::new`], paced by another clock.
     #[must_use]
-    pub fn with_clock(path: impl Into<PathBuf>, mode: FileMode, clock: Box<dyn Clock>) -> Self {
-        Self { path: path.into(), mode, pacer: Pacer::new(clock), known: None, player: None }
+    pub fn with_clock(
+        path: impl Into<PathBuf>,
+        capture_mode: CaptureMode,
+        clock: Box<dyn PlaybackClock>,
+    ) -> Self {
+        let pacer = Pacer::new(clock);
+        Self { path: path.into(), capture_mode, pacer, examined: None, player: None }
     }
 
     fn open_clip(&mut self, wanted: &Constraints) -> Result<Clip<File>, CameraError> {
-        let metadata = self.look_at_file()?;
+        let metadata = self.check_file()?;
         let file = File::open(&self.path).map_err(|e| self.cannot_read(e))?;
-        let version = Version {
+        let version = FileVersion {
             len: metadata.len(),
             modified: metadata.modified().ok(),
             fallback_fps: wanted.fps.filter(|f| (0.1..=250.0).contains(f)).unwrap_or(DEFAULT_FPS),
         };
-        if let Some((seen, plan)) = &self.known
+        if let Some((seen, info)) = &self.examined
             && *seen == version
         {
-            return Ok(Clip::reopen(file, Arc::clone(plan)));
+            return Ok(Clip::reopen(file, Arc::clone(info)));
         }
-        let clip = Clip::open(file, version.fallback_fps).map_err(|e| self.refusal(e))?;
-        self.tell_owner(clip.plan());
-        self.known = Some((version, Arc::clone(clip.plan())));
+        let clip = Clip::open(file, version.fallback_fps).map_err(|e| self.cannot_play(e))?;
+        self.log_findings(clip.info());
+        self.examined = Some((version, Arc::clone(clip.info())));
         Ok(clip)
     }
 
-    /// Opening a pipe or a device could block for ever, so that only a plain file is opened.
-    fn look_at_file(&self) -> Result<Metadata, CameraError> {
+    /// Opening a pipe or a device could block forever, so that only a plain file is opened.
+    fn check_file(&self) -> Result<Metadata, CameraError> {
         let path = self.path.display();
         let metadata = std::fs::metadata(&self.path).map_err(|e| match e.kind() {
             ErrorKind::NotFound => CameraError::NotFound(format!(
@@ -127,31 +124,33 @@ impl FileCamera {
         Ok(metadata)
     }
 
-    fn tell_owner(&self, plan: &Plan) {
+    fn log_findings(&self, info: &ClipInfo) {
         let path = self.path.display();
-        if plan.missing() > 0 {
+        if info.missing() > 0 {
             log::warn!(
                 "{path} is cut short: {} missing at its end, the {} before that are played",
-                match plan.missing() {
+                match info.missing() {
                     1 => "a picture is".to_owned(),
                     n => format!("{n} pictures are"),
                 },
-                plan.samples().len()
+                info.samples().len()
             );
         }
-        if plan.edits_ignored {
+        if info.edit_list_ignored {
             log::warn!("{path} has an edit list that leaves nothing of it; all of it is played");
         }
-        if plan.showing().slanted {
-            log::warn!("{path} asks to be turned by an angle that is none of the four: it is not");
+        if info.presentation().unsupported_rotation {
+            log::warn!(
+                "{path} asks to be turned by an angle that is not a multiple of 90°; it is not turned"
+            );
         }
-        if self.mode == FileMode::PassThrough
-            && let Some(why) = plan.hindrance()
+        if self.capture_mode == CaptureMode::PassThrough
+            && let Some(why) = info.why_not_pass_through()
         {
             log::info!(
-                "{path} {why}: it is decoded and encoded afresh, which costs CPU; to do that once \
-                 and for all: {}",
-                conversion(&self.path)
+                "{path} {why}: it is decoded and re-encoded, which costs CPU; to do that once and \
+                 for all: {}",
+                conversion_command(&self.path)
             );
         }
     }
@@ -161,7 +160,7 @@ impl FileCamera {
     }
 
     /// Why the clip cannot be played.
-    fn refusal(&self, error: ClipError) -> CameraError {
+    fn cannot_play(&self, error: ClipError) -> CameraError {
         match error {
             ClipError::Io(source) => self.cannot_read(source),
             error => CameraError::Unsupported(self.explained(&error)),
@@ -171,14 +170,14 @@ impl FileCamera {
     /// What is wrong with the clip, and what to do about it.
     fn explained(&self, error: &ClipError) -> String {
         let path = self.path.display();
-        if error.can_be_converted() {
-            return format!("{path}: {error}; to convert it: {}", conversion(&self.path));
+        if error.is_convertible() {
+            return format!("{path}: {error}; to convert it: {}", conversion_command(&self.path));
         }
         format!("{path}: {error}")
     }
 
     /// Why the clip cannot be played any longer.
-    fn loss(&self, error: ClipError) -> CameraError {
+    fn lost(&self, error: ClipError) -> CameraError {
         let path = self.path.display();
         CameraError::Lost(match error {
             ClipError::Io(e) if e.kind() == ErrorKind::UnexpectedEof => {
@@ -193,16 +192,16 @@ impl Camera for FileCamera {
     fn open(&mut self, wanted: &Constraints) -> Result<Mode, CameraError> {
         self.player = None;
         let clip = self.open_clip(wanted)?;
-        let plan = Arc::clone(clip.plan());
-        let delivery = match (self.mode, plan.hindrance()) {
-            (FileMode::PassThrough, None) => Delivery::AsItIs,
-            _ => Delivery::Decoded,
+        let info = Arc::clone(clip.info());
+        let capture_mode = match info.why_not_pass_through() {
+            None => self.capture_mode,
+            Some(_) => CaptureMode::Decode,
         };
-        let player = Player::new(clip, delivery).map_err(|e| self.refusal(e))?;
+        let player = Player::new(clip, capture_mode).map_err(|e| self.cannot_play(e))?;
         let (width, height) = player.size();
         self.player = Some(player);
-        self.pacer.restart(plan.line.fps);
-        Ok(Mode { width, height, fps: plan.line.fps })
+        self.pacer.restart(info.timeline.fps);
+        Ok(Mode { width, height, fps: info.timeline.fps })
     }
 
     fn capture(&mut self) -> Result<Capture, CameraError> {
@@ -210,7 +209,7 @@ impl Camera for FileCamera {
             return Err(CameraError::Lost("the clip is not open".into()));
         };
         let captured = player.next(&mut self.pacer);
-        captured.map_err(|e| self.loss(e))
+        captured.map_err(|e| self.lost(e))
     }
 
     fn stop(&mut self) {

@@ -1,54 +1,54 @@
-//! SPS and PPS: which are in force, and giving them to key pictures that come without.
+//! SPS and PPS: which are active, and adding them to key frames that come without.
 
 use bytes::Bytes;
 
 use super::error::ClipError;
-use super::index::Framing;
-use crate::media::h264::{BitstreamError, NalType, START_CODE, SpsInfo, nal_ranges};
+use super::nal_framing::{NalFraming, each_nal};
+use crate::media::h264::{BitstreamError, NalType, START_CODE, SpsInfo};
 
-/// The parameter sets in force: each replaces an earlier one with the same number.
+/// The active parameter sets: each replaces an earlier one with the same id.
 #[derive(Default)]
-pub(super) struct Sets {
+pub(super) struct ActiveParameterSets {
     all: Vec<Bytes>,
 }
 
-/// What is in a picture's bytes.
+/// What an access unit holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Contents {
+pub(super) enum AccessUnitKind {
     /// An IDR picture.
-    KeyPicture,
+    KeyFrame,
     /// Any other.
     Other,
 }
 
-impl Sets {
+impl ActiveParameterSets {
     pub fn of(sets: &[Bytes]) -> Self {
         Self { all: sets.to_vec() }
     }
 
-    /// Remembers the parameter sets in a picture.
-    pub fn learn(&mut self, bytes: &[u8], framing: Framing) -> Contents {
-        let mut contents = Contents::Other;
+    /// Remembers the parameter sets in an access unit.
+    pub fn learn(&mut self, bytes: &[u8], framing: NalFraming) -> AccessUnitKind {
+        let mut kind = AccessUnitKind::Other;
         each_nal(bytes, framing, |nal| {
             self.learn_nal(nal);
             if NalType::of(nal) == NalType::Idr {
-                contents = Contents::KeyPicture;
+                kind = AccessUnitKind::KeyFrame;
             }
         });
-        contents
+        kind
     }
 
     /// Remembers a NAL unit if it is a parameter set.
     pub fn learn_nal(&mut self, nal: &[u8]) {
         if matches!(NalType::of(nal), NalType::Sps | NalType::Pps) {
-            self.put(nal);
+            self.insert(nal);
         }
     }
 
-    /// The picture as a byte stream. A key picture begins with all parameter sets in force,
-    /// wherever they are in the file.
-    pub fn complete(&mut self, bytes: &[u8], framing: Framing) -> Bytes {
-        let is_key = self.learn(bytes, framing) == Contents::KeyPicture;
+    /// An access unit as a byte stream. A key frame begins with all active parameter sets, wherever
+    /// they are in the file.
+    pub fn byte_stream(&mut self, bytes: &[u8], framing: NalFraming) -> Bytes {
+        let is_key = self.learn(bytes, framing) == AccessUnitKind::KeyFrame;
         let mut unit = Vec::with_capacity(bytes.len() + 256);
         let mut add = |nal: &[u8]| {
             unit.extend_from_slice(&START_CODE);
@@ -66,10 +66,10 @@ impl Sets {
         unit.into()
     }
 
-    fn put(&mut self, nal: &[u8]) {
+    fn insert(&mut self, nal: &[u8]) {
         /// Table 7-1 allows 32 SPS and 256 PPS.
         const MAX_SETS: usize = 288;
-        let same = |old: &Bytes| set_number(old) == set_number(nal);
+        let same = |old: &Bytes| set_id(old) == set_id(nal);
         if let Some(old) = self.all.iter_mut().find(|old| same(old)) {
             if *old != nal {
                 *old = Bytes::copy_from_slice(nal);
@@ -98,9 +98,9 @@ impl Sets {
     }
 }
 
-/// Type and number of a parameter set: the number is the first Exp-Golomb code of a PPS, and in an
-/// SPS follows profile and level (H.264 §7.3.2.1.1, §7.3.2.2).
-fn set_number(nal: &[u8]) -> (NalType, u32) {
+/// Type and id of a parameter set: the id is the first Exp-Golomb code of a PPS, and in an SPS follows
+/// profile and level (H.264 §7.3.2.1.1, §7.3.2.2).
+fn set_id(nal: &[u8]) -> (NalType, u32) {
     let kind = NalType::of(nal);
     let at = if kind == NalType::Sps { 4 } else { 1 };
     let mut word = [0; 4];
@@ -108,30 +108,9 @@ fn set_number(nal: &[u8]) -> (NalType, u32) {
         *to = *from;
     }
     let word = u32::from_be_bytes(word);
-    // Numbers have at most 17 bits as a code: zeros, a one, and as many bits again.
+    // Ids have at most 17 bits as a code: zeros, a one, and as many bits again.
     let zeros = word.leading_zeros().min(8);
     (kind, (word >> (31 - 2 * zeros)).wrapping_sub(1))
-}
-
-/// Hands over the NAL units of a picture. Ends where lengths make no sense any more.
-fn each_nal<'a>(bytes: &'a [u8], framing: Framing, mut take: impl FnMut(&'a [u8])) {
-    let length_bytes = match framing {
-        Framing::StartCodes => {
-            return nal_ranges(bytes).for_each(|range| take(&bytes[range]));
-        }
-        Framing::Lengths(n) => n,
-    };
-    let mut rest = bytes;
-    while let Some((length, after)) = rest.split_at_checked(length_bytes) {
-        let length = length.iter().fold(0, |n, &b| n << 8 | usize::from(b));
-        let Some((nal, after)) = after.split_at_checked(length) else {
-            return;
-        };
-        if !nal.is_empty() {
-            take(nal);
-        }
-        rest = after;
-    }
 }
 
 #[cfg(test)]
@@ -139,18 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameter_sets_are_told_apart_by_their_numbers() {
-        // Numbers 0, 1 and 3: codes 1, 010 and 00100.
+    fn parameter_sets_are_told_apart_by_their_ids() {
+        // Ids 0, 1 and 3: codes 1, 010 and 00100.
         let sps = |code: u8| [0x67, 66, 0xc0, 30, code];
-        assert_eq!(set_number(&sps(0b1000_0000)), (NalType::Sps, 0));
-        assert_eq!(set_number(&sps(0b0100_0000)), (NalType::Sps, 1));
-        assert_eq!(set_number(&[0x68, 0b0010_0000]), (NalType::Pps, 3));
-        assert_eq!(set_number(&[0x68]).0, NalType::Pps);
+        assert_eq!(set_id(&sps(0b1000_0000)), (NalType::Sps, 0));
+        assert_eq!(set_id(&sps(0b0100_0000)), (NalType::Sps, 1));
+        assert_eq!(set_id(&[0x68, 0b0010_0000]), (NalType::Pps, 3));
+        assert_eq!(set_id(&[0x68]).0, NalType::Pps);
     }
 
     #[test]
-    fn a_key_picture_gets_every_parameter_set_in_force() {
-        let mut sets = Sets::default();
+    fn a_key_frame_gets_every_active_parameter_set() {
+        let mut sets = ActiveParameterSets::default();
         let stream = |nals: &[&[u8]]| -> Vec<u8> {
             nals.iter().flat_map(|n| [&START_CODE, *n].concat()).collect()
         };
@@ -158,19 +137,11 @@ mod tests {
         let (pps0, pps1): (&[u8], &[u8]) = (&[0x68, 0x80], &[0x68, 0x40]);
         let newer: &[u8] = &[0x68, 0xc0];
         let (idr, p): (&[u8], &[u8]) = (&[0x65, 1], &[0x41, 2]);
-        let mixed = sets.complete(&stream(&[pps0, sps, pps1, idr]), Framing::StartCodes);
+        let mixed = sets.byte_stream(&stream(&[pps0, sps, pps1, idr]), NalFraming::AnnexB);
         assert_eq!(mixed, stream(&[sps, pps0, pps1, idr]));
         let other = stream(&[newer, p]);
-        assert_eq!(sets.complete(&other, Framing::StartCodes), other);
-        let bare = sets.complete(&[0, 2, 0x65, 1], Framing::Lengths(2));
+        assert_eq!(sets.byte_stream(&other, NalFraming::AnnexB), other);
+        let bare = sets.byte_stream(&[0, 2, 0x65, 1], NalFraming::LengthPrefixed(2));
         assert_eq!(bare, stream(&[sps, newer, pps1, idr]));
-    }
-
-    #[test]
-    fn lengths_that_lead_outside_end_the_picture() {
-        let mut found = Vec::new();
-        let bytes = [0, 1, 7, 0, 0, 0, 9, 1, 2];
-        each_nal(&bytes, Framing::Lengths(2), |nal| found.push(nal));
-        assert_eq!(found, [[7]]);
     }
 }

@@ -1,88 +1,80 @@
-//! From the pictures in a file to pictures at the moment they are due.
+//! From the samples in a file to pictures at the moment they are due.
 
 use std::fs::File;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::clip::{Clip, LONGEST_SILENCE, Plan};
+use super::clip::{Clip, ClipInfo, REPEAT_AFTER};
 use super::error::ClipError;
-use super::pace::Pacer;
-use crate::camera::Capture;
+use super::pacer::Pacer;
+use crate::camera::{Capture, CaptureMode};
 use crate::decoder::{Decoder, DecoderError};
 use crate::media::h264::{BitstreamError, ParameterSets};
 use crate::media::{AccessUnit, Frame, MediaTime};
-use crate::transform::{Reshape, Symmetry, Transform};
+use crate::transform::{DisplayTransform, Orientation, Transform};
 
-/// So many units may pass before a picture comes out: any stream's lag, and then some.
-const TRIAL: usize = 32;
-
-/// How a clip's pictures come out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// Coded, as they are in the file.
-    AsItIs,
-    /// As raw frames.
-    Decoded,
-}
+/// So many access units may pass before a frame comes out: any stream's reordering, and then some.
+const MAX_DECODER_DELAY: usize = 32;
 
 /// A clip being played.
 pub(super) struct Player {
     clip: Clip<File>,
-    /// Place in the clip of the unit that is next.
+    /// Place in the clip of the sample that is next.
     place: usize,
     /// How often the clip was played to its end.
-    rounds: u64,
+    loops: u64,
     parameter_sets: ParameterSets,
-    studio: Option<Studio>,
-    /// Units in a row of which nothing came out.
-    fruitless: usize,
-    /// Units that had to be left out so far.
+    /// Without it, access units are passed through.
+    decoding: Option<Decoding>,
+    /// Access units in a row of which nothing came out.
+    without_output: usize,
+    /// Access units that had to be left out so far.
     damaged: usize,
 }
 
-/// What makes raw frames of coded pictures.
-struct Studio {
+/// What makes frames of access units.
+struct Decoding {
     decoder: Decoder,
-    reshape: Option<Reshape>,
-    /// The picture that is shown now, and its position.
-    shown: Option<(Frame, Duration)>,
+    display_transform: Option<DisplayTransform>,
+    /// The frame that is shown now, and its position.
+    current: Option<(Frame, Duration)>,
     /// The one that follows it.
     next: Option<(Frame, Duration)>,
-    /// How many were given out.
+    /// How many were delivered.
     sequence: u64,
 }
 
 impl Player {
-    /// From the beginning. Of a clip that is to be decoded, the first picture is made at once: what
-    /// would fail later is refused now, and what is needed before that picture may take a while.
-    pub fn new(clip: Clip<File>, delivery: Delivery) -> Result<Self, ClipError> {
-        let studio = match delivery {
-            Delivery::AsItIs => None,
-            Delivery::Decoded => Some(Studio::for_clip(clip.plan())?),
+    /// From the beginning. Of a clip that is to be decoded, the first frame is made at once: what
+    /// would fail later is refused now, and what is needed before that frame may take a while.
+    pub fn new(clip: Clip<File>, capture_mode: CaptureMode) -> Result<Self, ClipError> {
+        let decoding = match capture_mode {
+            CaptureMode::PassThrough => None,
+            CaptureMode::Decode => Some(Decoding::of(clip.info())?),
         };
         let mut player = Self {
             clip,
             place: 0,
-            rounds: 0,
+            loops: 0,
             parameter_sets: ParameterSets::default(),
-            studio,
-            fruitless: 0,
+            decoding,
+            without_output: 0,
             damaged: 0,
         };
-        if player.studio.is_some() {
-            player.make_first()?;
+        if player.decoding.is_some() {
+            player.decode_first()?;
         }
         Ok(player)
     }
 
-    fn make_first(&mut self) -> Result<(), ClipError> {
-        let hidden = self.clip.plan().samples().iter().take_while(|s| !s.shown).count();
+    fn decode_first(&mut self) -> Result<(), ClipError> {
+        let hidden = self.clip.info().samples().iter().take_while(|s| !s.shown).count();
         let mut failure = ClipError::NoPictures;
-        for _ in 0..hidden + TRIAL {
+        for _ in 0..hidden + MAX_DECODER_DELAY {
             let (bytes, position) = self.next_unit()?;
             match self.decode(bytes, position) {
-                Ok(()) if self.studio.as_ref().is_some_and(|s| s.next.is_some()) => return Ok(()),
+                Ok(()) if self.has_next_frame() => return Ok(()),
                 Ok(()) => {}
                 Err(e) if is_damage(&e) => {
                     self.damaged += 1;
@@ -96,28 +88,29 @@ impl Player {
 
     /// Width and height of the pictures.
     pub fn size(&self) -> (u32, u32) {
-        let reshape = self.studio.as_ref().and_then(|studio| studio.reshape.as_ref());
-        let sps = &self.clip.plan().sps;
-        reshape.map_or((sps.width, sps.height), Reshape::size)
+        let decoding = self.decoding.as_ref();
+        let display_transform = decoding.and_then(|decoding| decoding.display_transform.as_ref());
+        let sps = &self.clip.info().sps;
+        display_transform.map_or((sps.width, sps.height), DisplayTransform::output_size)
     }
 
     /// Waits until the next picture is due.
     pub fn next(&mut self, pacer: &mut Pacer) -> Result<Capture, ClipError> {
         loop {
-            if let Some(studio) = &mut self.studio
-                && let Some(frame) = studio.due(pacer)
+            if let Some(decoding) = &mut self.decoding
+                && let Some(frame) = decoding.frame_due(pacer)
             {
                 return Ok(Capture::Frame(frame));
             }
             let (bytes, position) = self.next_unit()?;
-            let captured = if self.studio.is_some() {
+            let captured = if self.decoding.is_some() {
                 self.decode(bytes, position).map(|()| None)
             } else {
-                self.pass(bytes, position.shown, pacer).map(Some)
+                self.pass_through(bytes, position.time, pacer).map(Some)
             };
             match captured {
                 Ok(Some(captured)) => {
-                    self.fruitless = 0;
+                    self.without_output = 0;
                     return Ok(captured);
                 }
                 Ok(None) => {}
@@ -127,34 +120,38 @@ impl Player {
                 }
                 Err(e) => return Err(e),
             }
-            if self.studio.as_ref().is_some_and(|studio| studio.next.is_some()) {
-                self.fruitless = 0;
+            if self.has_next_frame() {
+                self.without_output = 0;
                 continue;
             }
-            self.fruitless += 1;
-            if self.fruitless > self.clip.plan().samples().len() + TRIAL {
+            self.without_output += 1;
+            if self.without_output > self.clip.info().samples().len() + MAX_DECODER_DELAY {
                 return Err(ClipError::NoPictures);
             }
         }
     }
 
-    /// The next unit in coding order, and its position on the line of time that goes on over all
-    /// rounds.
+    fn has_next_frame(&self) -> bool {
+        self.decoding.as_ref().is_some_and(|decoding| decoding.next.is_some())
+    }
+
+    /// The next access unit in decoding order, and its position on the timeline that goes on over all
+    /// loops.
     fn next_unit(&mut self) -> Result<(Bytes, Position), ClipError> {
-        let samples = self.clip.plan().samples();
-        let (count, period) = (samples.len(), self.clip.plan().line.period);
+        let samples = self.clip.info().samples();
+        let (count, duration) = (samples.len(), self.clip.info().timeline.duration);
         let sample = samples.get(self.place);
         let pts = sample.map_or(0, |s| s.pts.unsigned_abs());
-        let shown = Duration::from_nanos(period)
-            .saturating_mul(u32::try_from(self.rounds).unwrap_or(u32::MAX))
+        let time = Duration::from_nanos(duration)
+            .saturating_mul(u32::try_from(self.loops).unwrap_or(u32::MAX))
             .saturating_add(Duration::from_nanos(pts));
-        let position = Position { shown, hidden: sample.is_some_and(|s| !s.shown) };
+        let position = Position { time, hidden: sample.is_some_and(|s| !s.shown) };
         let bytes = self.clip.read(self.place)?;
         self.place += 1;
         if self.place >= count {
             self.place = 0;
-            self.rounds += 1;
-            if self.rounds == 1 && self.damaged > 0 {
+            self.loops += 1;
+            if self.loops == 1 && self.damaged > 0 {
                 let damaged = self.damaged;
                 log::warn!("{damaged} of the clip's {count} pictures are damaged and left out");
             }
@@ -162,98 +159,100 @@ impl Player {
         Ok((bytes, position))
     }
 
-    fn pass(
+    fn pass_through(
         &mut self,
         bytes: Bytes,
         position: Duration,
         pacer: &mut Pacer,
     ) -> Result<Capture, ClipError> {
-        let time = pacer.wait_for(position);
+        let time = pacer.wait_until_due(position);
         let unit = AccessUnit::from_annex_b(bytes, time, &mut self.parameter_sets)?;
         Ok(Capture::AccessUnit(unit))
     }
 
-    /// Puts the next unit into the decoder, and what comes out of it next in line.
+    /// Puts the next access unit into the decoder, and the frame that comes out of it next in line.
     fn decode(&mut self, bytes: Bytes, position: Position) -> Result<(), ClipError> {
-        let unit = AccessUnit::from_annex_b(bytes, position.to_time(), &mut self.parameter_sets)?;
-        if let Some(studio) = &mut self.studio
-            && let Some(frame) = studio.decoder.decode(&unit)?
+        let time = position.to_decoder_time();
+        let unit = AccessUnit::from_annex_b(bytes, time, &mut self.parameter_sets)?;
+        if let Some(decoding) = &mut self.decoding
+            && let Some(frame) = decoding.decoder.decode(&unit)?
         {
-            let position = Position::of_time(frame.time());
+            let position = Position::of_decoder_time(frame.time());
             if !position.hidden {
-                let frame = match &mut studio.reshape {
-                    Some(reshape) => reshape.apply(frame)?,
+                let frame = match &mut decoding.display_transform {
+                    Some(display_transform) => display_transform.apply(frame)?,
                     None => frame,
                 };
-                studio.next = Some((frame, position.shown));
+                decoding.next = Some((frame, position.time));
             }
         }
         Ok(())
     }
 }
 
-impl Studio {
-    fn for_clip(plan: &Plan) -> Result<Self, ClipError> {
-        let reshape = Reshape::new(plan.square_size(), plan.showing().symmetry);
-        let as_coded = plan.showing().symmetry == Symmetry::default()
-            && plan.square_size() == (plan.sps.width, plan.sps.height);
+impl Decoding {
+    fn of(clip: &ClipInfo) -> Result<Self, ClipError> {
+        let (size, orientation) = (clip.square_size(), clip.presentation().orientation);
+        let as_coded =
+            orientation == Orientation::default() && size == (clip.sps.width, clip.sps.height);
         Ok(Self {
-            decoder: Decoder::new()?.assuming_full_range(plan.full_range()),
-            reshape: (!as_coded).then_some(reshape),
-            shown: None,
+            decoder: Decoder::new()?.assuming_full_range(clip.full_range()),
+            display_transform: (!as_coded).then(|| DisplayTransform::new(size, orientation)),
+            current: None,
             next: None,
             sequence: 0,
         })
     }
 
-    /// The picture that is to be seen next, when that is due. One that stays long is seen again,
-    /// and so is the last one while those behind it take long to decode.
-    fn due(&mut self, pacer: &mut Pacer) -> Option<Frame> {
-        let shown_at = self.shown.as_ref().map(|(_, at)| *at);
-        let (due, position) = match (&self.next, shown_at) {
-            (Some((_, next)), Some(shown)) if *next > shown + LONGEST_SILENCE => {
-                (pacer.wait_for(shown + LONGEST_SILENCE), Some(shown + LONGEST_SILENCE))
+    /// The frame that is to be seen next, when that is due. One that is shown for long is repeated, and
+    /// so is the last one while those behind it take long to decode.
+    fn frame_due(&mut self, pacer: &mut Pacer) -> Option<Frame> {
+        let current = self.current.as_ref().map(|(_, position)| *position);
+        let (due, position) = match (&self.next, current) {
+            (Some((_, next)), Some(current)) if *next > current + REPEAT_AFTER => {
+                let repeated = current + REPEAT_AFTER;
+                (pacer.wait_until_due(repeated), Some(repeated))
             }
             (Some((_, next)), _) => {
-                let due = pacer.wait_for(*next);
-                self.shown = self.next.take();
+                let due = pacer.wait_until_due(*next);
+                self.current = self.next.take();
                 (due, None)
             }
-            (None, Some(_)) => (pacer.overdue(LONGEST_SILENCE)?, None),
+            (None, Some(_)) => (pacer.overdue(REPEAT_AFTER)?, None),
             (None, None) => return None,
         };
-        let (frame, at) = self.shown.as_mut()?;
-        *at = position.unwrap_or(*at);
+        let (frame, shown_at) = self.current.as_mut()?;
+        *shown_at = position.unwrap_or(*shown_at);
         let frame = frame.clone().restamped(due, self.sequence);
         self.sequence += 1;
         Some(frame)
     }
 }
 
-/// Where a picture is on the clip's line of time.
+/// Where a picture is on the clip's timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Position {
-    shown: Duration,
+    time: Duration,
     /// Only decoded, because others refer to it.
     hidden: bool,
 }
 
 impl Position {
     /// Inside the decoder, positions stand for times: what the clock says when a picture is due is
-    /// not known before its turn comes. The decoder gives out the earliest first, and that must be
-    /// one that is hidden, where it comes before the first that is shown at the same moment.
-    fn to_time(self) -> MediaTime {
-        let nanos = u64::try_from(self.shown.as_nanos()).unwrap_or(u64::MAX);
+    /// not known before its turn comes. The decoder outputs the earliest first, and that must be one
+    /// that is hidden, where it comes before the first that is shown at the same moment.
+    fn to_decoder_time(self) -> MediaTime {
+        let nanos = u64::try_from(self.time.as_nanos()).unwrap_or(u64::MAX);
         MediaTime::from_nanos(nanos.saturating_mul(2).saturating_add(u64::from(!self.hidden)))
     }
 
-    fn of_time(time: MediaTime) -> Self {
+    fn of_decoder_time(time: MediaTime) -> Self {
         let nanos = time.as_nanos();
-        Self { shown: Duration::from_nanos(nanos / 2), hidden: nanos.is_multiple_of(2) }
+        Self { time: Duration::from_nanos(nanos / 2), hidden: nanos.is_multiple_of(2) }
     }
 }
 
-/// Whether the unit after this one may be fine.
+/// Whether the access unit after this one may be fine.
 fn is_damage(error: &ClipError) -> bool {
     matches!(
         error,

@@ -75,7 +75,7 @@ impl Mapping {
     /// while the buffer is lent to us.
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: mapped for as long as `self` lives, `len` bytes that exist (the caller of `new`
-        // asked), and not written while the camera has lent the buffer, which `memory::Loan` keeps
+        // asked), and not written while the camera has lent the buffer, which `memory::LentBuffer` keeps
         // track of.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len) }
     }

@@ -1,8 +1,8 @@
 //! libcamera's camera manager, of which a process may have only one.
 //!
-//! It is started when somebody first asks for a camera and, once there was one, never stopped:
-//! cameras, buffers and callbacks may live as long as it does, and it is what notices that a camera
-//! comes or goes.
+//! It is started when a camera is first asked for and, once there was one, never stopped: cameras,
+//! buffers and callbacks may live as long as it does, and it is what notices that a camera comes or
+//! goes.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,19 +14,19 @@ use libcamera::camera_manager::CameraManager;
 use libcamera::properties;
 use libcamera::stream::StreamRole;
 
+use super::controls::DriverControls;
+use super::error::io_error;
+use super::event::CaptureEvent;
 use super::ffi::Manager;
-use super::knobs::Knobs;
-use super::session::Event;
-use super::{Selector, io_error};
-use crate::camera::{CameraError, Found, FoundMode, Location};
+use crate::camera::{CameraError, CameraInfo, LibcameraSelector, Location, ModeInfo};
 
 static MANAGER: Mutex<Option<Manager>> = Mutex::new(None);
 
 /// Whether a camera has been handed out, which must not outlive its manager.
 static HANDED_OUT: AtomicBool = AtomicBool::new(false);
 
-/// Who wants to know when the camera of an id is gone.
-static WATCHERS: Mutex<Vec<(String, Sender<Event>)>> = Mutex::new(Vec::new());
+/// The sessions to tell when the camera of an id is gone.
+static WATCHERS: Mutex<Vec<(String, Sender<CaptureEvent>)>> = Mutex::new(Vec::new());
 
 /// The cameras there are, built-in ones first. Numbers count in this order, which is that of
 /// `rpicam-hello --list-cameras`, so that it stays the same from boot to boot.
@@ -34,8 +34,8 @@ fn cameras() -> Result<Vec<Camera<'static>>, CameraError> {
     let mut manager = lock(&MANAGER);
     let mut cameras = list_of(manager.as_ref());
     if cameras.is_empty() && !HANDED_OUT.load(Ordering::Relaxed) {
-        // Where there is no udev to tell of cameras that come, one that starts sees them. There
-        // may be one at a time.
+        // Where there is no udev to tell of new cameras, a manager that starts sees them. There may be
+        // one at a time.
         *manager = None;
         *manager = Some(start()?);
         cameras = list_of(manager.as_ref());
@@ -55,8 +55,9 @@ fn start() -> Result<Manager, CameraError> {
     let mut manager = CameraManager::new_unstarted().map_err(io_error("cannot use libcamera"))?;
     manager.on_camera_removed(|camera| {
         let id = camera.id();
-        lock(&WATCHERS)
-            .retain(|(watched, watcher)| watched != id || watcher.send(Event::Removed).is_err());
+        lock(&WATCHERS).retain(|(watched, watcher)| {
+            watched != id || watcher.send(CaptureEvent::Removed).is_err()
+        });
     });
     manager.start().map_err(io_error("cannot start libcamera"))?;
     log::debug!("libcamera {} started", manager.version());
@@ -64,7 +65,7 @@ fn start() -> Result<Manager, CameraError> {
 }
 
 /// Has `watcher` told when the camera is gone.
-pub(super) fn watch(id: &str, watcher: Sender<Event>) {
+pub(super) fn watch(id: &str, watcher: Sender<CaptureEvent>) {
     lock(&WATCHERS).push((id.to_owned(), watcher));
 }
 
@@ -73,59 +74,59 @@ pub(super) fn unwatch(id: &str) {
     lock(&WATCHERS).retain(|(watched, _)| watched != id);
 }
 
-/// The camera `which` means.
-pub(super) fn find(which: &Selector) -> Result<Camera<'static>, CameraError> {
+/// The camera that `selector` means.
+pub(super) fn find(selector: &LibcameraSelector) -> Result<Camera<'static>, CameraError> {
     let mut cameras = cameras()?;
-    let at = match which {
-        Selector::First => Some(0),
-        Selector::Index(index) => Some(*index),
-        Selector::Id(id) => cameras.iter().position(|camera| camera.id() == id),
+    let at = match selector {
+        LibcameraSelector::First => Some(0),
+        LibcameraSelector::Index(index) => Some(*index),
+        LibcameraSelector::Id(id) => cameras.iter().position(|camera| camera.id() == id),
     };
     if let Some(at) = at.filter(|at| *at < cameras.len()) {
         return Ok(cameras.swap_remove(at));
     }
     let mut there: Vec<_> = cameras.iter().map(|camera| format!("\"{}\"", camera.id())).collect();
     there.sort();
-    Err(CameraError::NotFound(match (which, there.len()) {
+    Err(CameraError::NotFound(match (selector, there.len()) {
         (_, 0) => "no camera was found: check that its cable sits straight at both ends, and \
                    that config.txt has camera_auto_detect=1 or the dtoverlay of your camera"
             .into(),
-        (Selector::Index(index), 1) => {
+        (LibcameraSelector::Index(index), 1) => {
             format!("there is no camera number {index}: there is one, number 0")
         }
-        (Selector::Index(index), n) => {
+        (LibcameraSelector::Index(index), n) => {
             format!("there is no camera number {index}: there are {n}, counted from 0")
         }
-        (Selector::Id(id), _) => {
+        (LibcameraSelector::Id(id), _) => {
             format!("there is no camera \"{id}\": there is {}", there.join(" and "))
         }
-        (Selector::First, _) => "the camera is gone".into(),
+        (LibcameraSelector::First, _) => "the camera is gone".into(),
     }))
 }
 
-/// Whether there is a camera that is built in, as on a Pi's ribbon cable. Those at a USB cable
-/// are in libcamera's list too, but V4L2 gets more out of them.
+/// Whether there is a camera that is built in, as on a Pi's ribbon cable. Those on a USB cable are in
+/// libcamera's list too, but V4L2 gets more out of them.
 pub(super) fn any_built_in() -> Result<bool, CameraError> {
     Ok(cameras()?.iter().any(|camera| !is_external(camera)))
 }
 
 /// All cameras there are.
-pub(super) fn list() -> Result<Vec<Found>, CameraError> {
-    Ok(cameras()?.iter().enumerate().map(|(index, camera)| found(index, camera)).collect())
+pub(super) fn list() -> Result<Vec<CameraInfo>, CameraError> {
+    Ok(cameras()?.iter().enumerate().map(|(index, camera)| info(index, camera)).collect())
 }
 
-fn found(index: usize, camera: &Camera<'_>) -> Found {
-    Found {
+fn info(index: usize, camera: &Camera<'_>) -> CameraInfo {
+    CameraInfo {
         source: format!("libcamera:{index}"),
         id: camera.id().to_owned(),
         model: model(camera),
         location: location(camera),
         modes: modes(camera),
-        controls: Knobs::of(camera, (16, 9)).controls(),
+        controls: DriverControls::of(camera, (16, 9)).controls(),
     }
 }
 
-fn modes(camera: &Camera<'_>) -> Vec<FoundMode> {
+fn modes(camera: &Camera<'_>) -> Vec<ModeInfo> {
     let Some(configuration) = camera.generate_configuration(&[StreamRole::VideoRecording]) else {
         return Vec::new();
     };
@@ -138,7 +139,7 @@ fn modes(camera: &Camera<'_>) -> Vec<FoundMode> {
     layouts
         .into_iter()
         .flat_map(sizes)
-        .map(|(format, size)| FoundMode {
+        .map(|(format, size)| ModeInfo {
             format: format.to_string(),
             width: size.width,
             height: size.height,

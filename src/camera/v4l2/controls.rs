@@ -1,4 +1,4 @@
-//! A USB camera's knobs under Picket's names.
+//! A USB camera's controls under Picket's names.
 //!
 //! Drivers count in numbers of their own. Where Picket has a neutral value (brightness 0, contrast
 //! 1) it is the driver's default, and each side of it reaches to the driver's end.
@@ -85,11 +85,11 @@ pub(super) fn list(device: &Device) -> Vec<Control> {
     each.collect()
 }
 
-fn in_range(control: &v4l2::Control, number: i32) -> bool {
+fn in_range(control: &v4l2::ControlInfo, number: i32) -> bool {
     (control.min..=control.max).contains(&i64::from(number))
 }
 
-fn default_of(control: &v4l2::Control, scale: Scale) -> ControlValue {
+fn default_of(control: &v4l2::ControlInfo, scale: Scale) -> ControlValue {
     match scale {
         Scale::Around { neutral, .. } => ControlValue::Number(neutral),
         Scale::Times { auto: Some(_), .. } => ControlValue::Word("auto".into()),
@@ -128,7 +128,7 @@ pub(super) fn set(device: &Device, values: &ControlValues) -> Result<(), CameraE
 
 fn set_one(
     device: &Device,
-    control: &v4l2::Control,
+    control: &v4l2::ControlInfo,
     scale: Scale,
     value: &ControlValue,
 ) -> std::io::Result<()> {
@@ -159,7 +159,7 @@ fn set_one(
 }
 
 /// Picket's number `n`, between `least` and `most`, on the driver's scale.
-fn around(control: &v4l2::Control, (least, neutral, most): (f64, f64, f64), n: f64) -> i32 {
+fn around(control: &v4l2::ControlInfo, (least, neutral, most): (f64, f64, f64), n: f64) -> i32 {
     let (min, default, max) = (control.min as f64, control.default as f64, control.max as f64);
     let number = if n < neutral {
         min + (default - min) * (n - least) / (neutral - least)
@@ -169,7 +169,7 @@ fn around(control: &v4l2::Control, (least, neutral, most): (f64, f64, f64), n: f
     clamped(control, number)
 }
 
-fn clamped(control: &v4l2::Control, number: f64) -> i32 {
+fn clamped(control: &v4l2::ControlInfo, number: f64) -> i32 {
     let max = control.max.max(control.min);
     let whole = (number.round() as i64).clamp(control.min, max);
     i32::try_from(whole).unwrap_or(0)
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn neutral_is_the_driver_s_default_and_the_ends_are_its_ends() {
-        let control = v4l2::Control {
+        let control = v4l2::ControlInfo {
             id: sys::V4L2_CID_BRIGHTNESS,
             name: "Brightness".into(),
             min: -64,
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(around(&control, scale, -1.0), -64);
         assert_eq!(around(&control, scale, 1.0), 64);
         assert_eq!(around(&control, scale, 0.5), 40);
-        let mad = v4l2::Control { min: i64::MAX, max: i64::MIN, ..control };
-        assert_eq!(around(&mad, scale, 0.5), 0);
+        let impossible = v4l2::ControlInfo { min: i64::MAX, max: i64::MIN, ..control };
+        assert_eq!(around(&impossible, scale, 0.5), 0);
     }
 }

@@ -1,12 +1,14 @@
 //! USB cameras, and whatever else the kernel shows as a capture device.
 //!
-//! In come a device's name and wishes; out come frames in the driver's own memory, exported as
-//! DMABUFs so that a hardware encoder can read them where they are, or access units when the
-//! camera codes H.264 itself in a way that browsers decode ([`coded`]). Of a camera's
-//! many modes the nearest is taken; raw formats are preferred to JPEG, which has to be decoded.
+//! In come a device's name and what is wanted of it; out come frames in the driver's own memory,
+//! exported as DMABUFs so that a hardware encoder can read them where they are, or access units where
+//! the camera codes H.264 itself in a way that browsers decode ([`coded_stream`](super::coded_stream)).
+//! Of a camera's many modes the nearest is used; raw formats are preferred to JPEG, which has to be
+//! decoded.
 
 mod buffers;
 mod controls;
+mod error;
 mod modes;
 
 use std::fmt;
@@ -17,50 +19,41 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::buffers::Stream;
-use self::modes::{Offer, offers};
-use super::coded::{self, CodedPictures};
+use self::error::describe;
+use self::modes::{FormatMode, format_modes};
+use super::coded_stream::{CodedStream, Received};
 use super::{
-    Camera, CameraError, Capture, Constraints, Control, ControlValues, Found, FoundMode, Mode,
-    nearest,
+    Camera, CameraError, CameraInfo, Capture, CaptureMode, Constraints, Control, ControlValues,
+    Mode, ModeInfo, nearest_mode,
 };
-use crate::decoder::jpeg::JpegPictures;
+use crate::decoder::jpeg::MjpegDecoder;
 use crate::media::geometry::Geometry;
 use crate::media::stamps::Stamps;
 use crate::media::{Frame, FrameMemory, MediaTime};
-use crate::v4l2::{Capability, Dequeued, Device, FourCc, PictureFormat, Queue};
+use crate::v4l2::{Capability, DequeuedBuffer, Device, FourCc, Queue, VideoFormat};
 
-/// A camera that says nothing for this long is lost.
-const SILENCE: Duration = Duration::from_secs(2);
+/// A camera that delivers nothing for this long is lost.
+const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Wanted of a camera when its owner asks for nothing: what every network and encoder can carry.
-const FAVOURITE: Constraints =
-    Constraints { width: Some(1280), height: Some(720), fps: Some(30.0) };
+/// Wanted of a camera whose owner does not say: what every network and encoder can carry.
+const DEFAULT: Constraints = Constraints { width: Some(1280), height: Some(720), fps: Some(30.0) };
 
 /// Damaged pictures in a row after which the camera is said to be lost.
 const MAX_DAMAGED: u32 = 60;
 
-/// Whether a picture that the camera has coded may be passed on as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coded {
-    /// Nothing is to be done to the pictures.
-    PassOn,
-    /// Something is, so raw ones are needed.
-    Avoid,
-}
-
 /// A camera behind a V4L2 capture node.
 pub struct V4l2Camera {
     which: Option<PathBuf>,
-    coded: Coded,
-    running: Option<Running>,
+    capture_mode: CaptureMode,
+    open: Option<OpenCamera>,
 }
 
-struct Running {
+struct OpenCamera {
     stream: Arc<Stream>,
-    format: PictureFormat,
+    format: VideoFormat,
     stamps: Stamps,
-    coded: CodedPictures,
-    jpeg: JpegPictures,
+    coded: CodedStream,
+    jpeg: MjpegDecoder,
     /// Pictures in a row that could not be used.
     damaged: u32,
 }
@@ -78,8 +71,8 @@ impl V4l2Camera {
     /// is not a path; the first there is without. A name finds a camera again that was plugged
     /// into another port.
     #[must_use]
-    pub fn new(which: Option<PathBuf>, coded: Coded) -> Self {
-        Self { which, coded, running: None }
+    pub fn new(which: Option<PathBuf>, capture_mode: CaptureMode) -> Self {
+        Self { which, capture_mode, open: None }
     }
 
     fn find(&self) -> Result<Device, CameraError> {
@@ -113,17 +106,21 @@ impl V4l2Camera {
         })
     }
 
-    /// The device's offer nearest to what is wanted.
-    fn choose(&self, device: &Device, wanted: &Constraints) -> Result<(Offer, Mode), CameraError> {
-        let all = offers(device, self.coded);
+    /// The device's mode nearest to what is wanted.
+    fn choose(
+        &self,
+        device: &Device,
+        wanted: &Constraints,
+    ) -> Result<(FormatMode, Mode), CameraError> {
+        let all = format_modes(device, self.capture_mode);
         let wanted = Constraints {
-            width: wanted.width.or(if wanted.height.is_none() { FAVOURITE.width } else { None }),
-            height: wanted.height.or(if wanted.width.is_none() { FAVOURITE.height } else { None }),
-            fps: wanted.fps.or(FAVOURITE.fps),
+            width: wanted.width.or(if wanted.height.is_none() { DEFAULT.width } else { None }),
+            height: wanted.height.or(if wanted.width.is_none() { DEFAULT.height } else { None }),
+            fps: wanted.fps.or(DEFAULT.fps),
         };
-        let modes: Vec<Mode> = all.iter().map(|offer| offer.mode).collect();
-        let mode = nearest(&modes, &wanted);
-        let chosen = mode.and_then(|mode| all.into_iter().find(|offer| offer.mode == mode));
+        let modes: Vec<Mode> = all.iter().map(|format| format.mode).collect();
+        let mode = nearest_mode(&modes, &wanted);
+        let chosen = mode.and_then(|mode| all.into_iter().find(|format| format.mode == mode));
         chosen.zip(mode).ok_or_else(|| {
             let formats = device.formats(Queue::Capture);
             CameraError::Unsupported(format!(
@@ -156,26 +153,27 @@ fn open(path: &Path) -> Result<Device, CameraError> {
     match device.capability() {
         Ok(capability) if capability.captures() => Ok(device),
         Ok(capability) => Err(CameraError::Unsupported(format!(
-            "{shown} ({}) is no camera: `picket probe` lists those there are",
+            "{shown} ({}) is not a camera: `picket probe` lists those there are",
             capability.card
         ))),
-        Err(_) => Err(CameraError::Unsupported(format!("{shown} is no video device"))),
+        Err(_) => Err(CameraError::Unsupported(format!("{shown} is not a video device"))),
     }
 }
 
 /// The cameras there are, with what they offer.
 #[must_use]
-pub fn list() -> Vec<Found> {
+pub fn list() -> Vec<CameraInfo> {
     let found = cameras().map(|(device, capability)| {
-        let modes =
-            offers(&device, Coded::PassOn).into_iter().map(|Offer { code, mode }| FoundMode {
+        let modes = format_modes(&device, CaptureMode::PassThrough).into_iter().map(
+            |FormatMode { code, mode }| ModeInfo {
                 format: code.to_string(),
                 width: mode.width,
                 height: mode.height,
                 max_fps: Some(mode.fps),
-            });
+            },
+        );
         let node = device.path().display();
-        Found {
+        CameraInfo {
             source: format!("v4l2:{node}"),
             id: capability.bus,
             model: capability.card,
@@ -193,86 +191,66 @@ pub fn any() -> bool {
     cameras().next().is_some()
 }
 
-/// Names what failed, for the owner.
-fn failed(device: &Device, what: &str) -> impl FnOnce(std::io::Error) -> CameraError {
-    // Put into words only when something has failed: this is passed by with every picture.
-    move |source| {
-        let what = format!("{what} of {}", device.path().display());
-        match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::BUSY) => {
-                CameraError::Unsupported(format!("{what}: another program is using the camera"))
-            }
-            Some(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO) => {
-                CameraError::Lost("it was unplugged".into())
-            }
-            _ => CameraError::Io { what, why: source },
-        }
-    }
-}
-
 impl Camera for V4l2Camera {
     fn open(&mut self, wanted: &Constraints) -> Result<Mode, CameraError> {
         self.stop();
         let device = self.find()?;
-        let (offer, mode) = self.choose(&device, wanted)?;
-        let wished = PictureFormat {
-            code: offer.code,
+        let (chosen, mode) = self.choose(&device, wanted)?;
+        let wanted = VideoFormat {
+            code: chosen.code,
             width: mode.width,
             height: mode.height,
             stride: 0,
             size: 0,
-            colours: None,
+            matrix: None,
         };
         let format = device
-            .set_format(Queue::Capture, &wished)
-            .map_err(failed(&device, "cannot set the picture format"))?;
-        if format.code != offer.code {
+            .set_format(Queue::Capture, &wanted)
+            .map_err(describe(&device, "cannot set the picture format"))?;
+        if format.code != chosen.code {
             return Err(CameraError::Unsupported(format!(
                 "{} offers {} and then delivers {}",
                 device.path().display(),
-                offer.code,
+                chosen.code,
                 format.code
             )));
         }
         // Some drivers have one rate only and do not take another.
-        let fps = device.set_rate(Queue::Capture, mode.fps).unwrap_or(mode.fps);
-        let coded = match self.coded {
-            Coded::PassOn => CodedPictures::pass_on(),
-            Coded::Avoid => CodedPictures::decode()?,
-        };
+        let fps = device.set_frame_rate(Queue::Capture, mode.fps).unwrap_or(mode.fps);
+        let coded = CodedStream::new(self.capture_mode)?;
         let stream = Stream::start(device, format)?;
-        self.running = Some(Running {
+        self.open = Some(OpenCamera {
             stream,
             format,
             stamps: Stamps::default(),
             coded,
-            jpeg: JpegPictures::default(),
+            jpeg: MjpegDecoder::default(),
             damaged: 0,
         });
         Ok(Mode { width: format.width, height: format.height, fps })
     }
 
     fn capture(&mut self) -> Result<Capture, CameraError> {
-        let Some(running) = &mut self.running else {
+        let Some(open) = &mut self.open else {
             return Err(CameraError::Lost("it is not open".into()));
         };
         loop {
-            let taken = running.stream.next(SILENCE)?;
-            match running.picture(&taken) {
+            let dequeued = open.stream.next(STALL_TIMEOUT)?;
+            match open.receive(&dequeued) {
                 Ok(Content::Picture(capture)) => {
-                    running.damaged = 0;
+                    open.damaged = 0;
                     return Ok(capture);
                 }
                 Ok(Content::Nothing) => {}
-                Ok(Content::Damaged) if running.damaged > MAX_DAMAGED => {
+                Ok(Content::Damaged) if open.damaged > MAX_DAMAGED => {
                     return Err(CameraError::Lost(
                         "it delivers nothing but damaged pictures".into(),
                     ));
                 }
-                Ok(Content::Damaged) => running.damaged += 1,
+                Ok(Content::Damaged) => open.damaged += 1,
                 Err(error) => {
                     // Its raw pictures may be of use where its own coding is not.
-                    self.coded = Coded::Avoid;
+                    self.capture_mode = CaptureMode::Decode;
                     return Err(error);
                 }
             }
@@ -280,43 +258,43 @@ impl Camera for V4l2Camera {
     }
 
     fn controls(&self) -> Vec<Control> {
-        self.running.as_ref().map_or_else(Vec::new, |r| controls::list(r.stream.device()))
+        self.open.as_ref().map_or_else(Vec::new, |r| controls::list(r.stream.device()))
     }
 
     fn set_controls(&mut self, values: &ControlValues) -> Result<(), CameraError> {
-        match &self.running {
-            Some(running) => controls::set(running.stream.device(), values),
+        match &self.open {
+            Some(open) => controls::set(open.stream.device(), values),
             None => Ok(()),
         }
     }
 
     fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stream.stop();
+        if let Some(open) = self.open.take() {
+            open.stream.stop();
         }
     }
 }
 
-impl Running {
-    fn picture(&mut self, taken: &Dequeued) -> Result<Content, CameraError> {
-        let lent = Stream::lend(&self.stream, taken.index)?;
-        if taken.error || taken.used == 0 {
+impl OpenCamera {
+    fn receive(&mut self, dequeued: &DequeuedBuffer) -> Result<Content, CameraError> {
+        let lent = Stream::lend(&self.stream, dequeued.index)?;
+        if dequeued.error || dequeued.used == 0 {
             return Ok(Content::Damaged);
         }
-        let PictureFormat { code, width, height, .. } = self.format;
-        let nanos = taken.time.as_nanos();
-        let (time, sequence) = self.stamps.next(nanos, taken.sequence, MediaTime::now());
-        let used = taken.used as usize;
+        let VideoFormat { code, width, height, .. } = self.format;
+        let nanos = dequeued.time.as_nanos();
+        let (time, sequence) = self.stamps.next(nanos, dequeued.sequence, MediaTime::now());
+        let used = dequeued.used as usize;
         let frame = match code {
             FourCc::H264 => {
                 let Some(data) = lent.bytes().get(..used).map(Bytes::copy_from_slice) else {
                     return Ok(Content::Damaged);
                 };
                 return Ok(match self.coded.take(data, time)? {
-                    coded::Coded::Unit(unit) => Content::Picture(Capture::AccessUnit(unit)),
-                    coded::Coded::Frame(frame) => Content::Picture(Capture::Frame(frame)),
-                    coded::Coded::Nothing => Content::Nothing,
-                    coded::Coded::Damaged => Content::Damaged,
+                    Received::AccessUnit(unit) => Content::Picture(Capture::AccessUnit(unit)),
+                    Received::Frame(frame) => Content::Picture(Capture::Frame(frame)),
+                    Received::Nothing => Content::Nothing,
+                    Received::Damaged => Content::Damaged,
                 });
             }
             FourCc::MJPEG => {
@@ -330,13 +308,13 @@ impl Running {
 
     fn raw(
         &self,
-        lent: buffers::Lent,
+        lent: buffers::LentBuffer,
         used: usize,
         time: MediaTime,
         sequence: u64,
     ) -> Option<Frame> {
-        let PictureFormat { code, width, height, stride, .. } = self.format;
-        let format = code.pixels()?;
+        let VideoFormat { code, width, height, stride, .. } = self.format;
+        let format = code.pixel_format()?;
         let planes = Geometry { format, width, height, stride: stride as usize }.whole_in(used)?;
         Frame::new(format, (width, height), &planes, Arc::new(lent), time, sequence).ok()
     }

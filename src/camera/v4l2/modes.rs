@@ -1,12 +1,11 @@
-//! What a device offers, in Picket's words.
+//! The modes that a device offers.
 
-use super::Coded;
-use crate::camera::Mode;
-use crate::v4l2::{Device, FourCc, Queue, SizeRange};
+use crate::camera::{CaptureMode, Mode};
+use crate::v4l2::{Device, FourCc, FrameSizeRange, Queue};
 
-/// A format in a mode.
+/// A mode in one of its formats.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Offer {
+pub(super) struct FormatMode {
     pub(super) code: FourCc,
     pub(super) mode: Mode,
 }
@@ -17,50 +16,50 @@ const FORMATS: [FourCc; 6] =
     [FourCc::H264, FourCc::NV12, FourCc::I420, FourCc::YUYV, FourCc::MJPEG, FourCc(*b"RGB3")];
 
 /// Sizes tried of a device that takes any.
-const COMMON: [(u32, u32); 7] =
+const COMMON_SIZES: [(u32, u32); 7] =
     [(1280, 720), (1920, 1080), (640, 480), (640, 360), (800, 600), (1024, 768), (320, 240)];
 
-/// All offers of a device, the best format first. H.264 that is not to be passed on has to be
+/// All modes of a device, the best format first. H.264 that is not to be passed through has to be
 /// decoded, which is worth it only where there is nothing else.
-pub(super) fn offers(device: &Device, coded: Coded) -> Vec<Offer> {
-    let formats = usable(&device.formats(Queue::Capture), coded);
-    formats.into_iter().flat_map(|code| offers_of(device, code)).collect()
+pub(super) fn format_modes(device: &Device, capture_mode: CaptureMode) -> Vec<FormatMode> {
+    let formats = usable(&device.formats(Queue::Capture), capture_mode);
+    formats.into_iter().flat_map(|code| modes_of(device, code)).collect()
 }
 
-fn usable(there: &[FourCc], coded: Coded) -> Vec<FourCc> {
+fn usable(there: &[FourCc], capture_mode: CaptureMode) -> Vec<FourCc> {
     let mut usable: Vec<_> = FORMATS.into_iter().filter(|code| there.contains(code)).collect();
-    if coded == Coded::Avoid && usable != [FourCc::H264] {
+    if capture_mode == CaptureMode::Decode && usable != [FourCc::H264] {
         usable.retain(|code| *code != FourCc::H264);
     }
     usable
 }
 
-fn offers_of(device: &Device, code: FourCc) -> Vec<Offer> {
-    let sizes = sizes(&device.sizes(code));
+fn modes_of(device: &Device, code: FourCc) -> Vec<FormatMode> {
+    let sizes = sizes(&device.frame_sizes(code));
     let modes = sizes.into_iter().flat_map(|(width, height)| {
-        let rates = device.rates(code, (width, height));
+        let rates = device.frame_rates(code, (width, height));
         // A driver that does not say is asked for the usual.
         let rates = if rates.is_empty() { vec![30.0] } else { rates };
         rates.into_iter().map(move |fps| Mode { width, height, fps })
     });
-    modes.map(|mode| Offer { code, mode }).collect()
+    modes.map(|mode| FormatMode { code, mode }).collect()
 }
 
 /// Single sizes, out of ranges.
-fn sizes(ranges: &[SizeRange]) -> Vec<(u32, u32)> {
+fn sizes(ranges: &[FrameSizeRange]) -> Vec<(u32, u32)> {
     let mut sizes = Vec::new();
-    for SizeRange { least, most } in ranges {
-        if least == most {
-            sizes.push(*least);
+    for FrameSizeRange { min, max } in ranges {
+        if min == max {
+            sizes.push(*min);
             continue;
         }
         let within =
-            |(w, h): &(u32, u32)| (least.0..=most.0).contains(w) && (least.1..=most.1).contains(h);
-        sizes.extend(COMMON.into_iter().filter(within));
-        sizes.push(*most);
+            |(w, h): &(u32, u32)| (min.0..=max.0).contains(w) && (min.1..=max.1).contains(h);
+        sizes.extend(COMMON_SIZES.into_iter().filter(within));
+        sizes.push(*max);
     }
     if ranges.is_empty() {
-        sizes.push(COMMON[0]);
+        sizes.push(COMMON_SIZES[0]);
     }
     sizes.retain(|(w, h)| (16..=16_384).contains(w) && (16..=16_384).contains(h));
     sizes
@@ -72,8 +71,8 @@ mod tests {
 
     #[test]
     fn a_range_of_sizes_is_taken_at_the_common_ones_and_its_end() {
-        let one = SizeRange { least: (160, 90), most: (160, 90) };
-        let many = SizeRange { least: (16, 16), most: (1000, 600) };
+        let one = FrameSizeRange { min: (160, 90), max: (160, 90) };
+        let many = FrameSizeRange { min: (16, 16), max: (1000, 600) };
         assert_eq!(
             sizes(&[one, many]),
             [(160, 90), (640, 480), (640, 360), (800, 600), (320, 240), (1000, 600)]
@@ -84,17 +83,17 @@ mod tests {
     #[test]
     fn coded_pictures_are_avoided_where_there_are_others() {
         let both = [FourCc::YUYV, FourCc::H264];
-        assert_eq!(usable(&both, Coded::PassOn), [FourCc::H264, FourCc::YUYV]);
-        assert_eq!(usable(&both, Coded::Avoid), [FourCc::YUYV]);
-        assert_eq!(usable(&[FourCc::H264], Coded::Avoid), [FourCc::H264]);
-        assert_eq!(usable(&[FourCc::FWHT], Coded::PassOn), []);
+        assert_eq!(usable(&both, CaptureMode::PassThrough), [FourCc::H264, FourCc::YUYV]);
+        assert_eq!(usable(&both, CaptureMode::Decode), [FourCc::YUYV]);
+        assert_eq!(usable(&[FourCc::H264], CaptureMode::Decode), [FourCc::H264]);
+        assert_eq!(usable(&[FourCc::FWHT], CaptureMode::PassThrough), []);
     }
 
     #[test]
-    fn sizes_of_a_mad_driver_are_left_out() {
-        let mad = |least, most| sizes(&[SizeRange { least, most }]);
-        assert_eq!(mad((0, 0), (0, 0)), []);
-        assert_eq!(mad((u32::MAX, 1), (u32::MAX, 1)), []);
-        assert_eq!(mad((500, 500), (1, 1)), []);
+    fn impossible_sizes_are_left_out() {
+        let impossible = |min, max| sizes(&[FrameSizeRange { min, max }]);
+        assert_eq!(impossible((0, 0), (0, 0)), []);
+        assert_eq!(impossible((u32::MAX, 1), (u32::MAX, 1)), []);
+        assert_eq!(impossible((500, 500), (1, 1)), []);
     }
 }

@@ -6,26 +6,26 @@ use std::str::FromStr;
 
 use toml::de::DeTable;
 
-use super::{Refusals, Shape, Value, either};
+use super::{Shape, Value, ValueErrors, either};
 use crate::config::Auto;
-use crate::config::hint::nearest;
+use crate::config::similar::nearest;
 
-/// Most entries of a list or table. Nobody needs as many, and a hostile file cannot make Picket
-/// write half a million problems.
-pub(in crate::config) const MOST_ENTRIES: usize = 100;
+/// The most entries of a list or table. Nobody needs as many, and a hostile file cannot make Picket
+/// report half a million problems.
+pub(in crate::config) const MAX_ENTRIES: usize = 100;
 
 /// A value that need not be set.
-pub(in crate::config) struct Maybe<S>(pub S);
+pub(in crate::config) struct Optional<S>(pub S);
 
-impl<T, S: Shape<T>> Shape<Option<T>> for Maybe<S> {
+impl<T, S: Shape<T>> Shape<Option<T>> for Optional<S> {
     fn expects(&self) -> String {
         self.0.expects()
     }
-    fn hides(&self) -> bool {
-        self.0.hides()
+    fn is_sensitive(&self) -> bool {
+        self.0.is_sensitive()
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Option<T>> {
-        self.0.read(value, refusals).map(Some)
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Option<T>> {
+        self.0.read(value, errors).map(Some)
     }
     fn write(&self, value: &Option<T>) -> Option<toml::Value> {
         value.as_ref().and_then(|value| self.0.write(value))
@@ -39,15 +39,15 @@ impl<T, S: Shape<T>> Shape<Auto<T>> for OrAuto<S> {
     fn expects(&self) -> String {
         format!("\"auto\" or {}", self.0.expects())
     }
-    fn hides(&self) -> bool {
-        self.0.hides()
+    fn is_sensitive(&self) -> bool {
+        self.0.is_sensitive()
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Auto<T>> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Auto<T>> {
         if value.get_ref().as_str() == Some("auto") {
             return Some(Auto::Auto);
         }
-        let fixed = self.0.read(value, &mut Refusals::default());
-        fixed.map(Auto::Fixed).or_else(|| Shape::<Auto<T>>::refuse(self, value, refusals))
+        let fixed = self.0.read(value, &mut ValueErrors::default());
+        fixed.map(Auto::Fixed).or_else(|| Shape::<Auto<T>>::reject(self, value, errors))
     }
     fn write(&self, value: &Auto<T>) -> Option<toml::Value> {
         match value {
@@ -62,56 +62,56 @@ pub(in crate::config) struct List<S>(pub S);
 
 impl<T, S: Shape<T>> Shape<Vec<T>> for List<S> {
     fn expects(&self) -> String {
-        format!("a list of up to {MOST_ENTRIES}, each entry {}", self.0.expects())
+        format!("a list of up to {MAX_ENTRIES}, each entry {}", self.0.expects())
     }
-    fn hides(&self) -> bool {
-        self.0.hides()
+    fn is_sensitive(&self) -> bool {
+        self.0.is_sensitive()
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Vec<T>> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Vec<T>> {
         let entries = value.get_ref().as_array();
-        let Some(entries) = entries.filter(|entries| entries.len() <= MOST_ENTRIES) else {
-            return Shape::<Vec<T>>::refuse(self, value, refusals);
+        let Some(entries) = entries.filter(|entries| entries.len() <= MAX_ENTRIES) else {
+            return Shape::<Vec<T>>::reject(self, value, errors);
         };
-        Some(entries.iter().filter_map(|entry| self.0.read(entry, refusals)).collect())
+        Some(entries.iter().filter_map(|entry| self.0.read(entry, errors)).collect())
     }
     fn write(&self, value: &Vec<T>) -> Option<toml::Value> {
         Some(toml::Value::Array(value.iter().filter_map(|entry| self.0.write(entry)).collect()))
     }
 }
 
-/// A table from paths of the site to something. An entry that cannot be used is left out.
-pub(in crate::config) struct ByPath<S>(pub S);
+/// A table from paths of the site to other values. An entry that cannot be used is left out.
+pub(in crate::config) struct PathMap<S>(pub S);
 
-impl<K, T, S> Shape<BTreeMap<K, T>> for ByPath<S>
+impl<K, T, S> Shape<BTreeMap<K, T>> for PathMap<S>
 where
     K: FromStr + Display + Ord,
     S: Shape<T>,
 {
     fn expects(&self) -> String {
         format!(
-            "a table of up to {MOST_ENTRIES}, from paths such as \"/garden\" to {}",
+            "a table of up to {MAX_ENTRIES}, from paths such as \"/garden\" to {}",
             self.0.expects()
         )
     }
-    fn hides(&self) -> bool {
-        self.0.hides()
+    fn is_sensitive(&self) -> bool {
+        self.0.is_sensitive()
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<BTreeMap<K, T>> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<BTreeMap<K, T>> {
         let table = value.get_ref().as_table();
-        let Some(table) = table.filter(|table| table.len() <= MOST_ENTRIES) else {
-            return Shape::<BTreeMap<K, T>>::refuse(self, value, refusals);
+        let Some(table) = table.filter(|table| table.len() <= MAX_ENTRIES) else {
+            return Shape::<BTreeMap<K, T>>::reject(self, value, errors);
         };
         let mut map = BTreeMap::new();
         for (path, entry) in table {
             match path.get_ref().parse() {
-                Ok(path) => map.extend(self.0.read(entry, refusals).map(|entry| (path, entry))),
+                Ok(path) => map.extend(self.0.read(entry, errors).map(|entry| (path, entry))),
                 Err(_) => {
-                    let found = refusals.found_name(path.get_ref());
+                    let found = errors.describe_name(path.get_ref());
                     let message = format!(
                         "expects paths that begin with `/` and hold only letters, digits and \
                          `-._~/`, found {found}"
                     );
-                    refusals.push(path.span(), message);
+                    errors.push(path.span(), message);
                 }
             }
         }
@@ -131,16 +131,16 @@ pub(in crate::config) struct Fields<'a, 'i> {
 
 impl<'a, 'i> Fields<'a, 'i> {
     /// Opens a table that may have these fields.
-    pub fn open(value: &'a Value<'i>, known: &[&str], refusals: &mut Refusals) -> Option<Self> {
+    pub fn open(value: &'a Value<'i>, known: &[&str], errors: &mut ValueErrors) -> Option<Self> {
         let table = value.get_ref().as_table()?;
         let mut names = table.keys();
         if let Some(name) = names.find(|name| !known.contains(&name.get_ref().as_ref())) {
             let near = nearest(name.get_ref(), known.iter(), |known| **known);
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let known = either(known.iter().map(|name| format!("`{name}`")));
-            let found = refusals.found_name(name.get_ref());
-            let message = format!("knows only {known} in this table, found {found}{near}");
-            refusals.push(name.span(), message);
+            let found = errors.describe_name(name.get_ref());
+            let message = format!("takes only {known} in this table, found {found}{near}");
+            errors.push(name.span(), message);
         }
         Some(Self { table })
     }

@@ -3,12 +3,15 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::compound::{Fields, List, Maybe};
-use super::{Parsed, Place, Refusals, Shape, Switch, Text, Value, int, kind, number, real};
-use crate::config::secret::HIDDEN;
+use super::compound::{Fields, List, Optional};
+use super::{
+    Boolean, FilePath, Parsed, Shape, Text, Value, ValueErrors, int, number, real, type_name,
+};
+use crate::config::secret::REDACTED;
+use crate::config::values::zone;
 use crate::config::{
     Bitrate, Gains, IceServer, IceUrl, PrivateUrl, Roi, Secret, Source, Ssid, Timezone, Tls,
-    WifiNetwork, is_wifi_password, zone,
+    WifiNetwork, is_wifi_password,
 };
 
 /// A rate: a number of bits a second, or a string with a unit.
@@ -19,12 +22,12 @@ impl Shape<Bitrate> for Rate {
         let (min, max) = (Bitrate::MIN.bps(), Bitrate::MAX.bps());
         format!("a whole number from {min} to {max}, or short such as \"2500k\" or \"2M\"")
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Bitrate> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Bitrate> {
         let rate = match value.get_ref().as_str() {
             Some(text) => text.parse().ok(),
             None => int(value).and_then(|bps| Bitrate::from_bps(u32::try_from(bps).ok()?)),
         };
-        rate.or_else(|| self.refuse(value, refusals))
+        rate.or_else(|| self.reject(value, errors))
     }
     fn write(&self, value: &Bitrate) -> Option<toml::Value> {
         Some(i64::from(value.bps()).into())
@@ -38,11 +41,11 @@ impl Shape<Roi> for Region {
     fn expects(&self) -> String {
         "`[x, y, width, height]`, each a share from 0 to 1, within the picture".to_owned()
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Roi> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Roi> {
         let roi = numbers(value).map(|[x, y, width, height]| Roi { x, y, width, height });
         let inside = |from: f64, length: f64| from >= 0.0 && length > 0.0 && from + length <= 1.0;
         roi.filter(|roi| inside(roi.x, roi.width) && inside(roi.y, roi.height))
-            .or_else(|| self.refuse(value, refusals))
+            .or_else(|| self.reject(value, errors))
     }
     fn write(&self, roi: &Roi) -> Option<toml::Value> {
         Some([roi.x, roi.y, roi.width, roi.height].map(number).to_vec().into())
@@ -56,10 +59,10 @@ impl Shape<Gains> for RedBlue {
     fn expects(&self) -> String {
         format!("`[red, blue]`, each a number from {} to {}", self.0, self.1)
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Gains> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Gains> {
         let pair = numbers(value)
             .filter(|pair: &[f64; 2]| pair.iter().all(|gain| (self.0..=self.1).contains(gain)));
-        pair.map(|[red, blue]| Gains { red, blue }).or_else(|| self.refuse(value, refusals))
+        pair.map(|[red, blue]| Gains { red, blue }).or_else(|| self.reject(value, errors))
     }
     fn write(&self, gains: &Gains) -> Option<toml::Value> {
         Some([gains.red, gains.blue].map(number).to_vec().into())
@@ -80,20 +83,20 @@ impl Shape<Tls> for TlsTable {
     fn expects(&self) -> String {
         "a table with `cert` and `key`, the names of two PEM files".to_owned()
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Tls> {
-        let before = refusals.len();
-        let fields = Fields::open(value, &["cert", "key"], refusals);
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Tls> {
+        let before = errors.len();
+        let fields = Fields::open(value, &["cert", "key"], errors);
         let mut file = |name| {
             let field = fields.as_ref()?.get(name)?;
-            Place("the name of a PEM file").read(field, refusals)
+            FilePath("the name of a PEM file").read(field, errors)
         };
         match (file("cert"), file("key")) {
             (Some(cert), Some(key)) => Some(Tls { cert, key }),
-            _ if refusals.len() > before => None,
-            _ => self.refuse(value, refusals),
+            _ if errors.len() > before => None,
+            _ => self.reject(value, errors),
         }
     }
     fn write(&self, tls: &Tls) -> Option<toml::Value> {
@@ -108,8 +111,8 @@ pub(in crate::config) struct IceServerTable;
 
 impl IceServerTable {
     const URL: Parsed = Parsed("an address such as \"stun:stun.example.org:3478\"");
-    const USERNAME: Maybe<Text> = Maybe(Text(512));
-    const CREDENTIAL: Maybe<Hidden> = Maybe(Hidden(1, 512));
+    const USERNAME: Optional<Text> = Optional(Text(512));
+    const CREDENTIAL: Optional<SecretText> = Optional(SecretText(1, 512));
 }
 
 impl Shape<IceServer> for IceServerTable {
@@ -118,22 +121,22 @@ impl Shape<IceServer> for IceServerTable {
          and `credential`"
             .to_owned()
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<IceServer> {
-        let before = refusals.len();
-        let fields = Fields::open(value, &["urls", "username", "credential"], refusals);
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<IceServer> {
+        let before = errors.len();
+        let fields = Fields::open(value, &["urls", "username", "credential"], errors);
         let Some((fields, urls)) = fields.and_then(|f| f.get("urls").map(|urls| (f, urls))) else {
-            return self.refuse(value, refusals);
+            return self.reject(value, errors);
         };
         let urls: Vec<IceUrl> = if urls.get_ref().is_array() {
-            List(Self::URL).read(urls, refusals)?
+            List(Self::URL).read(urls, errors)?
         } else {
-            vec![Self::URL.read(urls, refusals)?]
+            vec![Self::URL.read(urls, errors)?]
         };
-        let username = fields.get("username").map(|v| Self::USERNAME.read(v, refusals));
-        let credential = fields.get("credential").map(|v| Self::CREDENTIAL.read(v, refusals));
+        let username = fields.get("username").map(|v| Self::USERNAME.read(v, errors));
+        let credential = fields.get("credential").map(|v| Self::CREDENTIAL.read(v, errors));
         let server = IceServer {
             urls,
             username: username.flatten().flatten(),
@@ -143,9 +146,9 @@ impl Shape<IceServer> for IceServerTable {
         let known = server.username.is_some() && server.credential.is_some();
         match server {
             server if !server.urls.is_empty() && (known || !relay) => Some(server),
-            // What is missing may have been refused, and told, just now.
-            _ if refusals.len() > before => None,
-            _ => self.refuse(value, refusals),
+            // What is missing may have been rejected, with a message, just now.
+            _ if errors.len() > before => None,
+            _ => self.reject(value, errors),
         }
     }
     fn write(&self, server: &IceServer) -> Option<toml::Value> {
@@ -170,21 +173,21 @@ impl Shape<WifiNetwork> for WifiTable {
     fn expects(&self) -> String {
         "a table with `ssid` and, unless the network is open, `password`; and `hidden`".to_owned()
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<WifiNetwork> {
-        let before = refusals.len();
-        let fields = Fields::open(value, &["ssid", "password", "hidden"], refusals);
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<WifiNetwork> {
+        let before = errors.len();
+        let fields = Fields::open(value, &["ssid", "password", "hidden"], errors);
         let Some((fields, ssid)) = fields.and_then(|f| f.get("ssid").map(|ssid| (f, ssid))) else {
-            return self.refuse(value, refusals);
+            return self.reject(value, errors);
         };
-        let ssid: Option<Ssid> = Self::SSID.read(ssid, refusals);
-        let password = fields.get("password").and_then(|v| Passphrase.read(v, refusals));
-        let hidden = fields.get("hidden").and_then(|v| Switch.read(v, refusals));
-        // Half of it is of no use: without its password, an open network of the same name would
-        // be joined instead.
-        (refusals.len() == before).then_some(WifiNetwork {
+        let ssid: Option<Ssid> = Self::SSID.read(ssid, errors);
+        let password = fields.get("password").and_then(|v| Passphrase.read(v, errors));
+        let hidden = fields.get("hidden").and_then(|v| Boolean.read(v, errors));
+        // A part of it is not used: without its password, an open network of the same name would be
+        // joined instead.
+        (errors.len() == before).then_some(WifiNetwork {
             ssid: ssid?,
             password,
             hidden: hidden.unwrap_or_default(),
@@ -193,8 +196,8 @@ impl Shape<WifiNetwork> for WifiTable {
     fn write(&self, network: &WifiNetwork) -> Option<toml::Value> {
         let fields = [
             ("ssid", Self::SSID.write(&network.ssid)),
-            ("password", Maybe(Passphrase).write(&network.password)),
-            ("hidden", Switch.write(&network.hidden)),
+            ("password", Optional(Passphrase).write(&network.password)),
+            ("hidden", Boolean.write(&network.hidden)),
         ];
         let fields = fields.into_iter().filter_map(|(name, field)| Some((name.to_owned(), field?)));
         Some(toml::Value::Table(fields.collect()))
@@ -209,20 +212,20 @@ impl Shape<Secret> for Passphrase {
         "a passphrase of 8 to 63 printable ASCII characters, or a key of 64 hexadecimal digits"
             .to_owned()
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Secret> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Secret> {
         let text = value.get_ref().as_str();
         let secret = text.filter(|text| is_wifi_password(text)).map(Secret::new);
         if secret.is_none() {
-            let found = text.map_or(kind(value.get_ref()), |_| "another string");
-            refusals.push(value.span(), format!("expects {}, found {found}", self.expects()));
+            let found = text.map_or(type_name(value.get_ref()), |_| "another string");
+            errors.push(value.span(), format!("expects {}, found {found}", self.expects()));
         }
         secret
     }
     fn write(&self, _: &Secret) -> Option<toml::Value> {
-        Some(HIDDEN.into())
+        Some(REDACTED.into())
     }
 }
 
@@ -231,27 +234,27 @@ pub(in crate::config) struct SourceName;
 
 impl Shape<Source> for SourceName {
     fn expects(&self) -> String {
-        "\"auto\", \"pattern\", \"libcamera\", \"libcamera:N\", \"v4l2:/dev/videoN\" or \
+        "\"auto\", \"pattern\", \"libcamera\", \"libcamera:N\", \"libcamera:ID\", \"v4l2:/dev/videoN\" or \
          \"file:NAME\""
             .to_owned()
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Source> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Source> {
         let text = value.get_ref().as_str();
         if let Some(source) = text.and_then(|text| text.parse().ok()) {
             return Some(source);
         }
-        // Of one that is unknown, or is none, even the scheme may be a part of a password.
+        // If the scheme is unknown, even that may be a part of a password.
         let scheme = text.and_then(|text| text.split_once(':')).map(|(scheme, _)| scheme);
         match scheme.filter(|scheme| Source::SCHEMES.contains(scheme)) {
             Some(scheme) => {
                 let message = format!("expects {}, found \"{scheme}:…\"", self.expects());
-                refusals.push(value.span(), message);
+                errors.push(value.span(), message);
                 None
             }
-            None => self.refuse(value, refusals),
+            None => self.reject(value, errors),
         }
     }
     fn write(&self, source: &Source) -> Option<toml::Value> {
@@ -259,22 +262,22 @@ impl Shape<Source> for SourceName {
     }
 }
 
-/// A time zone. For one that there is not, the message has the one that may have been meant.
+/// A time zone. The message about one that does not exist names the one that may have been meant.
 pub(in crate::config) struct ZoneName;
 
 impl Shape<Timezone> for ZoneName {
     fn expects(&self) -> String {
         "a time zone such as \"Europe/Berlin\"".to_owned()
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Timezone> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Timezone> {
         let text = value.get_ref().as_str();
         if let Some(zone) = text.and_then(|text| text.parse().ok()) {
             return Some(zone);
         }
         let meant = text.and_then(zone::meant);
-        let zone = Shape::<Timezone>::refuse(self, value, refusals);
+        let zone = Shape::<Timezone>::reject(self, value, errors);
         if let Some(meant) = meant {
-            refusals.add_to_last(&format!("; did you mean \"{meant}\"?"));
+            errors.add_to_last(&format!("; did you mean \"{meant}\"?"));
         }
         zone
     }
@@ -288,71 +291,73 @@ pub(in crate::config) struct WebUrl(pub &'static str);
 
 impl Shape<PrivateUrl> for WebUrl {
     fn expects(&self) -> String {
-        Shape::<PrivateUrl>::expects(&Unseen(self.0))
+        Shape::<PrivateUrl>::expects(&SensitiveParsed(self.0))
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<PrivateUrl> {
-        let url: PrivateUrl = Unseen(self.0).read(value, refusals)?;
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<PrivateUrl> {
+        let url: PrivateUrl = SensitiveParsed(self.0).read(value, errors)?;
         if url.is_of_the_web() {
             return Some(url);
         }
-        let message =
-            format!("expects {}, found one that is not http:// or https:// and a host", self.0);
-        refusals.push(value.span(), message);
+        let message = format!(
+            "expects {}, found one that is not http:// or https:// followed by a host",
+            self.0
+        );
+        errors.push(value.span(), message);
         None
     }
     fn write(&self, url: &PrivateUrl) -> Option<toml::Value> {
-        Unseen(self.0).write(url)
+        SensitiveParsed(self.0).write(url)
     }
 }
 
-/// Text that is never shown, of so many to so many characters.
-pub(in crate::config) struct Hidden(pub usize, pub usize);
+/// Text that is never shown, with the fewest and the most characters it may have.
+pub(in crate::config) struct SecretText(pub usize, pub usize);
 
-impl Shape<Secret> for Hidden {
+impl Shape<Secret> for SecretText {
     fn expects(&self) -> String {
         format!("a string of {} to {} characters", self.0, self.1)
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<Secret> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Secret> {
         let text = value.get_ref().as_str();
         let found = match text.map(|text| text.chars().count()) {
             Some(length) if length < self.0 => "a shorter one",
             Some(length) if length > self.1 => "a longer one",
             Some(_) => return text.map(Secret::new),
-            None => kind(value.get_ref()),
+            None => type_name(value.get_ref()),
         };
-        refusals.push(value.span(), format!("expects {}, found {found}", self.expects()));
+        errors.push(value.span(), format!("expects {}, found {found}", self.expects()));
         None
     }
     fn write(&self, _: &Secret) -> Option<toml::Value> {
-        Some(HIDDEN.into())
+        Some(REDACTED.into())
     }
 }
 
 /// A string that a type can parse and that may hold a secret: it is not shown when it is wrong,
 /// and the type prints it without its secret part.
-pub(in crate::config) struct Unseen(pub &'static str);
+pub(in crate::config) struct SensitiveParsed(pub &'static str);
 
-impl<T: FromStr + Display> Shape<T> for Unseen {
+impl<T: FromStr + Display> Shape<T> for SensitiveParsed {
     fn expects(&self) -> String {
         self.0.to_owned()
     }
-    fn hides(&self) -> bool {
+    fn is_sensitive(&self) -> bool {
         true
     }
-    fn read(&self, value: &Value<'_>, refusals: &mut Refusals) -> Option<T> {
+    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<T> {
         let parsed = value.get_ref().as_str().and_then(|text| text.parse().ok());
         if parsed.is_none() {
-            let found = match kind(value.get_ref()) {
+            let found = match type_name(value.get_ref()) {
                 "a string" => "a string of another form",
                 other => other,
             };
-            refusals.push(value.span(), format!("expects {}, found {found}", self.0));
+            errors.push(value.span(), format!("expects {}, found {found}", self.0));
         }
         parsed
     }

@@ -1,5 +1,6 @@
 //! What this room promises, shown through its public face.
 
+mod cameras;
 mod locks;
 mod mutations;
 mod sets;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use super::fuzzing::HASH;
 use super::*;
+use crate::transform::{Corner, Rotation};
 
 /// A file that uses every section, with secrets that are easy to recognise.
 const SAMPLE: &str = r#"# Picket
@@ -59,6 +61,19 @@ roi = [0.25, 0.25, 0.5, 0.5]
 backend = "openh264"
 bitrate = "2500k"
 keyframe_interval = 5
+
+[[cameras]]
+name = "garden"
+source = "rtsp://cam:zQ7-second@10.0.0.8/live"
+fps = 12.5
+overlay = { text = "Garden" }
+bitrate = "1M"
+[cameras.controls]
+gain = 2
+
+[[cameras]]
+name = "door"
+source = "libcamera:1"
 
 [stream]
 max_viewers = 20
@@ -136,13 +151,16 @@ fn a_full_file_is_read_in_full() {
     assert_eq!(loaded.problems, []);
     let config = loaded.config;
     assert_eq!(config.auth, sample_auth());
-    assert_eq!(config.camera.rotation, Rotation::Half);
+    assert_eq!(config.camera.rotation, Rotation::Clockwise180);
     assert_eq!(config.camera.time_delay, Duration::from_millis(1500));
     assert_eq!(config.camera.overlay.position, Corner::BottomRight);
     let exposure = Auto::Fixed(Duration::from_millis(10));
     assert_eq!(config.camera.controls.exposure, Some(exposure));
     assert_eq!(config.camera.controls.gain, Some(Auto::Auto));
     assert_eq!(config.encoder.bitrate.bps(), 2_500_000);
+    let names: Vec<&str> = config.all_cameras().map(|camera| camera.name.as_str()).collect();
+    assert_eq!(names, ["main", "garden", "door"]);
+    assert_eq!(config.cameras[0].camera.controls.gain, Some(Auto::Fixed(2.0)));
     assert!(config.webrtc.ice_servers[1].urls[0].is_turn());
     assert_eq!(config.http.mounts.len(), 1);
     assert!(config.site.download().is_some());
@@ -203,7 +221,7 @@ fn every_key_refuses_a_value_of_the_wrong_type_and_keeps_its_default() {
             assert!(loaded.any_refused(), "{} = {wrong}", key.name);
             let told = problem.to_string();
             assert!(told.starts_with("config.toml:2:"), "{told}");
-            assert!(told.contains("expects") || told.contains("knows only"), "{told}");
+            assert!(told.contains("expects") || told.contains("takes only"), "{told}");
             if key.guard {
                 assert!(is_locked(&loaded.config), "{told}");
             } else {
@@ -240,7 +258,7 @@ fn a_syntax_error_keeps_what_stands_above_it_and_locks() {
     let text =
         "[device]\nhostname = \"garden\"\n[camera]\nwidth = 640\nsource = file:x\nheight=1\n";
     let loaded = load(text);
-    assert_eq!(loaded.extent, Extent::Cut);
+    assert_eq!(loaded.completeness, Completeness::Partial);
     assert_eq!(loaded.config.device.hostname.as_str(), "garden");
     assert_eq!((loaded.config.camera.width, loaded.config.camera.height), (Some(640), None));
     assert!(is_locked(&loaded.config));

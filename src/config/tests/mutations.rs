@@ -70,7 +70,7 @@ fn ten_thousand_mutations_break_no_promise() {
         dice.mutate(&mut bytes);
         let loaded = fuzzing::load(&bytes);
         if loaded.config.auth == Auth::Unset {
-            // Only when both of its lines are gone, or have become remarks.
+            // Only when both of its lines are gone, or have become comments.
             let text = String::from_utf8_lossy(&bytes);
             let mut lines = text.lines();
             let says = |l: &str| l.starts_with("password = \"zQ7-p") || l.starts_with("tokens");
@@ -163,5 +163,5 @@ fn whatever_can_be_read_can_be_changed() {
 
 /// Checks a file that can be read to its end: 1 if it can.
 fn can_be_changed(text: &str) -> usize {
-    usize::from(fuzzing::load(text.as_bytes()).extent == Extent::Whole)
+    usize::from(fuzzing::load(text.as_bytes()).completeness == Completeness::Complete)
 }

@@ -2,52 +2,47 @@
 //! Zero 2 W, 3 and 4 (`bcm2835-codec`), and any other that keeps to the kernel's "Memory-to-memory
 //! Stateful Video Encoder Interface".
 //!
-//! In come frames, best as DMABUFs, which the device then reads where the camera wrote them; out
-//! come access units, on a thread of their own ([`session`]). The two queues of the device are
-//! independent: it may give a picture back without having coded it (rate control skips), so what
-//! was coded is matched to what went in by its time stamp, never by its turn. What a driver does
-//! not have (a bit rate, a frame rate, a way to ask for a key picture) it does without.
+//! In come frames, best as DMABUFs, which the device then reads where the camera wrote them; out come
+//! access units, on a thread of their own ([`session`]). The two queues of the device are independent:
+//! it may return a frame without having coded it (rate control skips), so what was coded is matched to
+//! what went in by its time stamp, never by its order. What a driver does not have (a bit rate, a frame
+//! rate, a way to ask for a key frame) it does without.
 //!
 //! The coded format is data: the kernel's own `vicodec`, which speaks FWHT, runs through the same
 //! code, which is how it is tested on a real kernel without a Pi.
 
+mod buffers;
+mod dequeue_thread;
+mod error;
+mod format;
 mod node;
 mod options;
+mod output;
 mod session;
-mod shared;
-mod worker;
+mod state;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+pub use node::{CodedFormat, Node, find, list, unsuitable};
+pub use output::CodedPicture;
 
-pub use node::{Coding, Node, Unfit, find, list, unfit};
-
-use super::{Encoder, EncoderError, EncoderSettings, PictureKind, Sink, coded};
-use crate::media::{Frame, MediaTime, PixelFormat};
+use super::{Encoder, EncoderError, EncoderSettings, FrameType, Sink, device_output};
+use crate::media::{Frame, PixelFormat};
 use crate::transform::CopyMeter;
-use session::{CODED_SIZE, Deliver, Input, Refused, Session};
-
-/// A picture as the device coded it.
-#[derive(Clone, Debug)]
-pub struct CodedPicture {
-    /// The coded bytes.
-    pub data: Bytes,
-    /// When the picture was exposed.
-    pub time: MediaTime,
-    /// The driver calls it a key picture. Not every driver says so.
-    pub key: bool,
-}
+use error::DeviceError;
+use format::{CODED_BUFFER_SIZE, InputFormat};
+use output::CodedSink;
+use session::EncodingSession;
 
 /// The encoder.
 pub struct V4l2M2m {
     node: Node,
     settings: EncoderSettings,
-    deliver: Arc<Mutex<Deliver>>,
-    session: Option<Session>,
-    /// Whether the device takes pictures where they are; found out with the first one.
+    sink: Arc<Mutex<CodedSink>>,
+    session: Option<EncodingSession>,
+    /// Whether the device reads frames where they are; found out with the first one.
     import: Import,
-    /// Room for a coded picture, in bytes; grows when one did not fit.
+    /// Bytes of a buffer for a coded picture; grows when one did not fit.
     coded_size: u32,
     copies: CopyMeter,
 }
@@ -60,7 +55,7 @@ enum Import {
 
 impl V4l2M2m {
     /// An encoder on `node`, which must code H.264, that hands what it makes to `sink`. `copies`
-    /// counts what it has to copy because the device could not read a picture where it was.
+    /// counts what it has to copy because the device could not read a frame where it was.
     ///
     /// # Errors
     /// When the settings are beyond the device.
@@ -70,7 +65,7 @@ impl V4l2M2m {
         sink: Sink,
         copies: CopyMeter,
     ) -> Result<Self, EncoderError> {
-        if node.coding() != Coding::H264 {
+        if node.format() != CodedFormat::H264 {
             return Err(EncoderError::Unsupported(format!("{node} does not code H.264")));
         }
         Self::raw(node, settings, access_units(sink), copies)
@@ -83,7 +78,7 @@ impl V4l2M2m {
     pub fn raw(
         node: Node,
         settings: EncoderSettings,
-        deliver: impl FnMut(CodedPicture) -> Result<(), String> + Send + 'static,
+        sink: impl FnMut(CodedPicture) -> Result<(), String> + Send + 'static,
         copies: CopyMeter,
     ) -> Result<Self, EncoderError> {
         let EncoderSettings { width, height, .. } = settings;
@@ -96,63 +91,71 @@ impl V4l2M2m {
         Ok(Self {
             node,
             settings,
-            deliver: Arc::new(Mutex::new(Box::new(deliver))),
+            sink: Arc::new(Mutex::new(Box::new(sink))),
             session: None,
             import: Import::Untried,
-            // Half of what the picture takes raw is more than any useful bit rate fills.
-            coded_size: (width * height * 3 / 4).clamp(*CODED_SIZE.start(), *CODED_SIZE.end()),
+            // Half of what the raw frame takes is more than any useful bit rate fills.
+            coded_size: (width * height * 3 / 4)
+                .clamp(*CODED_BUFFER_SIZE.start(), *CODED_BUFFER_SIZE.end()),
             copies,
         })
     }
 
-    /// Hands a picture to a session that suits it, starting one if need be.
-    fn submit(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), Refused> {
-        let input = Input::of(frame, self.import == Import::Untried);
+    /// Hands a frame to a session for its format, starting one if need be.
+    fn submit(&mut self, frame: &Frame, frame_type: FrameType) -> Result<(), DeviceError> {
+        let input = InputFormat::of(frame, self.import == Import::Untried);
         // The old one is over before the new one begins, so that pictures stay in order.
         self.session.take_if(|session| !session.takes(&input));
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session::start(
+            none => none.insert(EncodingSession::start(
                 &self.node,
                 &self.settings,
                 input,
                 self.coded_size,
-                self.deliver.clone(),
+                self.sink.clone(),
             )?),
         };
-        session.submit(frame, kind, &self.copies)
+        session.submit(frame, frame_type, &self.copies)
     }
 
-    /// Whether a device that refused may take the picture in another way, which is then the way
-    /// from now on. Each way is left once, so this comes to an end.
-    fn adapt(&mut self, refused: &Refused) -> bool {
-        match refused {
-            Refused::Import(why) if self.import == Import::Untried => {
-                log::info!("{} does not import these pictures ({why}); copying them", self.node);
+    /// Whether a device that failed may take the frame in another way, which is then used from now on.
+    /// Each way is given up once, so this comes to an end.
+    fn adapt(&mut self, error: &DeviceError) -> bool {
+        match error {
+            DeviceError::Import(why) if self.import == Import::Untried => {
+                log::info!(
+                    "{} does not import the camera's buffers ({why}); copying them",
+                    self.node
+                );
                 self.import = Import::Refused;
             }
-            Refused::Overflow if self.coded_size < *CODED_SIZE.end() => {
+            DeviceError::Overflow if self.coded_size < *CODED_BUFFER_SIZE.end() => {
                 self.coded_size *= 2;
-                log::info!("{}: a picture outgrew its buffer; making them larger", self.node);
+                log::info!(
+                    "{}: a coded picture did not fit its buffer; making the buffers larger",
+                    self.node
+                );
             }
             _ => return false,
         }
         true
     }
 
-    fn failed(&self, refused: Refused) -> EncoderError {
-        EncoderError::Failed(format!("{}: {refused}", self.node))
+    fn failed(&self, error: DeviceError) -> EncoderError {
+        EncoderError::Failed(format!("{}: {error}", self.node))
     }
 
-    /// Has the device finish what it holds, at most within `patience`, and stops it. The next
-    /// picture starts it again.
+    /// Has the device finish what it holds, at most within `timeout`, and stops it. The next frame
+    /// starts it again.
     ///
     /// # Errors
     /// When the device did not finish in time.
-    pub fn drain(&mut self, patience: std::time::Duration) -> Result<(), EncoderError> {
+    #[cfg(feature = "testing")]
+    pub fn drain(&mut self, timeout: std::time::Duration) -> Result<(), EncoderError> {
         match self.session.take() {
             None => Ok(()),
-            Some(session) => session.drain(patience).map_err(|refused| self.failed(refused)),
+            Some(session) => session.drain(timeout).map_err(|error| self.failed(error)),
         }
     }
 }
@@ -166,21 +169,23 @@ impl Encoder for V4l2M2m {
         &[PixelFormat::I420, PixelFormat::Nv12]
     }
 
-    fn encode(&mut self, frame: &Frame, kind: PictureKind) -> Result<(), EncoderError> {
+    fn encode(&mut self, frame: &Frame, frame_type: FrameType) -> Result<(), EncoderError> {
         let EncoderSettings { width, height, .. } = self.settings;
         if (frame.width(), frame.height()) != (width, height) {
             return Err(EncoderError::Unsupported(format!(
                 "the encoder was set up for {width}×{height} and got {frame:?}"
             )));
         }
-        if kind == PictureKind::Key && self.session.as_ref().is_some_and(|s| !s.can_force_key()) {
-            // A session begins with a key picture: the one way that every driver knows.
+        if frame_type == FrameType::Key
+            && self.session.as_ref().is_some_and(|s| !s.can_force_key_frame())
+        {
+            // A session begins with a key frame: the one way that every driver knows.
             self.session = None;
         }
-        while let Err(refused) = self.submit(frame, kind) {
+        while let Err(error) = self.submit(frame, frame_type) {
             self.session = None;
-            if !self.adapt(&refused) {
-                return Err(self.failed(refused));
+            if !self.adapt(&error) {
+                return Err(self.failed(error));
             }
         }
         Ok(())
@@ -192,17 +197,13 @@ impl Encoder for V4l2M2m {
             None => Ok(bitrate_bps),
             Some(session) => session
                 .set_bitrate(bitrate_bps)
-                .map_err(|refused| EncoderError::Unsupported(format!("{}: {refused}", self.node))),
+                .map_err(|error| EncoderError::Unsupported(format!("{}: {error}", self.node))),
         }
     }
 }
 
 /// Makes access units of what the device codes.
 fn access_units(sink: Sink) -> impl FnMut(CodedPicture) -> Result<(), String> + Send {
-    let mut units = coded::Units::new(sink);
-    move |CodedPicture { data, time, .. }| units.take(data, time).map_err(|e| e.to_string())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut units = device_output::AccessUnits::new(sink);
+    move |CodedPicture { data, time }| units.take(data, time).map_err(|e| e.to_string())
 }

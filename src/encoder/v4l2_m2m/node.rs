@@ -6,31 +6,34 @@ use std::path::{Path, PathBuf};
 use crate::encoder::EncoderSettings;
 use crate::v4l2::{Device, FourCc, Queue};
 
-/// Shortest side, in pixels.
-const LEAST: u32 = 32;
+/// The shortest side, in pixels.
+const MIN_SIDE: u32 = 32;
 
 /// A coded format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
+pub enum CodedFormat {
     /// ITU-T H.264.
     H264,
-    /// Fast Walsh–Hadamard transform: the kernel's `vicodec`.
+    /// Fast Walsh–Hadamard transform: the kernel's `vicodec`, on which this is tested.
+    #[cfg(any(test, feature = "testing"))]
     Fwht,
 }
 
-impl Coding {
+impl CodedFormat {
     pub(super) const fn code(self) -> FourCc {
         match self {
             Self::H264 => FourCc::H264,
+            #[cfg(any(test, feature = "testing"))]
             Self::Fwht => FourCc::FWHT,
         }
     }
 
-    /// Largest width and height. The Pi's driver accepts 1920×1200 and makes garbage of it
+    /// The largest width and height. The Pi's driver accepts 1920×1200 and makes garbage of it
     /// (raspberrypi/linux#6045), so the bound is ours to keep.
-    pub(crate) const fn most(self) -> (u32, u32) {
+    pub(crate) const fn max_size(self) -> (u32, u32) {
         match self {
             Self::H264 => (1920, 1088),
+            #[cfg(any(test, feature = "testing"))]
             Self::Fwht => (4096, 2160),
         }
     }
@@ -42,7 +45,7 @@ impl Coding {
 pub struct Node {
     path: PathBuf,
     driver: String,
-    coding: Coding,
+    format: CodedFormat,
 }
 
 impl Node {
@@ -54,6 +57,7 @@ impl Node {
 
     /// The driver's name.
     #[must_use]
+    #[cfg(feature = "testing")]
     pub fn driver(&self) -> &str {
         &self.driver
     }
@@ -62,15 +66,16 @@ impl Node {
     #[must_use]
     pub fn fits(&self, settings: &EncoderSettings) -> bool {
         let EncoderSettings { width, height, .. } = *settings;
-        let (most_width, most_height) = self.coding.most();
+        let (most_width, most_height) = self.format.max_size();
         let even = width % 2 == 0 && height % 2 == 0;
-        even && (LEAST..=most_width).contains(&width) && (LEAST..=most_height).contains(&height)
+        even && (MIN_SIDE..=most_width).contains(&width)
+            && (MIN_SIDE..=most_height).contains(&height)
     }
 
     /// What it makes.
     #[must_use]
-    pub fn coding(&self) -> Coding {
-        self.coding
+    pub fn format(&self) -> CodedFormat {
+        self.format
     }
 }
 
@@ -82,51 +87,51 @@ impl fmt::Display for Node {
 
 /// A codec that does not make what is wanted, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
+pub struct UnsuitableNode {
     /// Where it is.
     pub path: PathBuf,
-    /// What is amiss: "it makes NV12 of H264".
+    /// What is wrong with it: "it makes NV12 of H264".
     pub why: String,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for UnsuitableNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path.display(), self.why)
     }
 }
 
-/// Every device that codes raw pictures Picket has into `coding`.
+/// Every device that codes raw pictures Picket has into `format`.
 #[must_use]
-pub fn list(coding: Coding) -> Vec<Node> {
-    examine(coding).filter_map(Result::ok).collect()
+pub fn list(format: CodedFormat) -> Vec<Node> {
+    probe_all(format).filter_map(Result::ok).collect()
 }
 
-/// The first device that codes raw pictures Picket has into `coding`; `None` when there is none.
+/// The first device that codes raw pictures Picket has into `format`; `None` when there is none.
 #[must_use]
-pub fn find(coding: Coding) -> Option<Node> {
-    examine(coding).find_map(Result::ok)
+pub fn find(format: CodedFormat) -> Option<Node> {
+    probe_all(format).find_map(Result::ok)
 }
 
 /// The codecs there are that do not.
 #[must_use]
-pub fn unfit(coding: Coding) -> Vec<Unfit> {
-    examine(coding).filter_map(Result::err).collect()
+pub fn unsuitable(format: CodedFormat) -> Vec<UnsuitableNode> {
+    probe_all(format).filter_map(Result::err).collect()
 }
 
 /// All codecs of this machine.
-fn examine(coding: Coding) -> impl Iterator<Item = Result<Node, Unfit>> {
-    Device::nodes().into_iter().filter_map(move |path| look_at(path, coding))
+fn probe_all(format: CodedFormat) -> impl Iterator<Item = Result<Node, UnsuitableNode>> {
+    Device::nodes().into_iter().filter_map(move |path| probe(path, format))
 }
 
-/// `None` for devices that are no codecs.
-fn look_at(path: PathBuf, coding: Coding) -> Option<Result<Node, Unfit>> {
+/// `None` for devices that are not codecs.
+fn probe(path: PathBuf, format: CodedFormat) -> Option<Result<Node, UnsuitableNode>> {
     let device = match Device::open(&path) {
         Ok(device) => device,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             let why = "may not be opened: add the user that runs Picket to the group \"video\"";
-            return Some(Err(Unfit { path, why: why.into() }));
+            return Some(Err(UnsuitableNode { path, why: why.into() }));
         }
-        // Gone in the meantime, or somebody else's.
+        // Gone in the meantime, or another user's.
         Err(_) => return None,
     };
     let capability = device.capability().ok()?;
@@ -135,14 +140,14 @@ fn look_at(path: PathBuf, coding: Coding) -> Option<Result<Node, Unfit>> {
     }
     let (takes, makes) =
         (device.formats(Queue::OutputMplane), device.formats(Queue::CaptureMplane));
-    Some(match verdict(&takes, &makes, coding) {
-        Ok(()) => Ok(Node { path, driver: capability.driver, coding }),
-        Err(why) => Err(Unfit { path, why: format!("{} {why}", capability.driver) }),
+    Some(match verdict(&takes, &makes, format) {
+        Ok(()) => Ok(Node { path, driver: capability.driver, format }),
+        Err(why) => Err(UnsuitableNode { path, why: format!("{} {why}", capability.driver) }),
     })
 }
 
-/// Whether a device with these formats is an encoder for `coding`.
-fn verdict(takes: &[FourCc], makes: &[FourCc], coding: Coding) -> Result<(), String> {
+/// Whether a device with these formats is an encoder for `format`.
+fn verdict(takes: &[FourCc], makes: &[FourCc], format: CodedFormat) -> Result<(), String> {
     let few = |codes: &[FourCc]| match codes {
         [] => "nothing".to_owned(),
         codes => {
@@ -151,7 +156,7 @@ fn verdict(takes: &[FourCc], makes: &[FourCc], coding: Coding) -> Result<(), Str
             format!("{}{more}", names.join(", "))
         }
     };
-    if !makes.contains(&coding.code()) {
+    if !makes.contains(&format.code()) {
         return Err(format!("makes {} of {}", few(makes), few(takes)));
     }
     if !takes.iter().any(|code| matches!(*code, FourCc::NV12 | FourCc::I420)) {
@@ -166,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_codec_that_is_no_such_encoder_is_told_with_what_it_does() {
-        let h264 = |takes: &[FourCc], makes: &[FourCc]| verdict(takes, makes, Coding::H264);
+        let h264 = |takes: &[FourCc], makes: &[FourCc]| verdict(takes, makes, CodedFormat::H264);
         assert_eq!(h264(&[FourCc::YUYV, FourCc::NV12], &[FourCc::H264]), Ok(()));
         assert_eq!(
             h264(&[FourCc::H264, FourCc::MJPEG], &[FourCc::I420, FourCc::NV12]),
@@ -174,6 +179,6 @@ mod tests {
         );
         assert_eq!(h264(&[FourCc::YUYV], &[FourCc::H264]), Err("takes YUYV only".into()));
         assert_eq!(h264(&[], &[]), Err("makes nothing of nothing".into()));
-        assert!(verdict(&[FourCc::NV12], &[FourCc::FWHT], Coding::Fwht).is_ok());
+        assert!(verdict(&[FourCc::NV12], &[FourCc::FWHT], CodedFormat::Fwht).is_ok());
     }
 }

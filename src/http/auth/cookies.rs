@@ -5,17 +5,17 @@ use axum::http::header::COOKIE;
 
 /// What a cookie is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::http) enum CookieKind {
     /// It signs the browser in.
     Session,
     /// It says that the browser has signed in before.
     Browser,
 }
 
-impl Kind {
+impl CookieKind {
     /// The cookie's name; with the port, "picket-8000", because browsers keep one jar of cookies
     /// for all ports of a host.
-    pub(super) fn name(self, port: Option<u16>) -> String {
+    pub(in crate::http) fn name(self, port: Option<u16>) -> String {
         let name = self.base();
         port.map_or(name.to_owned(), |port| format!("{name}-{port}"))
     }
@@ -37,9 +37,9 @@ impl Kind {
 }
 
 /// Names and values of our cookies (RFC 6265 §4.2). Another Picket on this host has some too, and
-/// other servers there may have set any: one that is not ours, or not even text, says nothing of
+/// other servers there may have set any: one that is not ours, or not even text, hides none of
 /// those beside it.
-pub(super) fn cookies(headers: &HeaderMap, kind: Kind) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn cookies(headers: &HeaderMap, kind: CookieKind) -> impl Iterator<Item = (&str, &str)> {
     let lines = headers.get_all(COOKIE).iter();
     let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
@@ -59,11 +59,11 @@ mod tests {
         let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(value))]);
         let found = |kind| cookies(&headers, kind).collect::<Vec<_>>();
         assert_eq!(
-            found(Kind::Session),
+            found(CookieKind::Session),
             [("picket-8000", "x"), ("picket", "y"), ("picket-1", "z=")]
         );
         let browsers = [("picket-browser", "b"), ("picket-browser-8000", "c")];
-        assert_eq!(found(Kind::Browser), browsers);
+        assert_eq!(found(CookieKind::Browser), browsers);
     }
 
     #[test]
@@ -72,6 +72,6 @@ mod tests {
         line.extend("picket=bad; picket-1=bad; ".repeat(100).bytes());
         line.extend(b"picket-8000=good");
         let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(&line).unwrap())]);
-        assert!(cookies(&headers, Kind::Session).any(|(_, value)| value == "good"));
+        assert!(cookies(&headers, CookieKind::Session).any(|(_, value)| value == "good"));
     }
 }

@@ -1,21 +1,21 @@
-// The device's page: shows how the device is, and does what its owner wants of it.
+// The device's page: shows the device's status, and does what its owner asks for.
 //
-// `follow`, at the end, asks the device how it is every few seconds and shows that; whatever is
-// done in between, a restart, a lost network, is seen there. Nothing the device or the air says
-// is ever put into the page as anything but text.
+// `follow`, at the end, asks for the status every few seconds and shows it; what was done in
+// between, a restart, a lost network, is seen there. Nothing that the device says, or a network in
+// reach is called, is ever put into the page as anything but text.
 
 const $ = (id) => document.getElementById(id);
 
 // In milliseconds.
-const PATIENCE = 10_000; // for an answer that takes no work
-const LOOK_PATIENCE = 40_000; // for what has to ask others first
-const JOIN_PATIENCE = 90_000;
-const CALM = 5000; // between two looks at the device
-const BUSY = 1000; // the same, while much happens
-const AWAY_AFTER = 2; // looks in vain, and the device is away
+const REQUEST_TIMEOUT = 10_000; // for an answer that takes no work
+const SEARCH_TIMEOUT = 40_000; // for what has to ask others first
+const JOIN_TIMEOUT = 90_000;
+const POLL_EVERY = 5000; // between two requests for the status
+const POLL_BUSY_EVERY = 1000; // the same, while something is under way
+const UNREACHABLE_AFTER = 2; // failed requests
 
-const LARGEST = 200 * 2 ** 20; // bytes of an update, as for the device: no file is sent in vain
-const SENT = 30; // percent of an installation that sending it is
+const LARGEST = 200 * 2 ** 20; // bytes of an update, as for the device: no larger file is sent at all
+const UPLOAD_SHARE = 30; // percent of an installation
 
 // --- Words ------------------------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ function sentence(text) {
   return text && text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
-/** A name from the air, with what cannot be seen, or turns the text around it, made visible. */
+/** A network's name, with characters that are invisible, or reverse the text around them, made visible. */
 function visible(name) {
   return name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
 }
@@ -46,10 +46,10 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ?
 
 /** An element with a text in it. */
 function element(tag, text = "", attributes = {}) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
+  const created = document.createElement(tag);
+  created.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, value);
+  return created;
 }
 
 /** Shows elements in place of others, unless they are the same. */
@@ -59,10 +59,10 @@ function fill(id, elements) {
   if (!wanted.isEqualNode($(id))) $(id).replaceChildren(...wanted.childNodes);
 }
 
-// --- Talking to the device ----------------------------------------------------------------------------
+// --- Requests to the device ----------------------------------------------------------------------------
 
-/** A request that was not done, and why. `lost` is whether nobody answered. */
-class Refusal extends Error {
+/** A request that failed, and why. `lost` is whether nobody answered. */
+class RequestError extends Error {
   constructor(text, { status = 0 } = {}) {
     super(text);
     this.status = status;
@@ -70,32 +70,32 @@ class Refusal extends Error {
   }
 }
 
-/** The device's answer; anything but a good one is a Refusal. */
-async function ask(path, { patience = PATIENCE, json, ...options } = {}) {
+/** The device's answer; anything but success is a RequestError. */
+async function ask(path, { timeout = REQUEST_TIMEOUT, json, ...options } = {}) {
   if (json) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(json);
   }
   let response;
   try {
-    response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(patience), ...options });
+    response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(timeout), ...options });
   } catch {
-    throw new Refusal("the device does not answer");
+    throw new RequestError("the device does not respond");
   }
   if (response.ok) return response.status === 200 ? response.json() : undefined;
-  const { detail = `the device answers with status ${response.status}` } = await response.json().catch(() => ({}));
+  const { detail = `the device answered with status ${response.status}` } = await response.json().catch(() => ({}));
   // It may have been signed out meanwhile, or reset.
   if (response.status === 401 || response.status === 403) signIn();
-  throw new Refusal(detail, { status: response.status });
+  throw new RequestError(detail, { status: response.status });
 }
 
-/** The page itself asks to sign in, or to set the first password. */
+/** Loads the page again, which then asks to sign in or to set the first password. */
 function signIn() {
-  banner("The device asks who you are.");
+  banner("Please sign in.");
   location.assign("device");
 }
 
-// --- How it is --------------------------------------------------------------------------------------
+// --- Status --------------------------------------------------------------------------------------
 
 /** The newest reports. */
 let device;
@@ -107,7 +107,7 @@ function banner(text) {
 }
 
 const port = () => (device.port === 80 ? "" : `:${device.port}`);
-// Where another device has its name already, it is found by the next one.
+// Where another device has this name already, it goes by the next one.
 const home = () => `http://${device.foundAs ?? device.hostname}.local${port()}/`;
 
 function address(url, by = "") {
@@ -120,7 +120,7 @@ function showAddresses() {
   const lines = device.links.flatMap(({ addresses, wireless }) =>
     addresses.map((ip) => {
       const host = ip.includes(":") ? `[${ip}]` : ip;
-      return address(`http://${host}${port()}/`, wireless ? "by radio" : "by cable");
+      return address(`http://${host}${port()}/`, wireless ? "over Wi-Fi" : "wired");
     }),
   );
   fill("addresses", [address(home()), ...lines]);
@@ -129,25 +129,25 @@ function showAddresses() {
 function camera({ fault, name }) {
   if (fault) return ["wrong", sentence(fault)];
   if (name) return ["well", `${name}, works.`];
-  return ["", "Being started."];
+  return ["", "Starting."];
 }
 
 function wifi({ state, ssid = "", in_reach = [] }) {
   switch (state) {
     case "none":
-      return ["", "This device has no radio."];
+      return ["", "This device has no Wi-Fi."];
     case "off":
       return ["", "Off."];
     case "joining":
-      return ["", `Looking for ${quoted(ssid)}.`];
+      return ["", `Searching for ${quoted(ssid)}.`];
     case "joined":
-      return ["well", `In ${quoted(ssid)}.`];
+      return ["well", `Connected to ${quoted(ssid)}.`];
     case "wrong-password":
       return ["wrong", `The password of ${quoted(ssid)} is wrong.`];
     case "not-found":
-      return ["wrong", `${quoted(ssid)} is not in reach${in_reach.length ? "" : ", and no other network is"}.`];
+      return ["wrong", `${quoted(ssid)} is out of range${in_reach.length ? "" : ", and so is every other network"}.`];
     case "access-point":
-      return ["", `Its own network, ${quoted(ssid)}, is open.`];
+      return ["", `Its own network, ${quoted(ssid)}, is on.`];
     default:
       return ["", state];
   }
@@ -166,7 +166,7 @@ function showDevice() {
   const slot = device.slot ? `, system ${device.slot}` : "";
   fact("system", ["", `Picket ${device.version}${slot}, for ${device.board}`]);
   const notes = Object.values(device.notes);
-  if (device.locked) notes.unshift("Nobody can sign in until config.toml is mended as said below.");
+  if (device.locked) notes.unshift("Nobody can sign in until config.toml is fixed as described below.");
   fill("notes", notes.map((note) => element("li", note)));
   $("notes").hidden = !notes.length;
   fill("problem-list", device.problems.map((problem) => element("li", problem)));
@@ -183,22 +183,22 @@ function showNetwork() {
   const { state, ssid = "", key = "" } = device.wifi;
   $("network").hidden = state === "none";
   if (state === "none") return;
-  if (networks === undefined) lookAround();
+  if (networks === undefined) searchNetworks();
   const own = state === "access-point";
   $("own-network").hidden = !own;
   if (own) {
-    const parts = ["This device has opened a network of its own, ", element("b", visible(ssid)), " with the password ", element("b", key), ". Choose the network that it is to join."];
+    const parts = ["This device has opened a network of its own, ", element("b", visible(ssid)), ", with the password ", element("b", key), ". Choose the network that it should join."];
     fill("own-network", parts);
   }
   showLeaving(own);
   if (!joining) showChoice();
 }
 
-/** What is going to happen to this page's own connection. */
+/** What will happen to this page's own connection. */
 function showLeaving(own) {
   const text = own
-    ? `The device closes its own network to join the other one, and this page loses it. Then connect this phone or computer to that other network and open ${home()}device. If the device cannot join, its own network is back after about a minute: connect to it again, and this page says why.`
-    : `If you reach the device by Wi-Fi, this page may lose it. Then connect this phone or computer to the same network and open ${home()}device. If the device cannot join, it goes back to where it was.`;
+    ? `The device turns its own network off to join the other one, and this page loses the connection. Then connect this phone or computer to that other network and open ${home()}device. If the device cannot join, its own network is back after about a minute: connect to it again, and this page says why.`
+    : `If you reach the device over Wi-Fi, this page may lose the connection. Then connect this phone or computer to the same network and open ${home()}device. If the device cannot join, it returns to its former network.`;
   set("leaving", text);
 }
 
@@ -207,19 +207,19 @@ function showChoice() {
   const { choice } = device;
   if (!choice) return;
   if (choice.state === "joining") say("join-outcome", `Joining ${quoted(choice.ssid)}…`);
-  if (choice.state === "joined") say("join-outcome", `The device is in ${quoted(choice.ssid)} now.`, "well");
+  if (choice.state === "joined") say("join-outcome", `The device is connected to ${quoted(choice.ssid)} now.`, "well");
   if (choice.state === "refused") say("join-outcome", sentence(choice.why), "wrong");
 }
 
-async function lookAround() {
+async function searchNetworks() {
   networks ??= [];
   $("look-networks").disabled = true;
-  set("looking", "Looking for networks…");
+  set("looking", "Searching for networks…");
   $("looking").hidden = false;
   try {
-    ({ networks } = await ask("api/v1/device/networks", { patience: LOOK_PATIENCE }));
+    ({ networks } = await ask("api/v1/device/networks", { timeout: SEARCH_TIMEOUT }));
     $("networks").replaceChildren(...networks.map(row));
-    set("looking", networks.length ? "" : "No network is in reach.");
+    set("looking", networks.length ? "" : "No network is in range.");
   } catch ({ message }) {
     set("looking", sentence(message));
   }
@@ -271,10 +271,10 @@ function wanted() {
   const value = chosen();
   const other = value === "other";
   const ssid = other ? $("ssid").value : networks[value].ssid;
-  if (!ssid) throw new Refusal("type the network’s name");
+  if (!ssid) throw new RequestError("type the network’s name");
   const open = !other && networks[value].open;
   const password = open ? null : $("wifi-password").value || null;
-  if (!other && !open && !password) throw new Refusal("type the network’s password");
+  if (!other && !open && !password) throw new RequestError("type the network’s password");
   return { ssid, password, hidden: other && $("hidden").checked, country: $("country").value || null };
 }
 
@@ -286,12 +286,12 @@ async function join(event) {
     network = wanted();
     joining = true;
     const own = device?.wifi.state === "access-point";
-    say("join-outcome", `Joining ${quoted(network.ssid)}. This takes up to 40 seconds${own ? ", and this page loses the device meanwhile" : ""}…`);
-    await ask("api/v1/device/network", { method: "PUT", json: network, patience: JOIN_PATIENCE });
-    say("join-outcome", `The device is in ${quoted(network.ssid)} now.`, "well");
+    say("join-outcome", `Joining ${quoted(network.ssid)}. This takes up to 40 seconds${own ? ", and this page loses the connection meanwhile" : ""}…`);
+    await ask("api/v1/device/network", { method: "PUT", json: network, timeout: JOIN_TIMEOUT });
+    say("join-outcome", `The device is connected to ${quoted(network.ssid)} now.`, "well");
     $("wifi-password").value = "";
   } catch (error) {
-    const lost = `This page has lost the device, which is trying to join ${quoted(network?.ssid ?? "")}. Connect this phone or computer to that network too, and open ${device ? home() : "/"}device.`;
+    const lost = `This page has lost the connection to the device, which is trying to join ${quoted(network?.ssid ?? "")}. Connect this phone or computer to that network too, and open ${device ? home() : "/"}device.`;
     say("join-outcome", error.lost && network ? lost : sentence(error.message), error.lost && network ? "" : "wrong");
   }
   joining = false;
@@ -311,25 +311,25 @@ function listCountries() {
 
 const STEPS = {
   receiving: "Receiving",
-  checking: "Checking who made it, and for which board",
-  writing: "Writing it beside what runs",
+  checking: "Checking its signature and board",
+  writing: "Writing it beside the running system",
   "preparing the start": "Preparing its first start",
   restarting: "Restarting",
 };
 
-const INSTALLED = "The update is installed. The device restarts into it, which takes about a minute…";
+const INSTALLED = "The update is installed. The device is restarting with it, which takes about a minute…";
 
 /** The upload under way. */
 let upload;
 /** Since when something is being installed. */
 let installing;
-/** What to say in place of the last update's outcome: [text, kind]. */
-let told;
+/** What to show instead of the last update's outcome: [text, kind]. */
+let notice;
 
 function outcome({ state, version, why = "" }) {
   switch (state) {
     case "trying":
-      return [`Picket ${version ?? ""} runs, and is being tried. It is kept once it has shown a picture, within three minutes.`];
+      return [`Picket ${version ?? ""} is running on trial. It is kept once it has shown a picture, within three minutes.`];
     case "kept":
       return [`Picket ${version ?? ""} is installed and works.`, "well"];
     case "fell-back":
@@ -351,7 +351,7 @@ function showProgress(percent, step) {
 function showUpdate(asked = performance.now()) {
   const { news, outcome: last } = update;
   const now = update.installing ?? (last.state === "installing" && last.percent < 100 && { percent: last.percent, step: "writing" });
-  // A report that was asked for before an installation began says nothing of its end.
+  // A report that was requested before an installation started says nothing about its end.
   if (!now && asked < installing) return;
   if (now && !(upload && now.step === "receiving")) {
     showProgress(now.percent, `${STEPS[now.step] ?? sentence(now.step)}…`);
@@ -364,10 +364,10 @@ function showUpdate(asked = performance.now()) {
 
   const busy = Boolean(now || upload || restarting);
   $("restart").disabled = busy;
-  say("update-state", ...(busy ? [""] : (told ?? outcome({ ...last, version: update.version }))));
+  say("update-state", ...(busy ? [""] : (notice ?? outcome({ ...last, version: update.version }))));
   $("offer").hidden = busy || !news.offer || last.state === "trying";
   if (news.offer) {
-    set("offer-text", `Picket ${news.offer.version} can be had (${megabytes(news.offer.size)}).${news.automatic ? " It is installed by itself when nobody has watched for ten minutes." : ""}`);
+    set("offer-text", `Picket ${news.offer.version} is available (${megabytes(news.offer.size)}).${news.automatic ? " It is installed automatically when nobody has watched for ten minutes." : ""}`);
     set("install", `Install ${news.offer.version}`);
   }
   $("look-row").hidden = !news.asks;
@@ -379,21 +379,21 @@ function looked({ looked: ago, problem, offer }) {
   if (problem) return sentence(problem);
   const minutes = Math.round(ago / 60);
   const when = minutes < 2 ? "just now" : minutes < 120 ? `${minutes} minutes ago` : `${Math.round(minutes / 60)} hours ago`;
-  return offer ? "" : `Nothing newer was found ${when}.`;
+  return offer ? "" : `No newer version was found ${when}.`;
 }
 
-/** An installation has come to its end. */
+/** An installation has ended. */
 function installed(refused) {
-  if (refused) told = [sentence(refused), "wrong"];
+  if (refused) notice = [sentence(refused), "wrong"];
   else if (started() < installing) restart(INSTALLED);
 }
 
-/** Sends a file, and shows how far it is. */
+/** Sends a file, and shows the progress. */
 async function send(file) {
   if (!file || upload || installing !== undefined) return;
-  told = undefined;
+  notice = undefined;
   if (file.size === 0 || file.size > LARGEST) {
-    told = [file.size ? `An update has at most ${megabytes(LARGEST)}, and this file has ${megabytes(file.size)}.` : "This file is empty.", "wrong"];
+    notice = [file.size ? `An update has at most ${megabytes(LARGEST)}; this file has ${megabytes(file.size)}.` : "This file is empty.", "wrong"];
     return showUpdate();
   }
   $("bar").value = 0;
@@ -403,7 +403,7 @@ async function send(file) {
   showUpdate();
   const ended = await new Promise((resolve) => {
     upload.upload.onprogress = ({ loaded, total }) => {
-      showProgress((SENT * loaded) / total, `Sending ${megabytes(loaded)} of ${megabytes(total)}…`);
+      showProgress((UPLOAD_SHARE * loaded) / total, `Sending ${megabytes(loaded)} of ${megabytes(total)}…`);
     };
     upload.upload.onload = () => set("step", "Sent. Waiting for the device…");
     for (const event of ["load", "error", "abort"]) upload.addEventListener(event, () => resolve(upload));
@@ -414,10 +414,10 @@ async function send(file) {
   upload = undefined;
   $("bundle").value = "";
   if (ended.status === 401 || ended.status === 403) return signIn();
-  // Without an answer, the next look at the device tells what came of it.
+  // Without an answer, the next status tells what came of it.
   installing = ended.status ? undefined : began;
   if (ended.status === 200) restart(INSTALLED);
-  else if (ended.status) told = [sentence(detail(ended.responseText) || `the device answers with status ${ended.status}`), "wrong"];
+  else if (ended.status) notice = [sentence(detail(ended.responseText) || `the device answered with status ${ended.status}`), "wrong"];
   wake();
 }
 
@@ -430,20 +430,20 @@ function detail(text) {
 }
 
 async function install() {
-  told = undefined;
+  notice = undefined;
   try {
     await ask("api/v1/update/install", { method: "POST", json: { version: update.news.offer.version } });
     installing = performance.now();
   } catch ({ message }) {
-    told = [sentence(message), "wrong"];
+    notice = [sentence(message), "wrong"];
   }
   wake();
 }
 
 async function look() {
   $("look").disabled = true;
-  set("looked", "Asking…");
-  await ask("api/v1/update/look", { method: "POST", patience: LOOK_PATIENCE }).catch(() => {});
+  set("looked", "Checking…");
+  await ask("api/v1/update/look", { method: "POST", timeout: SEARCH_TIMEOUT }).catch(() => {});
   $("look").disabled = false;
   wake();
 }
@@ -453,7 +453,7 @@ function acceptDrops() {
   for (const event of ["dragenter", "dragover"]) drop.addEventListener(event, () => drop.classList.add("over"));
   for (const event of ["dragleave", "drop"]) drop.addEventListener(event, () => drop.classList.remove("over"));
   $("bundle").addEventListener("change", () => send($("bundle").files[0]));
-  // A file that misses the field must not take the page's place.
+  // A file that misses the field must not replace the page.
   for (const event of ["dragover", "drop"]) {
     addEventListener(event, (dropped) => dropped.target !== $("bundle") && dropped.preventDefault());
   }
@@ -462,7 +462,7 @@ function acceptDrops() {
 
 // --- Restart, reset, log -------------------------------------------------------------------------------
 
-/** Since when a restart is waited for. */
+/** Since when the page waits for a restart. */
 let restarting;
 
 function restart(text) {
@@ -475,7 +475,7 @@ async function restartNow() {
   say("restart-outcome", "");
   try {
     await ask("api/v1/device/restart", { method: "POST" });
-    restart("The device restarts. This page goes on by itself when it is back…");
+    restart("The device is restarting. This page continues when it is back…");
   } catch ({ message }) {
     say("restart-outcome", sentence(message), "wrong");
   }
@@ -490,7 +490,7 @@ async function reset(event) {
     await ask("api/v1/device/reset", { method: "POST", json: { confirm } });
     $("confirm").value = "";
     say("reset-outcome", "");
-    restart("The device forgets everything and restarts. It is then called picket; without a cable it opens its own network. This page goes on by itself if it finds the device again…");
+    restart("The device is erasing everything and restarting. It is then called picket; without a cable it opens its own network. This page continues if it finds the device again…");
   } catch ({ message }) {
     say("reset-outcome", sentence(message), "wrong");
   }
@@ -503,7 +503,7 @@ async function showLog() {
     $("log").textContent = lines.join("\n");
     $("log").hidden = false;
     $("log").scrollTop = $("log").scrollHeight;
-    say("log-outcome", lines.length ? "" : "There is nothing in it yet.");
+    say("log-outcome", lines.length ? "" : "The log is empty.");
     set("refresh", "Refresh");
   } catch ({ message }) {
     say("log-outcome", sentence(message), "wrong");
@@ -514,7 +514,7 @@ async function showLog() {
 
 let wake = () => {};
 
-/** Waits for the next look, or until somebody cannot. */
+/** Waits until the next request, or until woken. */
 function rest(time) {
   return new Promise((resolve) => {
     wake = resolve;
@@ -534,13 +534,13 @@ async function follow() {
       showUpdate(asked);
     } catch (error) {
       missed += 1;
-      if (!(error instanceof Refusal)) throw error;
-      if (!restarting && missed >= AWAY_AFTER) {
-        banner(error.lost ? "The device does not answer. It may be restarting, or be in another network. Trying again by itself…" : sentence(error.message));
+      if (!(error instanceof RequestError)) throw error;
+      if (!restarting && missed >= UNREACHABLE_AFTER) {
+        banner(error.lost ? "The device does not respond. It may be restarting, or be in another network. Retrying automatically…" : sentence(error.message));
       }
     }
     const busy = upload || installing !== undefined || restarting || missed || joining;
-    await rest(busy || update?.outcome.state === "trying" ? BUSY : CALM);
+    await rest(busy || update?.outcome.state === "trying" ? POLL_BUSY_EVERY : POLL_EVERY);
     while (document.hidden && !busy) {
       await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
     }
@@ -556,7 +556,7 @@ function back() {
   if (started() < restarting) return undefined;
   restarting = undefined;
   installing = undefined;
-  told = undefined;
+  notice = undefined;
   $("restart").disabled = false;
   return banner("");
 }
@@ -566,7 +566,7 @@ function main() {
   acceptDrops();
   $("join").addEventListener("change", showFields);
   $("join").addEventListener("submit", join);
-  $("look-networks").addEventListener("click", lookAround);
+  $("look-networks").addEventListener("click", searchNetworks);
   $("show").addEventListener("change", () => {
     $("wifi-password").type = $("show").checked ? "text" : "password";
   });

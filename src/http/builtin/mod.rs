@@ -1,5 +1,7 @@
-//! The pages that must show whatever became of the site's own files: to sign in, to set the first
-//! password, to say what went wrong, and to look after the device.
+//! The pages that must be shown whatever became of the site's own files: to sign in, to set the
+//! first password, to say what went wrong, and to manage the device.
+//!
+//! In come the few values that they show; out goes HTML, from templates inside the program.
 
 use axum::response::Html;
 use minijinja::{Environment, context};
@@ -9,41 +11,41 @@ pub(super) const STYLE: &str = include_str!("../../../static/css/custom.css");
 
 const SIGN_IN: &str = include_str!("login.html");
 const SET_UP: &str = include_str!("setup.html");
-const NOTICE: &str = include_str!("notice.html");
+const MESSAGE: &str = include_str!("message.html");
 
 /// What the device's page adds to the look.
 pub(super) const DEVICE_STYLE: &str = include_str!("device.css");
 
-/// What makes the device's page move.
+/// The device's page's script.
 pub(super) const DEVICE_SCRIPT: &str = include_str!("device.js");
 
 const DEVICE: &str = include_str!("device.html");
 
 /// The device's page; its script fills it in.
-pub(super) fn device(hostname: &str, version: &str) -> Html<String> {
+pub(super) fn device_page(hostname: &str, version: &str) -> Html<String> {
     page(DEVICE, context! { hostname, version })
 }
 
 /// Asks for the password; `next` is where the browser was going, `root_path` how one gets from the
 /// page to the site's root.
-pub(super) fn sign_in(root_path: &str, message: &str, next: &str) -> Html<String> {
+pub(super) fn sign_in_page(root_path: &str, message: &str, next: &str) -> Html<String> {
     page(SIGN_IN, context! { root_path, message, next })
 }
 
 /// Asks for the first password.
-pub(super) fn set_up(root_path: &str, message: &str) -> Html<String> {
+pub(super) fn first_password_page(root_path: &str, message: &str) -> Html<String> {
     page(SET_UP, context! { root_path, message })
 }
 
 /// Says something, with a button that leads on: what it says, and where to.
-pub(super) fn notice(
+pub(super) fn message_page(
     root_path: &str,
     title: &str,
     detail: &str,
     trace: Option<&str>,
     (button, way): (&str, &str),
 ) -> Html<String> {
-    page(NOTICE, context! { root_path, title, detail, trace, button, way })
+    page(MESSAGE, context! { root_path, title, detail, trace, button, way })
 }
 
 fn page(template: &str, values: minijinja::Value) -> Html<String> {
@@ -70,9 +72,9 @@ mod tests {
     fn what_a_stranger_sends_is_text_and_nothing_more() {
         let evil = "\"><script>alert(1)</script>";
         for Html(page) in [
-            sign_in(".", evil, evil),
-            set_up(".", evil),
-            notice(".", evil, evil, Some(evil), (evil, evil)),
+            sign_in_page(".", evil, evil),
+            first_password_page(".", evil),
+            message_page(".", evil, evil, Some(evil), (evil, evil)),
         ] {
             assert!(page.contains("&lt;script&gt;"), "{page}");
             assert!(!page.contains("<script") && !page.contains("\"&gt;"), "{page}");

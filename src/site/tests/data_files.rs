@@ -21,10 +21,10 @@ fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn without_a_data_location_the_embedded_site_is_served() {
     let (site, report) = Site::open(&SiteSettings::default()).unwrap();
-    assert_eq!(report, Report::default());
-    assert_eq!(site.location(), None);
+    assert_eq!(report, SiteReport::default());
+    assert_eq!(site.location.as_deref(), None);
     assert!(site.render("index.html", &()).unwrap().contains("/static/js/custom.js"));
-    for file in DEFAULTS.iter().filter(|file| file.area == Area::Static) {
+    for file in DEFAULTS.iter().filter(|file| file.data_folder == DataFolder::Static) {
         assert_eq!(site.file(file.name).unwrap().bytes, file.bytes);
     }
 }
@@ -35,15 +35,15 @@ fn missing_files_are_written_and_found_ones_kept() {
     fs::create_dir(dir.path().join("templates")).unwrap();
     fs::write(dir.path().join("templates/404.html"), "mine").unwrap();
     let (site, report) = Site::open(&at(dir.path())).unwrap();
-    assert_eq!(with(&report, Action::Kept), ["templates/404.html"]);
-    assert_eq!(with(&report, Action::Written).len(), 6);
+    assert_eq!(with(&report, FileAction::Kept), ["templates/404.html"]);
+    assert_eq!(with(&report, FileAction::Written).len(), DEFAULTS.len() - 1);
     assert_eq!(report.warnings, [""; 0]);
     assert_eq!(site.error_page(ErrorPage::NotFound, &()), "mine");
     let files = snapshot(dir.path());
-    assert_eq!(files.len(), 7);
+    assert_eq!(files.len(), DEFAULTS.len());
 
     let (_, second) = Site::open(&at(dir.path())).unwrap();
-    assert_eq!(with(&second, Action::Kept).len(), 7);
+    assert_eq!(with(&second, FileAction::Kept).len(), DEFAULTS.len());
     assert_eq!(snapshot(dir.path()), files);
 }
 
@@ -58,10 +58,14 @@ fn overwriting_replaces_the_default_files_and_no_other() {
     fs::write(dir.path().join("templates/index.html"), "edited").unwrap();
     let settings = SiteSettings { overwrite_default_files: true, ..at(dir.path()) };
     let (_, report) = Site::open(&settings).unwrap();
-    assert_eq!(with(&report, Action::Overwritten), ["templates/index.html"]);
-    assert_eq!(with(&report, Action::Kept).len(), 6, "equal files are not written again");
+    assert_eq!(with(&report, FileAction::Overwritten), ["templates/index.html"]);
+    assert_eq!(
+        with(&report, FileAction::Kept).len(),
+        DEFAULTS.len() - 1,
+        "equal files are not written again"
+    );
     let now = snapshot(dir.path());
-    assert_eq!(now.len(), 10);
+    assert_eq!(now.len(), DEFAULTS.len() + 3);
     for (path, content) in now {
         let expected = original.get(&path).map_or(b"mine".as_slice(), Vec::as_slice);
         assert_eq!(content, expected, "{}", path.display());
@@ -89,8 +93,8 @@ fn a_crash_while_writing_is_healed_at_the_next_start() {
     fs::create_dir(dir.path().join(".picket-staging")).unwrap();
     fs::write(dir.path().join(".picket-staging/file"), "{% ext").unwrap();
     let (site, report) = Site::open(&at(dir.path())).unwrap();
-    assert_eq!(with(&report, Action::Written), ["templates/index.html"]);
-    assert_eq!(snapshot(dir.path()).len(), 7);
+    assert_eq!(with(&report, FileAction::Written), ["templates/index.html"]);
+    assert_eq!(snapshot(dir.path()).len(), DEFAULTS.len());
     assert!(site.render("index.html", &()).is_ok());
 }
 
@@ -130,4 +134,15 @@ fn a_broken_page_is_told_at_the_start() {
         panic!("expected one warning, not {:?}", report.warnings);
     };
     assert!(warning.starts_with("templates/500.html line 2: "), "{warning}");
+}
+
+#[test]
+fn a_players_script_of_the_owners_stays_when_the_players_parts_come() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("static/js")).unwrap();
+    fs::write(dir.path().join("static/js/custom.js"), "mine").unwrap();
+    let (site, report) = Site::open(&at(dir.path())).unwrap();
+    assert_eq!(with(&report, FileAction::Kept), ["static/js/custom.js"]);
+    assert_eq!(site.file("js/custom.js").unwrap().bytes, "mine");
+    assert!(dir.path().join("static/js/player/session.js").is_file());
 }

@@ -36,10 +36,10 @@ fn expect_embedded(settings: &SiteSettings, downloader: &Downloader<'_>, reason:
         panic!("expected one warning, not {:?}", report.warnings);
     };
     assert!(warning.contains(reason), "{warning}");
-    assert_eq!(with(&report, Action::Embedded).len(), 7);
+    assert_eq!(with(&report, FileAction::Embedded).len(), DEFAULTS.len());
     assert_eq!(site.render("index.html", &()), Site::embedded().render("index.html", &()));
     for file in DEFAULTS {
-        let path = site.location().unwrap().join(file.to_string());
+        let path = site.location.as_deref().unwrap().join(file.to_string());
         assert!(!path.exists(), "{file} was written");
     }
 }
@@ -50,13 +50,22 @@ fn a_verified_archive_becomes_the_site() {
     let server = Server::start(vec![Reply::ok(&theme())]);
     let settings = from(&server, &theme(), dir.path());
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert_eq!(with(&report, Action::Downloaded).len(), 9);
+    assert_eq!(with(&report, FileAction::Downloaded).len(), 9);
     assert_eq!(report.warnings, [""; 0]);
     assert_eq!(site.render("index.html", &()).unwrap(), "<b>theme</b>");
     assert_eq!(site.file("img/logo.png").unwrap().bytes, "theme logo");
 
     Site::open_with(&settings, &impatient()).unwrap();
     assert_eq!(server.served(), 1, "a complete site is not downloaded again");
+
+    fs::remove_dir_all(dir.path().join("static/js/player")).unwrap();
+    let (_, report) = Site::open_with(&settings, &impatient()).unwrap();
+    assert_eq!(
+        server.served(),
+        1,
+        "a site is complete without the parts of a player that it has not"
+    );
+    assert_eq!(report.warnings, [""; 0]);
 }
 
 #[test]
@@ -75,14 +84,14 @@ fn files_that_are_found_stay_and_gaps_in_the_archive_are_filled() {
     let server = Server::start(vec![Reply::ok(&archive)]);
     let settings = from(&server, &archive, dir.path());
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert_eq!(with(&report, Action::Kept), ["templates/about.html", "templates/index.html"]);
-    assert_eq!(with(&report, Action::Downloaded), ["static/x.txt", "templates/404.html"]);
-    assert_eq!(with(&report, Action::Written).len(), 5);
+    assert_eq!(with(&report, FileAction::Kept), ["templates/about.html", "templates/index.html"]);
+    assert_eq!(with(&report, FileAction::Downloaded), ["static/x.txt", "templates/404.html"]);
+    assert_eq!(with(&report, FileAction::Written).len(), DEFAULTS.len() - 2);
     assert_eq!(site.render("index.html", &()).unwrap(), "mine");
 
     let settings = SiteSettings { overwrite_default_files: true, ..settings };
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert_eq!(with(&report, Action::Overwritten), ["templates/index.html"]);
+    assert_eq!(with(&report, FileAction::Overwritten), ["templates/index.html"]);
     assert_eq!(site.render("index.html", &()).unwrap(), "theme");
     assert_eq!(site.render("about.html", &()).unwrap(), "mine");
 }
@@ -124,14 +133,14 @@ fn a_server_that_does_not_answer_keeps_nobody_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(vec![Reply::ok(&theme())]);
     let settings = from(&server, &theme(), dir.path());
-    let (site, _, download) = Site::open_at_once(&settings).unwrap();
+    let (site, _, download) = Site::open_without_download(&settings).unwrap();
     assert_eq!(server.served(), 0);
     let before = site.render("index.html", &()).unwrap();
     assert_eq!(before, Site::embedded().render("index.html", &()).unwrap());
     let report = download.expect("there is something to fetch").run().unwrap();
-    assert!(!with(&report, Action::Downloaded).is_empty(), "{report:?}");
+    assert!(!with(&report, FileAction::Downloaded).is_empty(), "{report:?}");
     assert_ne!(site.render("index.html", &()).unwrap(), before, "it is there without a restart");
-    let (_, _, nothing) = Site::open_at_once(&settings).unwrap();
+    let (_, _, nothing) = Site::open_without_download(&settings).unwrap();
     assert!(nothing.is_none());
 }
 
@@ -288,7 +297,7 @@ fn a_failed_download_replaces_nothing_even_when_told_to_overwrite() {
         SiteSettings { overwrite_default_files: true, ..from(&server, &theme(), dir.path()) };
     Site::open_with(&settings, &impatient()).unwrap();
     let (site, report) = Site::open_with(&settings, &impatient()).unwrap();
-    assert_eq!(with(&report, Action::Kept).len(), 7);
+    assert_eq!(with(&report, FileAction::Kept).len(), DEFAULTS.len());
     assert_eq!(report.warnings.len(), 1);
     assert_eq!(site.render("index.html", &()).unwrap(), "<b>theme</b>");
 }

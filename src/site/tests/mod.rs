@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::download::Downloader;
+use super::settings::MAX_FILE_SIZE;
 use super::*;
 
 /// Settings for a data location.
@@ -24,7 +25,7 @@ fn impatient() -> Downloader<'static> {
 }
 
 /// The names of the files with which `action` was done.
-fn with(report: &Report, action: Action) -> Vec<&str> {
+fn with(report: &SiteReport, action: FileAction) -> Vec<&str> {
     let files = report.files.iter().filter(|(done, _)| *done == action);
     files.map(|(_, name)| name.as_str()).collect()
 }

@@ -167,6 +167,6 @@ fn the_default_pages_render_without_any_values() {
 fn a_named_route_is_found_by_templates_from_then_on() {
     let (_dir, mut site) = site(&[("a.html", "{{ url_for('whep', camera='front') }}")]);
     assert!(site.render("a.html", &()).is_err());
-    site.add_route("whep", "/whep/{camera}").unwrap();
+    site.engine.add_route("whep", "/whep/{camera}").unwrap();
     assert_eq!(site.render("a.html", &()).unwrap(), "/whep/front");
 }

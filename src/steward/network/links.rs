@@ -1,4 +1,4 @@
-//! The device's links, and their addresses.
+//! The device's network links, and their addresses (ip-link(8), ip-address(8)).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,7 +18,7 @@ pub(super) struct Link {
     pub(super) name: String,
     pub(super) index: u32,
     pub(super) wireless: bool,
-    /// Whether the other end is there: a cable is plugged, a network joined.
+    /// Whether it has a carrier: a cable is plugged in, or a network joined.
     pub(super) carrier: bool,
 }
 
@@ -49,13 +49,18 @@ fn links_in(folder: &Path) -> Vec<Link> {
     links
 }
 
+/// The link of this name, if there is one.
+pub(super) fn find_link(name: &str) -> Option<Link> {
+    all().into_iter().find(|link| link.name == name)
+}
+
 /// The hardware address of a link.
 pub(super) fn hardware_address(link: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/sys/class/net/{link}/address")).ok()?;
     Some(text.trim().to_owned())
 }
 
-/// The links that have an address others can use.
+/// The links that have an address at which others can reach the device.
 pub(super) fn with_addresses() -> Vec<LinkStatus> {
     let links = all();
     let addresses = if_addrs::get_if_addrs().unwrap_or_default();
@@ -72,13 +77,13 @@ pub(super) fn with_addresses() -> Vec<LinkStatus> {
     status.filter(|link| !link.addresses.is_empty()).collect()
 }
 
-/// Changes links by way of the kernel (rtnetlink(7)).
+/// Changes links (rtnetlink(7)).
 #[derive(Clone, Debug)]
-pub(super) struct Kernel(Handle);
+pub(super) struct Netlink(Handle);
 
-impl Kernel {
-    /// Opens the way to the kernel. The returned receiver hears whenever a link or an address has
-    /// changed.
+impl Netlink {
+    /// Opens a socket to the kernel. The returned receiver is notified whenever a link or an
+    /// address has changed.
     ///
     /// # Errors
     /// When the kernel has no netlink.
@@ -97,12 +102,12 @@ impl Kernel {
     }
 
     /// Switches a link on.
-    pub(super) async fn up(&self, link: &Link) -> Result<(), rtnetlink::Error> {
+    pub(super) async fn enable(&self, link: &Link) -> Result<(), rtnetlink::Error> {
         let up = LinkUnspec::new_with_index(link.index).up().build();
         self.0.link().set(up).execute().await
     }
 
-    /// Gives a link this address, and takes away the others of its family.
+    /// Gives a link this address, and removes the others of its family.
     pub(super) async fn set_address(
         &self,
         link: &Link,
@@ -113,8 +118,8 @@ impl Kernel {
         self.0.address().add(link.index, address, prefix).replace().execute().await
     }
 
-    /// Takes away the addresses of one family but `keep`. Link-local ones of IPv6 stay: they are
-    /// the kernel's.
+    /// Removes the addresses of one family except `keep`. Link-local ones of IPv6 stay: the kernel
+    /// manages them.
     pub(super) async fn clear_addresses(
         &self,
         link: &Link,
@@ -137,8 +142,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Sends what is for other networks through `gateway`. Of several links, the one with the
-    /// lowest `metric` is used.
+    /// Sets the gateway for other networks. Of several links, the one with the lowest `metric` is
+    /// used.
     pub(super) async fn set_gateway(
         &self,
         link: &Link,

@@ -1,4 +1,4 @@
-//! RAUC, which checks update bundles and writes them: its configuration, and what it says
+//! RAUC, which checks update bundles and writes them: its configuration, and its output
 //! (<https://rauc.readthedocs.io/en/latest/reference.html>).
 
 use std::fmt::Write;
@@ -7,32 +7,35 @@ use std::path::Path;
 use semver::Version;
 use serde_json::Value;
 
-use crate::appliance::Slot;
-use crate::steward::card::{self, Card};
+use crate::appliance::BootSlot;
+use crate::steward::sd_card::{self, SdCard};
 
-/// A bundle's promises about itself, checked by its signature.
+/// What a bundle's manifest says; its signature has been checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bundle {
+pub(super) struct BundleInfo {
     /// The board it is for.
     pub(super) compatible: String,
     pub(super) version: String,
     /// Bytes that will be written.
     pub(super) size: u64,
-    /// What it has images for.
+    /// The slot classes it has images for.
     pub(super) classes: Vec<String>,
 }
 
 /// RAUC's configuration for this card.
-pub(super) fn system_conf(card: &Card, board: &str, keeps: &Path) -> Option<String> {
+pub(super) fn system_conf(card: &SdCard, board: &str, data_dir: &Path) -> Option<String> {
     let mut conf = format!(
         "[system]\ncompatible={board}\nbootloader=custom\nbundle-formats=verity\n\
          mountprefix=/run/rauc\ndata-directory={}\n\n\
          [handlers]\nbootloader-custom-backend=/usr/lib/rauc/boot-backend\n\n\
          [keyring]\npath=/etc/rauc/keyring.pem\nuse-bundle-signing-time=true\n",
-        keeps.display()
+        data_dir.display()
     );
-    for (number, slot) in [Slot::A, Slot::B].into_iter().enumerate() {
-        let (root, boot) = (card.partition(card::root(slot))?, card.partition(card::boot(slot))?);
+    for (number, slot) in [BootSlot::A, BootSlot::B].into_iter().enumerate() {
+        let (root, boot) = (
+            card.partition(sd_card::root_partition(slot))?,
+            card.partition(sd_card::kernel_partition(slot))?,
+        );
         let _ = write!(
             conf,
             "\n[slot.rootfs.{number}]\ndevice={}\ntype=raw\nbootname={slot}\n\n\
@@ -44,14 +47,14 @@ pub(super) fn system_conf(card: &Card, board: &str, keeps: &Path) -> Option<Stri
     Some(conf)
 }
 
-/// Reads what `rauc info --output-format=json` prints.
-pub(super) fn bundle(json: &str) -> Option<Bundle> {
+/// Parses the output of `rauc info --output-format=json`.
+pub(super) fn parse_info(json: &str) -> Option<BundleInfo> {
     let info: Value = serde_json::from_str(json).ok()?;
     // Newer ones put it below a key.
-    let about = info.get("update").unwrap_or(&info);
-    let text = |key: &str| Some(about.get(key)?.as_str()?.to_owned());
+    let manifest = info.get("update").unwrap_or(&info);
+    let text = |key: &str| Some(manifest.get(key)?.as_str()?.to_owned());
     let images = info.get("images")?.as_array()?;
-    let mut bundle = Bundle {
+    let mut bundle = BundleInfo {
         compatible: text("compatible")?,
         version: text("version")?,
         size: 0,
@@ -76,8 +79,8 @@ pub(super) fn bundle(json: &str) -> Option<Bundle> {
 }
 
 /// Whether `new` is an older version than `old`: 0.9.1 is older than 0.10.0, and what follows a
-/// hyphen comes before the version without (Semantic Versioning §11). What is no version is older
-/// than any.
+/// hyphen comes before the version without (Semantic Versioning §11). What is not a version is
+/// older than any.
 pub(super) fn is_older(new: &str, old: &str) -> bool {
     let read = |version| Version::parse(version).ok();
     match (read(new), read(old)) {
@@ -86,8 +89,9 @@ pub(super) fn is_older(new: &str, old: &str) -> bool {
     }
 }
 
-/// What went wrong, for the owner. RAUC's own words are for those who know it, and in the log.
-pub(super) fn reason(said: &str) -> &'static str {
+/// What went wrong, for the owner. RAUC's own messages are for those who know it; they are in the
+/// log.
+pub(super) fn failure_reason(output: &str) -> &'static str {
     const KNOWN: [(&[&str], &str); 5] = [
         (&["no space left"], "the card has no room for it"),
         (
@@ -98,17 +102,17 @@ pub(super) fn reason(said: &str) -> &'static str {
         (&["input/output error", "read-only"], "the card cannot be written; it may be worn out"),
         (
             &["magic", "bundle", "squashfs", "verity", "truncated", "size"],
-            "the file is damaged, or is no update",
+            "the file is damaged, or not an update",
         ),
     ];
-    let said = said.to_lowercase();
+    let output = output.to_lowercase();
     let wrong =
         |line: &&str| ["failed", "error", "mismatch", "no space"].iter().any(|w| line.contains(w));
-    let lines: Vec<&str> = said.lines().filter(wrong).collect();
+    let lines: Vec<&str> = output.lines().filter(wrong).collect();
     KNOWN
         .into_iter()
         .find(|(words, _)| words.iter().any(|word| lines.iter().any(|line| line.contains(word))))
-        .map_or("the log has what the installer said", |(_, reason)| reason)
+        .map_or("the installer's messages are in the log", |(_, reason)| reason)
 }
 
 #[cfg(test)]
@@ -122,12 +126,12 @@ mod tests {
         let new = r#"{"update":{"compatible":"picket-qemu","version":"0.2.0"},"images":[
             {"slot-class":"rootfs","size":100},{"slot-class":"boot","size":20}]}"#;
         for json in [old, new] {
-            let bundle = bundle(json).unwrap();
+            let bundle = parse_info(json).unwrap();
             assert_eq!((bundle.compatible.as_str(), bundle.size), ("picket-qemu", 120));
             assert_eq!(bundle.classes, ["rootfs", "boot"]);
         }
         for nonsense in ["", "{}", "[]", r#"{"compatible":1,"version":"1","images":[]}"#] {
-            assert_eq!(bundle(nonsense), None);
+            assert_eq!(parse_info(nonsense), None);
         }
     }
 
@@ -159,7 +163,7 @@ mod tests {
             ("Segmentation fault", "log"),
             ("", "log"),
         ] {
-            let reason = reason(said);
+            let reason = failure_reason(said);
             assert!(reason.contains(told), "{said}: {reason}");
             assert!(!reason.contains("rauc") && !reason.contains("Message"), "{reason}");
         }

@@ -1,6 +1,6 @@
 //! Shapes as coverage, and their blending into a picture.
 
-use crate::transform::Picture;
+use crate::transform::i420::I420Buffer;
 
 /// A colour in limited-range Y′CbCr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Mask {
     }
 }
 
-impl Picture {
+impl I420Buffer {
     /// Paints `colour` through `mask`, whose top left corner is put at (`x`, `y`), rounded down
     /// to even: chroma samples lie two pixels apart.
     pub(crate) fn blend(&mut self, mask: &Mask, (x, y): (i32, i32), colour: Colour) {
@@ -177,8 +177,8 @@ mod tests {
     use super::*;
     use crate::media::FramePool;
 
-    fn gray_picture(size: (u32, u32)) -> Picture {
-        let mut picture = Picture::new(&FramePool::new(), size).unwrap();
+    fn gray_picture(size: (u32, u32)) -> I420Buffer {
+        let mut picture = I420Buffer::new(&FramePool::new(), size).unwrap();
         picture.planes_mut().into_iter().for_each(|p| p.fill(128));
         picture
     }

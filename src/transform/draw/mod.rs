@@ -1,15 +1,15 @@
-//! Drawing on I420: shapes and text become a [`Mask`], and a mask is blended into a
-//! [`Picture`](super::Picture) in one colour. Masks may hang over any edge.
+//! Drawing on I420. In come shapes and text, which become a [`Mask`]; a mask is blended into an
+//! [`I420Buffer`](super::i420::I420Buffer) in one colour. Masks may hang over any edge.
 //!
 //! ```ignore
-//! let mut picture = Picture::new(&pool, (1280, 720))?;
-//! let line = Pen::new(32).line("Garden", 600);
-//! picture.blend(&line, (40, 40), Colour::WHITE);
-//! let frame = picture.into_frame(time, sequence)?;
+//! let mut buffer = I420Buffer::new(&pool, (1280, 720))?;
+//! let line = TextRenderer::new(32).line("Garden", 600);
+//! buffer.blend(&line, (40, 40), Colour::WHITE);
+//! let frame = buffer.into_frame(time, sequence)?;
 //! ```
 
 mod mask;
 mod text;
 
 pub(crate) use mask::{Colour, Mask};
-pub(crate) use text::Pen;
+pub(crate) use text::TextRenderer;

@@ -13,13 +13,13 @@ static FONT: LazyLock<FontRef<'static>> = LazyLock::new(|| {
 });
 
 /// Longer text is cut: no picture is wide enough for it, and it is measured again and again.
-const MOST_CHARACTERS: usize = 512;
+const MAX_CHARACTERS: usize = 512;
 
-/// Writes in one size, and keeps the glyphs it has drawn.
+/// Renders text in one size, and keeps the glyphs it has drawn.
 ///
 /// Characters the font does not have become an empty box; control characters and those without
 /// an appearance of their own (joiners, direction marks, variation selectors) are left out.
-pub(crate) struct Pen {
+pub(crate) struct TextRenderer {
     line_height: u32,
     glyphs: HashMap<(GlyphId, u8), Glyph>,
 }
@@ -34,10 +34,10 @@ struct Glyph {
 /// in small type.
 const POSITIONS: f32 = 4.0;
 
-impl Pen {
-    /// A pen whose lines are `line_height` pixels high, ascenders and descenders included;
+impl TextRenderer {
+    /// A renderer whose lines are `line_height` pixels high, ascenders and descenders included;
     /// capitals take about half of that. Odd heights are rounded up, so that lines set one below
-    /// the other keep their distance (see [`Picture::blend`](crate::transform::Picture::blend)).
+    /// the other keep their distance (see [`I420Buffer::blend`](crate::transform::i420::I420Buffer::blend)).
     pub(crate) fn new(line_height: u32) -> Self {
         Self { line_height: line_height.next_multiple_of(2).max(2), glyphs: HashMap::new() }
     }
@@ -182,7 +182,7 @@ fn printable(text: &str) -> String {
             | '\u{feff}' => None,
             c => Some(c),
         })
-        .take(MOST_CHARACTERS)
+        .take(MAX_CHARACTERS)
         .collect()
 }
 
@@ -199,18 +199,18 @@ mod tests {
         for c in "AzÀÿßñŁőΩжЯ€°–“…".chars() {
             assert_ne!(FONT.glyph_id(c), GlyphId(0), "{c}");
         }
-        let mut pen = Pen::new(24);
-        assert!(covers_something(&pen.line("北", 100)));
-        assert_eq!(pen.line("北", 100).coverage(), pen.line("😀", 100).coverage());
+        let mut renderer = TextRenderer::new(24);
+        assert!(covers_something(&renderer.line("北", 100)));
+        assert_eq!(renderer.line("北", 100).coverage(), renderer.line("😀", 100).coverage());
     }
 
     #[test]
     fn a_line_is_never_wider_than_it_may_be() {
-        let mut pen = Pen::new(18);
+        let mut renderer = TextRenderer::new(18);
         for most in [0, 1, 2, 5, 12, 40, 200, 2000] {
             for text in ["", " ", "W", "iiiiiiiii", "A reasonably long line of text", "😀😀😀😀"]
             {
-                let line = pen.line(text, most);
+                let line = renderer.line(text, most);
                 assert!(line.width() <= most as usize, "{text:?} {most}");
                 assert_eq!(line.height(), 18);
             }
@@ -219,58 +219,58 @@ mod tests {
 
     #[test]
     fn what_is_cut_ends_in_an_ellipsis_and_what_fits_is_whole() {
-        let pen = Pen::new(20);
-        assert_eq!(pen.cut("short".into(), 500.0), "short");
-        let cut = pen.cut("a line that is too long to fit".into(), 120.0);
+        let renderer = TextRenderer::new(20);
+        assert_eq!(renderer.cut("short".into(), 500.0), "short");
+        let cut = renderer.cut("a line that is too long to fit".into(), 120.0);
         assert!(cut.ends_with('…') && cut.starts_with("a li"), "{cut}");
     }
 
     #[test]
     fn lines_break_between_words_and_lose_none() {
-        let pen = Pen::new(20);
+        let renderer = TextRenderer::new(20);
         let text = "the camera was unplugged or its cable is loose";
-        let lines = pen.broken(text, 150, 10);
+        let lines = renderer.broken(text, 150, 10);
         assert!(lines.len() > 2, "{lines:?}");
         assert_eq!(lines.join(" "), text);
-        assert!(lines.iter().all(|line| pen.width_of(line) <= 150), "{lines:?}");
+        assert!(lines.iter().all(|line| renderer.width_of(line) <= 150), "{lines:?}");
     }
 
     #[test]
     fn a_word_that_is_too_long_is_broken_itself() {
-        let pen = Pen::new(20);
+        let renderer = TextRenderer::new(20);
         let word = "x".repeat(100);
-        let lines = pen.broken(&word, 150, 100);
+        let lines = renderer.broken(&word, 150, 100);
         assert!(lines.len() > 2);
         assert_eq!(lines.concat(), word);
         // Even where a single letter is too wide, each line takes one.
-        assert_eq!(pen.broken("WWW", 1, 9), ["W", "W", "W"]);
+        assert_eq!(renderer.broken("WWW", 1, 9), ["W", "W", "W"]);
     }
 
     #[test]
     fn hostile_text_is_harmless() {
         let long = "a\u{301}😀\u{202e}".repeat(3000);
         let controls: String = (0..0x300).filter_map(char::from_u32).collect();
-        let mut pen = Pen::new(16);
+        let mut renderer = TextRenderer::new(16);
         for text in [long.as_str(), controls.as_str(), "\u{202e}\u{feff}\u{200d}", "\0\0", "\r\n\t"]
         {
-            assert!(pen.line(text, 300).width() <= 300);
-            assert!(pen.wrap(text, 100, 3).len() <= 3);
+            assert!(renderer.line(text, 300).width() <= 300);
+            assert!(renderer.wrap(text, 100, 3).len() <= 3);
         }
         assert_eq!(printable("a\r\n\u{7}b\u{202e}c"), "a  bc");
-        assert_eq!(printable(&long).chars().count(), MOST_CHARACTERS);
+        assert_eq!(printable(&long).chars().count(), MAX_CHARACTERS);
     }
 
     #[test]
     fn glyphs_are_kept_and_their_number_is_bounded_by_the_font() {
-        let mut pen = Pen::new(12);
-        pen.line("00:00", 500);
-        let known = pen.glyphs.len();
-        pen.line("00:00", 500);
-        assert_eq!(pen.glyphs.len(), known);
+        let mut renderer = TextRenderer::new(12);
+        renderer.line("00:00", 500);
+        let known = renderer.glyphs.len();
+        renderer.line("00:00", 500);
+        assert_eq!(renderer.glyphs.len(), known);
         for start in (0x20..0x3000).step_by(100) {
             let text: String = (start..start + 100).filter_map(char::from_u32).collect();
-            pen.line(&text, 10_000);
+            renderer.line(&text, 10_000);
         }
-        assert!(pen.glyphs.len() <= FONT.glyph_count() * POSITIONS as usize);
+        assert!(renderer.glyphs.len() <= FONT.glyph_count() * POSITIONS as usize);
     }
 }

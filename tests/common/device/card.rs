@@ -96,7 +96,7 @@ impl Card {
         format!("{}@@{}", self.file.display(), self.partition(partition).start).into()
     }
 
-    /// Writes a file on the owner's partition.
+    /// Writes a file on the boot partition.
     pub fn write(&self, name: &str, contents: &[u8]) {
         self.write_to(1, name, contents);
     }
@@ -115,7 +115,7 @@ impl Card {
         assert!(copy.wait().expect("waitable").success(), "{name} is written");
     }
 
-    /// Reads a file on the owner's partition; none if it is not there.
+    /// Reads a file on the boot partition; none if it is not there.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
         self.read_from(1, name)
     }

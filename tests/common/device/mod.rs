@@ -132,7 +132,7 @@ impl Device {
             let patient = Instant::now() < until && ended.is_none();
             assert!(
                 patient,
-                "waited in vain: {what} ({ended:?})\n{}\n{}",
+                "gave up waiting for {what} ({ended:?})\n{}\n{}",
                 self.firmware(),
                 self.console()
             );
@@ -243,7 +243,7 @@ impl Device {
     pub fn power_off(mut self) {
         self.shell("poweroff");
         self.wait_for_end();
-        assert!(self.console().contains("ending: Stop"), "{}", self.console());
+        assert!(self.console().contains("the device is shutting down"), "{}", self.console());
     }
 
     /// Waits until it is off, or for the restart it was started to end with.

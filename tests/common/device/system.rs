@@ -153,11 +153,11 @@ pub fn keys() -> PathBuf {
 /// Keys that it does not know.
 pub fn foreign_keys() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut make = Command::new("buildroot/board/signing-keys");
+    let mut make = Command::new("buildroot/board/make-signing-keys");
     make.arg(folder.path());
     make.env_remove("PICKET_SIGNING_CERT")
         .env_remove("PICKET_SIGNING_KEY")
         .env_remove("PICKET_KEYRING");
-    assert!(make.status().is_ok_and(|status| status.success()), "signing-keys makes keys");
+    assert!(make.status().is_ok_and(|status| status.success()), "make-signing-keys makes keys");
     folder
 }

@@ -9,6 +9,8 @@ camera=$(video_node vivid)
 stream() {
     count=$1
     shift
+    # What the one before has written would be taken for a beginning.
+    : > /tmp/stream
     v4l2-ctl -d "$camera" --stream-mmap=4 --stream-count="$count" > /tmp/stream 2>&1 &
     if [ $# -gt 0 ]; then
         until grep -q '<' /tmp/stream || ! kill -0 $!; do sleep 0.1; done

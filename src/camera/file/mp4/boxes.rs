@@ -1,12 +1,12 @@
 //! Boxes (ISO/IEC 14496-12 §4.2), and big-endian numbers out of them.
 
-/// The type of a box, or of a kind of coding.
+/// The type of a box, or of a sample entry.
 pub(super) type FourCc = [u8; 4];
 
-/// Type, length of the header and size of the whole box; the size is `None` for a box that
-/// reaches to the end of what holds it. `None` where no box can be.
+/// Type, length of the header and size of the whole box; the size is `None` for a box that reaches to
+/// the end of what holds it. `None` where there can be no box.
 pub(super) fn header(bytes: &[u8]) -> Option<(FourCc, usize, Option<u64>)> {
-    let mut fields = Fields(bytes);
+    let mut fields = ByteReader(bytes);
     let size = fields.u32()?;
     let kind = fields.four_cc()?;
     match size {
@@ -20,8 +20,8 @@ pub(super) fn header(bytes: &[u8]) -> Option<(FourCc, usize, Option<u64>)> {
     }
 }
 
-/// The boxes inside `bytes`, each as its type and what is in it. Ends where it makes no sense any
-/// more; a box that claims more than there is gets what there is.
+/// The boxes inside `bytes`, each as its type and what is in it. Ends where it stops making sense; a box
+/// that claims more than there is gets what there is.
 pub(super) fn boxes(bytes: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -40,15 +40,15 @@ pub(super) fn find<'a>(bytes: &'a [u8], kind: &FourCc) -> Option<&'a [u8]> {
 }
 
 /// As [`find`], from box to box inwards.
-pub(super) fn descend<'a>(bytes: &'a [u8], path: &[&FourCc]) -> Option<&'a [u8]> {
+pub(super) fn find_path<'a>(bytes: &'a [u8], path: &[&FourCc]) -> Option<&'a [u8]> {
     path.iter().try_fold(bytes, |bytes, kind| find(bytes, kind))
 }
 
-/// Reads numbers one after the other; `None` once there are no more.
+/// Reads big-endian numbers one after the other; `None` once there are no more.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(pub &'a [u8]);
+pub(super) struct ByteReader<'a>(pub &'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> ByteReader<'a> {
     pub fn bytes(&mut self, n: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(n)?;
         self.0 = rest;
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_box_is_found_behind_others_and_inside_others() {
         let bytes = b"\0\0\0\x09freeX\0\0\0\x12moov\0\0\0\x0atrakab";
-        assert_eq!(descend(bytes, &[b"moov", b"trak"]), Some(&b"ab"[..]));
+        assert_eq!(find_path(bytes, &[b"moov", b"trak"]), Some(&b"ab"[..]));
         assert_eq!(find(bytes, b"trak"), None);
     }
 

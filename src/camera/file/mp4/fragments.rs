@@ -1,17 +1,18 @@
 //! Samples of a fragmented file: `moof` (ISO/IEC 14496-12 §8.8).
 
-use super::boxes::{Fields, boxes, find};
-use super::tables::{description, nanos};
+use super::boxes::{ByteReader, boxes, find};
+use super::sample_table::{description_index, nanos};
 use super::track::{FragmentDefaults, Track};
 use crate::camera::file::error::ClipError;
-use crate::camera::file::index::{MAX_PICTURES, Sample};
+use crate::camera::file::index::Sample;
+use crate::camera::file::limits::MAX_PICTURES;
 
 /// `sample_is_non_sync_sample`.
-const NON_SYNC: u32 = 0x1_0000;
+const IS_NON_SYNC: u32 = 0x1_0000;
 
 /// The fragments read so far.
 #[derive(Default)]
-pub(super) struct Fragments {
+pub(super) struct MovieFragments {
     pub samples: Vec<Sample>,
     pub last_duration: u64,
     /// Decoding time of the next sample in ticks, for fragments that do not give it (`tfdt`).
@@ -19,14 +20,14 @@ pub(super) struct Fragments {
 }
 
 /// `tfhd`: where the samples of one fragment lie, and what they have in common.
-struct Header {
+struct TrackFragmentHeader {
     track_id: u32,
     base: Option<u64>,
-    from_moof: bool,
+    base_is_moof: bool,
     defaults: FragmentDefaults,
 }
 
-impl Fragments {
+impl MovieFragments {
     /// Reads one `moof`, which begins at byte `at` of the file.
     pub fn read(&mut self, moof: &[u8], at: u64, track: &Track) -> Result<(), ClipError> {
         // Without a base of its own, a track's data follows that of the track before it.
@@ -35,19 +36,19 @@ impl Fragments {
             let Some(header) = header(traf, track.defaults) else {
                 return Ok(());
             };
-            let implied = if header.from_moof { at } else { end_of_last };
+            let implied = if header.base_is_moof { at } else { end_of_last };
             let base = header.base.unwrap_or(implied);
             end_of_last = self.read_track(traf, base, &header, track)?;
         }
         Ok(())
     }
 
-    /// Answers where the data of the fragment's track ends.
+    /// Returns where the data of the fragment's track ends.
     fn read_track(
         &mut self,
         traf: &[u8],
         base: u64,
-        header: &Header,
+        header: &TrackFragmentHeader,
         track: &Track,
     ) -> Result<u64, ClipError> {
         let ours = header.track_id == track.id;
@@ -56,43 +57,43 @@ impl Fragments {
         }
         let mut at = base;
         for (_, trun) in boxes(traf).filter(|(kind, _)| kind == b"trun") {
-            let Some(mut run) = Run::read(trun, base, at, header.defaults) else {
+            let Some(mut run) = TrackRun::read(trun, base, at, header.defaults) else {
                 continue;
             };
-            while ours && let Some((offset, entry)) = run.next() {
-                self.push(&entry, offset, track.timescale)?;
+            while ours && let Some((offset, sample)) = run.next() {
+                self.push(&sample, offset, track.timescale)?;
             }
             at = run.end();
         }
         Ok(at)
     }
 
-    fn push(&mut self, entry: &Entry, offset: u64, timescale: u32) -> Result<(), ClipError> {
+    fn push(&mut self, sample: &RunSample, offset: u64, timescale: u32) -> Result<(), ClipError> {
         if self.samples.len() == MAX_PICTURES {
             return Err(ClipError::TooLong);
         }
-        let shown = self.decode_time.saturating_add(entry.delay.into());
+        let pts = self.decode_time.saturating_add(sample.composition_offset.into());
         self.samples.push(Sample {
             offset,
-            size: entry.size,
-            sync: entry.flags & NON_SYNC == 0,
+            size: sample.size,
+            sync: sample.flags & IS_NON_SYNC == 0,
             shown: true,
-            description: entry.description,
-            pts: nanos(shown, timescale),
+            description_index: sample.description_index,
+            pts: nanos(pts, timescale),
         });
-        self.decode_time = self.decode_time.saturating_add(entry.duration.into());
-        self.last_duration = nanos(entry.duration.into(), timescale).unsigned_abs();
+        self.decode_time = self.decode_time.saturating_add(sample.duration.into());
+        self.last_duration = nanos(sample.duration.into(), timescale).unsigned_abs();
         Ok(())
     }
 }
 
-fn header(traf: &[u8], mut defaults: FragmentDefaults) -> Option<Header> {
-    let mut tfhd = Fields(find(traf, b"tfhd")?);
+fn header(traf: &[u8], mut defaults: FragmentDefaults) -> Option<TrackFragmentHeader> {
+    let mut tfhd = ByteReader(find(traf, b"tfhd")?);
     let (_, flags) = tfhd.version_and_flags()?;
     let track_id = tfhd.u32()?;
     let base = if flags & 0x1 != 0 { Some(tfhd.u64()?) } else { None };
     if flags & 0x2 != 0 {
-        defaults.description = description(tfhd.u32()?);
+        defaults.description_index = description_index(tfhd.u32()?);
     }
     for (bit, value) in
         [(0x8, &mut defaults.duration), (0x10, &mut defaults.size), (0x20, &mut defaults.flags)]
@@ -101,11 +102,11 @@ fn header(traf: &[u8], mut defaults: FragmentDefaults) -> Option<Header> {
             *value = tfhd.u32()?;
         }
     }
-    Some(Header { track_id, base, from_moof: flags & 0x2_0000 != 0, defaults })
+    Some(TrackFragmentHeader { track_id, base, base_is_moof: flags & 0x2_0000 != 0, defaults })
 }
 
 fn decode_time(tfdt: &[u8]) -> Option<i64> {
-    let mut tfdt = Fields(tfdt);
+    let mut tfdt = ByteReader(tfdt);
     match tfdt.version_and_flags()? {
         (0, _) => tfdt.u32().map(i64::from),
         _ => tfdt.u64().map(|t| i64::try_from(t).unwrap_or(i64::MAX)),
@@ -113,8 +114,8 @@ fn decode_time(tfdt: &[u8]) -> Option<i64> {
 }
 
 /// `trun`: samples that lie one behind the other.
-struct Run<'a> {
-    entries: Fields<'a>,
+struct TrackRun<'a> {
+    samples: ByteReader<'a>,
     left: u32,
     flags: u32,
     first_flags: Option<u32>,
@@ -123,18 +124,18 @@ struct Run<'a> {
     at: u64,
 }
 
-struct Entry {
-    description: u8,
+struct RunSample {
+    description_index: u8,
     duration: u32,
     size: u32,
     flags: u32,
-    delay: i32,
+    composition_offset: i32,
 }
 
-impl<'a> Run<'a> {
+impl<'a> TrackRun<'a> {
     /// `follows` is where the run before ended, at which this one begins unless it says otherwise.
     fn read(trun: &'a [u8], base: u64, follows: u64, defaults: FragmentDefaults) -> Option<Self> {
-        let mut fields = Fields(trun);
+        let mut fields = ByteReader(trun);
         let (_, flags) = fields.version_and_flags()?;
         let left = fields.u32()?;
         let mut at = follows;
@@ -145,30 +146,30 @@ impl<'a> Run<'a> {
         if flags & 0x4 != 0 {
             first_flags = Some(fields.u32()?);
         }
-        Some(Self { entries: fields, left, flags, first_flags, defaults, at })
+        Some(Self { samples: fields, left, flags, first_flags, defaults, at })
     }
 
     /// The next sample, and where it begins.
-    fn next(&mut self) -> Option<(u64, Entry)> {
+    fn next(&mut self) -> Option<(u64, RunSample)> {
         self.left = self.left.checked_sub(1)?;
         let flags = self.flags;
         let mut field = |bit: u32, default: u32| {
-            if flags & bit == 0 { Some(default) } else { self.entries.u32() }
+            if flags & bit == 0 { Some(default) } else { self.samples.u32() }
         };
-        let mut entry = Entry {
-            description: self.defaults.description,
+        let mut sample = RunSample {
+            description_index: self.defaults.description_index,
             duration: field(0x100, self.defaults.duration)?,
             size: field(0x200, self.defaults.size)?,
             flags: field(0x400, self.defaults.flags)?,
-            // Signed in version 1, and written so by many in version 0.
-            delay: field(0x800, 0)? as i32,
+            // Signed in version 1, and many write it so in version 0.
+            composition_offset: field(0x800, 0)? as i32,
         };
         if let Some(flags) = self.first_flags.take() {
-            entry.flags = flags;
+            sample.flags = flags;
         }
         let offset = self.at;
-        self.at = offset.saturating_add(u64::from(entry.size));
-        Some((offset, entry))
+        self.at = offset.saturating_add(u64::from(sample.size));
+        Some((offset, sample))
     }
 
     /// Where the data of what is left of the run ends.

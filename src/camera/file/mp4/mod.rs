@@ -1,10 +1,10 @@
 //! The index of an MP4 or MOV file (ISO/IEC 14496-12, QuickTime File Format).
 //!
-//! In comes the file; out goes an [`Index`] of its H.264 track: of several, the first that is
-//! enabled and has pictures. Only the index is read,
-//! never the pictures: `moov`, and in a fragmented file every `moof`.
+//! In comes the file; out goes an [`Index`] of its H.264 track: of several, the first that is enabled
+//! and has pictures. Only the index is read, never the pictures: `moov`, and in a fragmented file every
+//! `moof`.
 //!
-//! Written here and not left to a crate, because the file is whatever a user copied onto a card.
+//! Written here and not left to a crate, because the file is whatever a user copied onto an SD card.
 //! `re_mp4` (0.5.1) refuses a file cut short although its index is whole, and looks up tables by
 //! numbers out of the file: of 2000 clips with two bytes changed it panicked on 17 and did not come
 //! back from 7. `mp4parse` (0.17) does not read fragments. What a player needs is little: the
@@ -12,19 +12,19 @@
 
 mod boxes;
 mod fragments;
-mod showing;
-mod tables;
+mod presentation;
+mod sample_table;
 mod track;
 
 use std::io::{Read, Seek, SeekFrom};
 
 use boxes::FourCc;
-use fragments::Fragments;
+use fragments::MovieFragments;
 use track::Track;
 
-use super::edits::Edit;
 use super::error::ClipError;
-use super::index::{Index, MAX_PICTURES, Showing, Timing};
+use super::index::{Edit, Index, Presentation, Timing};
+use super::limits::MAX_PICTURES;
 
 /// A `moov` of this size describes days of video.
 const MAX_MOOV: u64 = 64 << 20;
@@ -44,10 +44,10 @@ pub(super) fn is_mp4(head: &[u8]) -> bool {
 pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipError> {
     let len = file.seek(SeekFrom::End(0))?;
     let mut track: Option<Track> = None;
-    let mut fragments = Fragments::default();
+    let mut fragments = MovieFragments::default();
     let mut at = 0;
     for _ in 0..MAX_BOXES {
-        let Some(found) = TopBox::read(file, at, len)? else {
+        let Some(found) = TopLevelBox::read(file, at, len)? else {
             break;
         };
         match &found.kind {
@@ -70,10 +70,10 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
     let track = track.ok_or(ClipError::NoIndex)?;
     let mut samples = track.samples;
     let mut last_duration = track.last_duration;
-    let mut showing = track.showing;
+    let mut presentation = track.presentation;
     if !fragments.samples.is_empty() {
         let own_end = samples.iter().map(|s| s.pts).max().unwrap_or(0);
-        open_last_edit(&mut showing, own_end.saturating_add_unsigned(last_duration));
+        open_last_edit(&mut presentation, own_end.saturating_add_unsigned(last_duration));
         samples.append(&mut fragments.samples);
         last_duration = fragments.last_duration;
     }
@@ -81,9 +81,9 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
         descriptions: track.descriptions,
         samples,
         last_duration,
-        timing: Timing::Stamped,
+        timing: Timing::Timestamps,
         missing: 0,
-        showing,
+        presentation,
     };
     index.check(len)?;
     Ok(index)
@@ -91,26 +91,27 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Index, ClipErro
 
 /// Lets the last edit last to the end of the fragments where it lasts to that of `moov`'s own
 /// samples: its recorder did not know of more when it wrote it.
-fn open_last_edit(showing: &mut Showing, own_end: i64) {
-    if let Some(Edit { from: Some(from), lasts, .. }) = showing.edits.last_mut()
-        && let Some(length) = *lasts
+fn open_last_edit(presentation: &mut Presentation, own_end: i64) {
+    if let Some(Edit { media_time: Some(start), segment_duration, .. }) =
+        presentation.edit_list.last_mut()
+        && let Some(duration) = *segment_duration
     {
-        let until = from.saturating_add_unsigned(length);
-        let past = until.saturating_sub_unsigned(showing.tick) > own_end;
-        *lasts = lasts.filter(|_| past);
+        let end = start.saturating_add_unsigned(duration);
+        let past = end.saturating_sub_unsigned(presentation.movie_tick) > own_end;
+        *segment_duration = segment_duration.filter(|_| past);
     }
 }
 
 /// A box at the top of the file.
-struct TopBox {
+struct TopLevelBox {
     kind: FourCc,
-    body: u64,
+    payload_start: u64,
     /// Where the next one begins; past the end of a file that was cut short.
     end: u64,
 }
 
-impl TopBox {
-    /// The box at `at`, or none where the file ends or makes no sense any more.
+impl TopLevelBox {
+    /// The box at `at`, or none where the file ends or stops making sense.
     fn read<R: Read + Seek>(file: &mut R, at: u64, len: u64) -> std::io::Result<Option<Self>> {
         let mut header = [0; 16];
         let room = len.saturating_sub(at).min(16) as usize;
@@ -123,7 +124,7 @@ impl TopBox {
             return Ok(None);
         };
         let end = size.map_or(Some(len), |size| at.checked_add(size));
-        Ok(end.map(|end| Self { kind, body: at + header_len as u64, end }))
+        Ok(end.map(|end| Self { kind, payload_start: at + header_len as u64, end }))
     }
 
     /// What is in the box; `None` when the file ends before the box does.
@@ -136,12 +137,12 @@ impl TopBox {
         if self.end > len {
             return Ok(None);
         }
-        let size = self.end.saturating_sub(self.body);
+        let size = self.end.saturating_sub(self.payload_start);
         if size > limit {
             return Err(ClipError::Damaged("it is larger than any clip's could be"));
         }
         let mut payload = vec![0; size as usize];
-        file.seek(SeekFrom::Start(self.body))?;
+        file.seek(SeekFrom::Start(self.payload_start))?;
         file.read_exact(&mut payload)?;
         Ok(Some(payload))
     }

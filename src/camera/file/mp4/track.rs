@@ -2,20 +2,21 @@
 
 use bytes::Bytes;
 
-use super::boxes::{Fields, FourCc, boxes, descend, find};
-use super::{showing, tables};
+use super::boxes::{ByteReader, FourCc, boxes, find, find_path};
+use super::{presentation, sample_table};
 use crate::camera::file::error::ClipError;
-use crate::camera::file::index::{Description, Framing, Sample, Showing};
+use crate::camera::file::index::{Presentation, Sample, SampleDescription};
+use crate::camera::file::nal_framing::NalFraming;
 
 /// The H.264 track of a file.
 pub(super) struct Track {
     pub id: u32,
     /// Ticks a second.
     pub timescale: u32,
-    pub descriptions: Vec<Description>,
+    pub descriptions: Vec<SampleDescription>,
     pub samples: Vec<Sample>,
     pub last_duration: u64,
-    pub showing: Showing,
+    pub presentation: Presentation,
     /// What fragments leave unsaid.
     pub defaults: FragmentDefaults,
 }
@@ -24,7 +25,7 @@ pub(super) struct Track {
 #[derive(Clone, Copy, Default)]
 pub(super) struct FragmentDefaults {
     /// Place among the descriptions.
-    pub description: u8,
+    pub description_index: u8,
     pub duration: u32,
     pub size: u32,
     pub flags: u32,
@@ -39,13 +40,13 @@ impl Track {
         let mut video = None;
         let mut tracks: Vec<(bool, &[u8])> = Vec::new();
         for (_, trak) in boxes(moov).filter(|(kind, _)| kind == b"trak") {
-            match CodedAs::of(trak) {
-                CodedAs::H264 => tracks.push((!is_enabled(trak), trak)),
-                CodedAs::Video(what) => video = video.or(Some(what)),
-                CodedAs::Else(what) if others.len() < 8 && !others.contains(&what) => {
+            match TrackFormat::of(trak) {
+                TrackFormat::H264 => tracks.push((!is_enabled(trak), trak)),
+                TrackFormat::OtherVideo(what) => video = video.or(Some(what)),
+                TrackFormat::NotVideo(what) if others.len() < 8 && !others.contains(&what) => {
                     others.push(what);
                 }
-                CodedAs::Else(_) => {}
+                TrackFormat::NotVideo(_) => {}
             }
         }
         // The first that is meant to be shown and has pictures; of the others, the first.
@@ -58,19 +59,19 @@ impl Track {
             return Self::read_h264(moov, trak.unwrap_or(first));
         }
         Err(match video {
-            Some(Video::Encrypted) => ClipError::Encrypted,
-            Some(Video::Coded(what)) => ClipError::Codec(what),
+            Some(OtherVideo::Encrypted) => ClipError::Encrypted,
+            Some(OtherVideo::Codec(what)) => ClipError::Codec(what),
             None if others.is_empty() => ClipError::NoVideo("an empty index".into()),
             None => ClipError::NoVideo(others.join(", ")),
         })
     }
 
     fn read_h264(moov: &[u8], trak: &[u8]) -> Result<Self, ClipError> {
-        let stbl = descend(trak, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
+        let stbl = find_path(trak, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
         let timescale = timescale(trak).ok_or(ClipError::Damaged("it has no timescale"))?;
         let descriptions = descriptions(stbl)?;
         let id = track_id(trak).unwrap_or(0);
-        let (samples, last_duration) = tables::read(stbl, timescale)?;
+        let (samples, last_duration) = sample_table::read(stbl, timescale)?;
         // Those of the first description hold for all.
         let (_, entry) = sample_entries(stbl).next().unwrap_or_default();
         Ok(Self {
@@ -79,30 +80,33 @@ impl Track {
             descriptions,
             samples,
             last_duration,
-            showing: showing::read(moov, trak, timescale, entry.get(78..).unwrap_or_default())?,
+            presentation: presentation::read(moov, trak, timescale, boxes_of(entry))?,
             defaults: fragment_defaults(moov, id).unwrap_or_default(),
         })
     }
 }
 
-/// The sample entries of `stsd`: how pictures are coded.
+/// The sample entries of `stsd`: how samples are coded.
 fn sample_entries(stbl: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
     boxes(find(stbl, b"stsd").and_then(|stsd| stsd.get(8..)).unwrap_or_default())
 }
 
-fn descriptions(stbl: &[u8]) -> Result<Vec<Description>, ClipError> {
+/// The boxes in a visual sample entry, behind 78 bytes of its own (ISO/IEC 14496-12 §12.1.3).
+fn boxes_of(entry: &[u8]) -> &[u8] {
+    entry.get(78..).unwrap_or_default()
+}
+
+fn descriptions(stbl: &[u8]) -> Result<Vec<SampleDescription>, ClipError> {
     const NO_CONFIG: ClipError = ClipError::Damaged("it has no H.264 configuration (avcC)");
     let read = |(kind, entry): (FourCc, &[u8])| {
-        match CodedAs::video(kind) {
-            CodedAs::H264 => {}
-            CodedAs::Video(Video::Encrypted) => return Err(ClipError::Encrypted),
-            CodedAs::Video(Video::Coded(what)) | CodedAs::Else(what) => {
+        match TrackFormat::video(kind) {
+            TrackFormat::H264 => {}
+            TrackFormat::OtherVideo(OtherVideo::Encrypted) => return Err(ClipError::Encrypted),
+            TrackFormat::OtherVideo(OtherVideo::Codec(what)) | TrackFormat::NotVideo(what) => {
                 return Err(ClipError::Codec(format!("in parts {what}")));
             }
         }
-        // A visual sample entry: 78 bytes of its own, then boxes (ISO/IEC 14496-12 §12.1.3).
-        let config = entry.get(78..).and_then(|e| find(e, b"avcC"));
-        config.and_then(configuration).ok_or(NO_CONFIG)
+        find(boxes_of(entry), b"avcC").and_then(avc_configuration).ok_or(NO_CONFIG)
     };
     let descriptions: Vec<_> =
         sample_entries(stbl).take(256).map(read).collect::<Result<_, _>>()?;
@@ -110,52 +114,52 @@ fn descriptions(stbl: &[u8]) -> Result<Vec<Description>, ClipError> {
 }
 
 /// What a track holds.
-enum CodedAs {
+enum TrackFormat {
     /// H.264.
     H264,
-    Video(Video),
-    /// No video at all, by name.
-    Else(String),
+    OtherVideo(OtherVideo),
+    /// Something else than video, by name.
+    NotVideo(String),
 }
 
 /// Video of another kind.
-enum Video {
+enum OtherVideo {
     /// By name.
-    Coded(String),
+    Codec(String),
     Encrypted,
 }
 
-impl CodedAs {
+impl TrackFormat {
     fn of(trak: &[u8]) -> Self {
         // hdlr: version and flags, a reserved word, the kind of track.
         let handler =
-            descend(trak, &[b"mdia", b"hdlr"]).and_then(|h| h.get(8..12)).unwrap_or(b"????");
-        let stbl = descend(trak, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
+            find_path(trak, &[b"mdia", b"hdlr"]).and_then(|h| h.get(8..12)).unwrap_or(b"????");
+        let stbl = find_path(trak, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
         match (handler, sample_entries(stbl).next()) {
             (b"vide", Some((kind, _))) => Self::video(kind),
-            (b"vide", None) => Self::Video(Video::Coded("of no stated kind".into())),
-            (b"soun", _) => Self::Else("sound".into()),
-            (other, _) => Self::Else(format!("a track of kind '{}'", other.escape_ascii())),
+            (b"vide", None) => Self::OtherVideo(OtherVideo::Codec("of no stated kind".into())),
+            (b"soun", _) => Self::NotVideo("sound".into()),
+            (other, _) => Self::NotVideo(format!("a track of kind '{}'", other.escape_ascii())),
         }
     }
 
     fn video(kind: FourCc) -> Self {
         match &kind {
             b"avc1" | b"avc3" => Self::H264,
-            b"encv" | b"drmi" => Self::Video(Video::Encrypted),
-            _ => Self::Video(Video::Coded(codec_name(kind))),
+            b"encv" | b"drmi" => Self::OtherVideo(OtherVideo::Encrypted),
+            _ => Self::OtherVideo(OtherVideo::Codec(codec_name(kind))),
         }
     }
 }
 
 /// `tkhd`'s `track_enabled`.
 fn is_enabled(trak: &[u8]) -> bool {
-    let flags = find(trak, b"tkhd").and_then(|tkhd| Fields(tkhd).version_and_flags());
+    let flags = find(trak, b"tkhd").and_then(|tkhd| ByteReader(tkhd).version_and_flags());
     flags.is_none_or(|(_, flags)| flags & 1 != 0)
 }
 
 fn has_samples(trak: &[u8]) -> bool {
-    let stbl = descend(trak, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
+    let stbl = find_path(trak, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
     let count = |kind| find(stbl, kind).and_then(|table| table.get(8..12));
     [b"stsz", b"stz2"].into_iter().filter_map(count).any(|count| count != [0; 4])
 }
@@ -177,8 +181,8 @@ fn codec_name(kind: FourCc) -> String {
 }
 
 /// `avcC` (ISO/IEC 14496-15 §5.3.3.1): how NAL units are told apart, and SPS and PPS.
-fn configuration(avcc: &[u8]) -> Option<Description> {
-    let mut fields = Fields(avcc);
+fn avc_configuration(avcc: &[u8]) -> Option<SampleDescription> {
+    let mut fields = ByteReader(avcc);
     // Version, profile, constraints, level: the SPS says the same.
     fields.bytes(4)?;
     let length_bytes = usize::from(fields.u8()? & 3) + 1;
@@ -189,19 +193,22 @@ fn configuration(avcc: &[u8]) -> Option<Description> {
             sets.push(Bytes::copy_from_slice(fields.bytes(len.into())?));
         }
     }
-    Some(Description { framing: Framing::Lengths(length_bytes), parameter_sets: sets })
+    Some(SampleDescription {
+        framing: NalFraming::LengthPrefixed(length_bytes),
+        parameter_sets: sets,
+    })
 }
 
 /// `mdhd`: ticks a second; never zero.
 fn timescale(trak: &[u8]) -> Option<u32> {
-    let mut mdhd = Fields(descend(trak, &[b"mdia", b"mdhd"])?);
+    let mut mdhd = ByteReader(find_path(trak, &[b"mdia", b"mdhd"])?);
     let (version, _) = mdhd.version_and_flags()?;
     mdhd.bytes(if version == 1 { 16 } else { 8 })?;
     mdhd.u32().filter(|&t| t > 0)
 }
 
 fn track_id(trak: &[u8]) -> Option<u32> {
-    let mut tkhd = Fields(find(trak, b"tkhd")?);
+    let mut tkhd = ByteReader(find(trak, b"tkhd")?);
     let (version, _) = tkhd.version_and_flags()?;
     tkhd.bytes(if version == 1 { 16 } else { 8 })?;
     tkhd.u32()
@@ -209,13 +216,13 @@ fn track_id(trak: &[u8]) -> Option<u32> {
 
 fn fragment_defaults(moov: &[u8], id: u32) -> Option<FragmentDefaults> {
     boxes(find(moov, b"mvex")?).filter(|(kind, _)| kind == b"trex").find_map(|(_, body)| {
-        let mut trex = Fields(body);
+        let mut trex = ByteReader(body);
         trex.version_and_flags()?;
         if trex.u32()? != id {
             return None;
         }
         Some(FragmentDefaults {
-            description: tables::description(trex.u32()?),
+            description_index: sample_table::description_index(trex.u32()?),
             duration: trex.u32()?,
             size: trex.u32()?,
             flags: trex.u32()?,
@@ -230,11 +237,11 @@ mod tests {
     #[test]
     fn a_configuration_that_is_cut_short_is_none() {
         let whole = [1, 66, 0, 30, 0xff, 0xe1, 0, 2, 0x67, 1, 1, 0, 1, 0x68];
-        let description = configuration(&whole).unwrap();
-        assert_eq!(description.framing, Framing::Lengths(4));
+        let description = avc_configuration(&whole).unwrap();
+        assert_eq!(description.framing, NalFraming::LengthPrefixed(4));
         assert_eq!(description.parameter_sets, [&[0x67, 1][..], &[0x68]]);
         for len in 0..whole.len() {
-            assert!(configuration(&whole[..len]).is_none(), "{len}");
+            assert!(avc_configuration(&whole[..len]).is_none(), "{len}");
         }
     }
 }

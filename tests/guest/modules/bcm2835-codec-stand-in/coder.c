@@ -219,7 +219,7 @@ static void put_flat(struct bits *bits, const struct h264_coder *coder, unsigned
 	memset(samples + 320, to.red, 64);
 }
 
-size_t h264_key_picture(struct h264_coder *coder, const struct h264_picture *picture,
+size_t h264_key_frame(struct h264_coder *coder, const struct h264_picture *picture,
 			enum h264_key kind, u8 *out, size_t room)
 {
 	struct bits bits = { .out = out, .room = room };
@@ -238,7 +238,7 @@ size_t h264_key_picture(struct h264_coder *coder, const struct h264_picture *pic
 		}
 	}
 	end_slice(&bits, coder);
-	/* Two key pictures in a row must differ in it (7.4.3). */
+	/* Two key frames in a row must differ in it (7.4.3). */
 	coder->idr_pic_id ^= 1;
 	return bits_finish(&bits);
 }

@@ -86,7 +86,7 @@ bool h264_level_allows(const struct h264_format *format);
 
 /* Each writes to `out` and returns the bytes written, 0 if `room` was too little. */
 size_t h264_headers(const struct h264_coder *coder, u8 *out, size_t room);
-size_t h264_key_picture(struct h264_coder *coder, const struct h264_picture *picture,
+size_t h264_key_frame(struct h264_coder *coder, const struct h264_picture *picture,
 			enum h264_key kind, u8 *out, size_t room);
 /* `budget` is in bytes; one changed macroblock is sent whatever it is. */
 size_t h264_next_picture(struct h264_coder *coder, const struct h264_picture *picture,

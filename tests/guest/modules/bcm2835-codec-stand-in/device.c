@@ -26,7 +26,7 @@ MODULE_PARM_DESC(encode_video_nr, "number of the video node");
 SETTING(contiguous, bool, 0444, "import only physically contiguous buffers, as the Pi does");
 SETTING(budget, uint, 0644, "bytes for a picture that is not a key; 0: bitrate / frame rate");
 SETTING(key_budget, uint, 0644,
-	"bytes above which a key picture is sent as flat macroblocks; 0: always exact");
+	"bytes above which a key frame is sent as flat macroblocks; 0: always exact");
 SETTING(skip_every, uint, 0644, "every so many raw buffers one yields no picture; 0: never");
 SETTING(error_every, uint, 0644,
 	"every so many pictures a buffer is flagged as an error, empty; 0: never");
@@ -35,7 +35,7 @@ SETTING(stick_after, uint, 0644,
 	"pictures with headers after which no buffer returns until STREAMOFF; 0: never");
 COUNTER(open_contexts, "file handles open now");
 COUNTER(pictures, "pictures coded since loading");
-COUNTER(keys, "key pictures among them");
+COUNTER(keys, "key frames among them");
 COUNTER(skipped, "raw buffers that yielded no picture");
 COUNTER(errors, "buffers flagged as an error");
 

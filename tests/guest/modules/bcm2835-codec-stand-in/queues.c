@@ -108,7 +108,7 @@ static void code(struct context *context, const u8 *base)
 		if (context->header_mode->cur.val == V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE)
 			unit->headers_alone = unit->length;
 	}
-	unit->length += h264_key_picture(coder, &picture, kind, unit->data + unit->length,
+	unit->length += h264_key_frame(coder, &picture, kind, unit->data + unit->length,
 					 unit->room - unit->length);
 	context->started = true;
 	context->since_key = 1;
@@ -327,7 +327,7 @@ static int start(struct vb2_queue *queue, unsigned int count)
 	int error = 0;
 
 	/*
-	 * Either queue's start begins a stream afresh, with headers and a key picture. No work
+	 * Either queue's start begins a stream afresh, with headers and a key frame. No work
 	 * runs before both have started.
 	 */
 	context->started = false;

@@ -98,10 +98,10 @@ int main(int argc, char **argv)
 		draw(blue, format.width / 2, format.height / 2, number, 1);
 		draw(red, format.width / 2, format.height / 2, number, 2);
 		write_to(source_file, source, format.width * format.height + 2 * chroma);
-		/* Two key pictures in a row among them. */
+		/* Two key frames in a row among them. */
 		if (number == 0 || number == 10 || number == 11) {
 			write_to(coded_file, coded, h264_headers(&coder, coded, room));
-			length = h264_key_picture(&coder, &picture, key, coded, room);
+			length = h264_key_frame(&coder, &picture, key, coded, room);
 		} else {
 			length = h264_next_picture(&coder, &picture, budget, coded, room);
 		}

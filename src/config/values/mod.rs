@@ -1,0 +1,27 @@
+//! The values a configuration is made of, each a type that cannot hold a wrong one.
+
+mod camera_name;
+mod media;
+mod network;
+mod private_url;
+mod source;
+mod subnet;
+mod text;
+pub(super) mod zone;
+
+pub(super) use camera_name::MAIN;
+pub use camera_name::{CameraName, CameraNameError};
+pub use media::{Bitrate, Roi};
+pub use network::{Address, IceServer, Sha256, Tls, WifiNetwork, is_wifi_password};
+pub use private_url::PrivateUrl;
+pub use source::Source;
+pub use subnet::Subnet;
+pub use text::{
+    CountryCode, FrameAncestor, Host, Hostname, IceUrl, Origin, SshKey, Ssid, TemplateName,
+    Timezone, UrlPath,
+};
+
+/// The text does not have the expected form. The key knows what that form is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not of the expected form")]
+pub struct Malformed;
