@@ -1,6 +1,6 @@
 #!/bin/sh
-# Finishes the root after Buildroot has filled it: Picket's own facts go in, what a camera does not
-# need goes out, and what it cannot do without must be there.
+# Finishes the root after Buildroot has filled it: adds the image's version, board and keys, removes what a
+# camera does not need, and checks that what it does need is there.
 #
 # Buildroot calls it with the folder of the root and the board's name.
 set -eu
@@ -9,23 +9,23 @@ external=$BR2_EXTERNAL_PICKET_PATH
 overlay=$external/../rootfs-overlay
 here=$external/board/common
 
-# --- what the image says of itself ---
+# --- version, board and configuration ---
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$external/../Cargo.toml" | head -n 1)
 mkdir -p "$target/usr/lib/picket" "$target/usr/share/picket" "$target/etc/rauc"
 echo "picket-$board" > "$target/usr/lib/picket/board"
 printf 'VERSION=%s\nBUILD_EPOCH=%s\n' "$version" "$SOURCE_DATE_EPOCH" > "$target/usr/lib/picket/release"
-"$external/board/card/config" > "$target/usr/share/picket/config.toml"
+"$external/board/card/print-config" > "$target/usr/share/picket/config.toml"
 
-# --- whose updates it takes ---
+# --- whose updates it accepts ---
 keys=${PICKET_KEYS:-$BASE_DIR/keys}
-"$external/board/signing-keys" "$keys"
+"$external/board/make-signing-keys" "$keys"
 install -m 644 "$keys/keyring.pem" "$target/etc/rauc/keyring.pem"
 
-# --- places where something is mounted, and names that point into memory ---
+# --- mount points ---
 mkdir -p "$target/boot" "$target/data"
 
-# --- what goes ---
-# The init scripts and settings that packages bring: the overlay has all that runs.
+# --- what is removed ---
+# The init scripts and settings of packages: the overlay has all that runs.
 find "$target/etc/init.d" -type f | while read -r script; do
     [ -e "$overlay/etc/init.d/$(basename "$script")" ] || rm "$script"
 done
@@ -39,8 +39,8 @@ done
         usr/lib/gio usr/lib/glib-2.0 usr/lib/ossl-modules usr/lib/engines-3 usr/lib/girepository-1.0
     rm -rf etc/ssl/misc etc/ssl/*.dist etc/ssl/ct_log_list.cnf* etc/fstab linuxrc media mnt opt
 )
-"$here/prune" "$target" "$here/programs"
-# Busybox has had no links where a larger program of the same name was, which may be gone now.
+"$here/prune" "$target" "$here/required-programs"
+# Busybox got no link where there was a larger program of the same name, which may be gone now.
 cat "$BUILD_DIR"/busybox-*/busybox.links | while read -r link; do
     [ -e "$target$link" ] || [ -h "$target$link" ] || ln -s /usr/bin/busybox "$target$link"
 done
@@ -57,14 +57,14 @@ while read -r program; do
         echo "post-build: the image has no $program" >&2
         wrong=1
     fi
-done < "$here/programs"
-# A kernel's own configuration drops what it cannot have without a word, as Buildroot's does.
+done < "$here/required-programs"
+# A kernel's configuration silently drops what it cannot satisfy, as Buildroot's does.
 for fragment in "$here/linux.fragment" "$external/board/$board"/linux.*; do
     "$here/check-kernel" "$BUILD_DIR"/linux-*/.config "$fragment" >&2 || wrong=1
 done
-# The same commit gives the same bytes wherever it is built, so no file may name the place.
+# The same commit gives the same bytes wherever it is built, so no file may name the build folder.
 if places=$(grep -rlF -e "$BASE_DIR" -e "${BR2_DL_DIR:-$BASE_DIR}" "$target"); then
-    echo "post-build: these name the folder they were built in:" "$places" >&2
+    echo "post-build: these contain the path of the build folder:" "$places" >&2
     wrong=1
 fi
 exit "$wrong"

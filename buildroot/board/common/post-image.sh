@@ -12,7 +12,7 @@ inputs=$images/inputs
 rm -rf "$inputs"
 mkdir -p "$inputs/boot"
 ln "$images/rootfs.squashfs" "$inputs/rootfs.squashfs"
-"$external/board/$board/boot-files" "$images" "$inputs"
+"$external/board/$board/copy-boot-files" "$images" "$inputs"
 
 rm -rf "$images"/picket-*
 "$external/board/make-card" --board "$board" --version "$version" "$inputs" "$images"

@@ -14,6 +14,7 @@ PICKET_LICENSE = MIT, OFL-1.1 (letters in the picture)
 PICKET_LICENSE_FILES = LICENSE src/transform/draw/font/OFL.txt
 
 PICKET_FEATURES = \
+	steward \
 	$(if $(BR2_PACKAGE_PICKET_LIBCAMERA),libcamera) \
 	$(if $(BR2_PACKAGE_PICKET_V4L2),v4l2) \
 	$(if $(BR2_PACKAGE_PICKET_GPIO),gpio)
@@ -23,8 +24,8 @@ PICKET_CARGO_BUILD_OPTS = \
 	--features=$(subst $(space),$(comma),$(strip $(PICKET_FEATURES)))
 PICKET_CARGO_INSTALL_OPTS = $(PICKET_CARGO_BUILD_OPTS)
 
-# Buildroot sets cargo's profile by its own options. These are Cargo.toml's,
-# which the figures in docs/performance.md were measured with.
+# Buildroot sets cargo's profile by its own options. These are those of
+# Cargo.toml's profile dist, which the figures in docs/performance.md were measured with.
 PICKET_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_OPT_LEVEL=3 \
 	CARGO_PROFILE_RELEASE_LTO=thin \
