@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Auth, Completeness, Config, Loaded, PasswordHash, Secret, Source, Wifi, WifiNetwork, edit, keys,
+    Auth, Completeness, Config, Loaded, PasswordHash, Secret, Source, Wifi, WifiNetwork, edit,
+    keys, misplaced,
 };
 
 /// Loads any bytes and checks what must hold for all of them.
@@ -35,9 +36,10 @@ pub fn load(bytes: &[u8]) -> Loaded {
             continue;
         };
         let written = value.to_string();
-        // Credentials are not written, nor are other secrets and URLs that may hold one.
-        if key.name.starts_with("auth.") || written.contains("(secret)") || written.contains("/…")
-        {
+        // Credentials are not written, nor are other secrets and URLs that may hold one. What looks
+        // like the hash of a password is told wherever it stands, and not set.
+        let unwritten = written.contains("(secret)") || written.contains("/…");
+        if key.name.starts_with("auth.") || unwritten || misplaced::is_hash(&written) {
             continue;
         }
         let mut again = default.clone();
@@ -65,6 +67,9 @@ fn cameras(config: &Config) {
     }
     let written: Vec<_> = config.cameras.iter().map(|camera| camera.to_table().into()).collect();
     let written = toml::Value::Array(written).to_string();
+    if misplaced::is_hash(&written) {
+        return;
+    }
     let mut again = Config::default();
     let taken = again.apply_set(&format!("cameras={written}"));
     assert!(taken.is_ok() && again.cameras == config.cameras, "{taken:?}: {written}");
