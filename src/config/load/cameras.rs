@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Origin, Reader, UNCHANGED};
+use super::{Origin, Reader, UNCHANGED, full_name};
 use crate::config::keys::{
     CAMERAS, CameraSettingsMut, Key, ReadOutcome, find_camera_key, is_camera_section,
 };
@@ -164,12 +164,7 @@ impl Reader<'_> {
         for (name, value) in table {
             let at = name.span().start;
             let name = name.get_ref().as_ref();
-            // A quoted name may contain a dot, and then is not the path it looks like.
-            let full = match path {
-                _ if name.contains('.') => String::new(),
-                "" => name.to_owned(),
-                _ => format!("{path}.{name}"),
-            };
+            let full = full_name(path, name);
             if full == "name" {
                 // It was read first.
             } else if let Some(key) = find_camera_key(&full) {

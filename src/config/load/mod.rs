@@ -206,12 +206,7 @@ impl<'t> Reader<'t> {
         for (name, value) in table {
             let at = name.span().start;
             let name = name.get_ref().as_ref();
-            // A quoted name may contain a dot, and then is not the path it looks like.
-            let full = match path {
-                _ if name.contains('.') => String::new(),
-                "" => name.to_owned(),
-                _ => format!("{path}.{name}"),
-            };
+            let full = full_name(path, name);
             if let Some(key) = find_key(&full) {
                 self.seen.insert(key.name, at);
                 self.key(key, value);
@@ -401,5 +396,15 @@ impl<'t> Reader<'t> {
             completeness: self.completeness,
             places: self.places,
         }
+    }
+}
+
+/// The name, with its path, of what stands in the table `path`. A quoted name may contain a dot, and
+/// then is not the path it looks like: it is the name of nothing.
+fn full_name(path: &str, name: &str) -> String {
+    match path {
+        _ if name.contains('.') => String::new(),
+        "" => name.to_owned(),
+        _ => format!("{path}.{name}"),
     }
 }
