@@ -82,6 +82,7 @@ pub mod stream;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+mod tls;
 pub mod transform;
 #[cfg(feature = "v4l2")]
 mod v4l2;

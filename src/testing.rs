@@ -61,7 +61,7 @@ pub mod http {
     pub use crate::http::peer::{Peer, Scheme};
     pub use crate::http::pictures::Snapshotter;
     pub use crate::http::routes::{Middleware, service};
-    pub use crate::http::serve::{Server, ServerLimits};
+    pub use crate::http::serve::{Server, ServerLimits, Service};
     pub use crate::http::settings::{HttpSettings, Sharing};
     pub use crate::http::state::{Camera, Dependencies, HttpState};
 }

@@ -85,7 +85,11 @@ fn the_chain_of_an_error_says_each_thing_once() {
     ] {
         let address = "192.0.2.1:80".parse().expect("an address");
         for error in [
-            picket::PicketError::from(ServeError::Bind { address, why: why(kind) }),
+            picket::PicketError::from(ServeError::Bind {
+                key: "http.listen",
+                address,
+                why: why(kind),
+            }),
             picket::PicketError::from(StartError::Bind { port: 80, why: why(kind) }),
             picket::PicketError::from(why(kind)),
         ] {

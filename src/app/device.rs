@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::first_camera::{LOOKS, LOOKS_FOR_NONE, TEST_PICTURE};
 use crate::appliance::{
-    AlternativeName, CameraReport, Device, MdnsResponder, StewardClient, StewardError,
+    AlternativeName, CameraReport, Device, HttpsStatus, MdnsResponder, StewardClient, StewardError,
     StewardRequest,
 };
 use crate::config::{Config, PasswordHash, Source};
@@ -66,6 +66,22 @@ pub(super) fn announce(
         .ok()
 }
 
+/// Tells the steward of HTTPS.
+pub(super) async fn report_https(steward: StewardClient, https: HttpsStatus) {
+    tell(&steward, &StewardRequest::Https(https), "HTTPS").await;
+}
+
+/// Tells the steward, who may be away for a while.
+async fn tell(steward: &StewardClient, request: &StewardRequest, what: &str) {
+    while let Err(error) = steward.ask(request).await {
+        log::debug!("the steward was not told of {what}: {error}");
+        if matches!(error, StewardError::Refused(_)) {
+            break;
+        }
+        tokio::time::sleep(TOLD_AGAIN).await;
+    }
+}
+
 /// Tells the steward of another name by which the device is found.
 pub(super) async fn report_name(
     steward: StewardClient,
@@ -73,14 +89,7 @@ pub(super) async fn report_name(
 ) {
     while other.changed().await.is_ok() {
         let Some(name) = other.borrow_and_update().clone() else { continue };
-        let request = StewardRequest::FoundAs { name };
-        while let Err(error) = steward.ask(&request).await {
-            log::debug!("the steward was not told of the device's name: {error}");
-            if matches!(error, StewardError::Refused(_)) {
-                break;
-            }
-            tokio::time::sleep(TOLD_AGAIN).await;
-        }
+        tell(&steward, &StewardRequest::FoundAs { name }, "the device's name").await;
     }
 }
 

@@ -11,12 +11,13 @@ use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use super::encoders::hardware_encoders;
+use super::sign_ins::data_folder;
 use super::{parts, tuning};
 use crate::appliance::gpio_unavailable;
 use crate::camera::file::FileCamera;
 use crate::camera::{Camera, CaptureMode, Constraints};
 use crate::config::{
-    self, Backend, CameraName, CameraSettings, Config, Places, Problem, ProblemKind, Source,
+    self, Backend, CameraName, CameraSettings, Config, Places, Problem, ProblemKind, Source, Tls,
 };
 use crate::http::ServeError;
 use crate::site::Site;
@@ -71,15 +72,12 @@ impl Examiner<'_> {
     }
 
     fn encryption(&mut self) {
-        if self.config.http.tls.is_none() {
-            return;
+        if self.config.http.tls != Tls::Off && data_folder(self.config).is_none() {
+            let message = "makes a certificate anew at each start, which browsers must be told to \
+                           trust each time: set site.data_location to a folder to keep it in";
+            let problem = self.places.problem("http.tls", ProblemKind::Warning, message);
+            self.problems.push(problem);
         }
-        let message = "is set, but this version serves no HTTPS: so that no password crosses the \
-                       network in the clear, sign-in is locked until it is removed; a proxy in \
-                       front of the camera can serve HTTPS";
-        let problem = self.places.problem("http.tls", ProblemKind::Refused, message);
-        self.config.auth.lock(problem.to_string());
-        self.problems.push(problem);
     }
 
     /// Each camera's own settings.
@@ -202,14 +200,27 @@ impl Examiner<'_> {
                 self.problems.push(self.places.camera_problem(name, "source", kind, &message));
             }
         }
+        if let Tls::Files { cert, key } = &self.config.http.tls
+            && let Err(why) = crate::tls::check_files(cert, key)
+        {
+            self.refuse("http.tls", &unusable_certificate(&why));
+        }
         // A port that is in use may be so by the daemon that this configuration is of.
         let in_use = |why: &std::io::Error| why.kind() == std::io::ErrorKind::AddrInUse;
         let address = self.config.http.listen;
         if let Err(why) = TcpListener::bind(address)
             && !in_use(&why)
         {
-            let why = ServeError::Bind { address, why };
+            let why = ServeError::Bind { key: "http.listen", address, why };
             self.refuse("http.listen", &format!("cannot be had: {why}"));
+        }
+        let address = self.config.http.listen_tls();
+        if self.config.http.tls != Tls::Off
+            && let Err(why) = TcpListener::bind(address)
+            && !in_use(&why)
+        {
+            let why = ServeError::Bind { key: "http.tls_listen", address, why };
+            self.refuse("http.tls_listen", &format!("cannot be had: {why}"));
         }
         let port = self.config.webrtc.udp_port;
         if let Err(why) = UdpSocket::bind(("0.0.0.0", port))
@@ -232,6 +243,11 @@ impl Fault {
     fn refused(key: &'static str, message: String) -> Self {
         Self { key, kind: ProblemKind::Refused, message }
     }
+}
+
+/// What it means that the owner's own certificate cannot be used.
+pub(super) fn unusable_certificate(why: &str) -> String {
+    format!("{why}; the certificate of \"auto\" is shown until they can")
 }
 
 /// Further cameras whose device another one may take. None is left out: only the owner knows which of

@@ -60,6 +60,7 @@ pub(super) struct Rooms {
     pub(super) ice_servers: http::IceServers,
     pub(super) device: Option<Device>,
     pub(super) other_name: watch::Receiver<AlternativeName>,
+    pub(super) secure_page: Option<http::SecurePage>,
 }
 
 /// A camera as `http` knows it.
@@ -86,7 +87,7 @@ pub(super) fn dependencies(
     rooms: Rooms,
     runtime: &Handle,
 ) -> http::Dependencies {
-    let Rooms { webrtc, events, auth, site, ice_servers, device, other_name } = rooms;
+    let Rooms { webrtc, events, auth, site, ice_servers, device, .. } = rooms;
     http::Dependencies {
         cameras: cameras.iter().map(|unit| http_camera(unit, config)).collect(),
         metrics: vec![Box::new(ProcessMetrics { runtime: runtime.clone() })],
@@ -97,7 +98,8 @@ pub(super) fn dependencies(
         device,
         settings: http::HttpSettings {
             hostname: config.device.hostname.to_string(),
-            other_name: Some(other_name),
+            other_name: Some(rooms.other_name),
+            secure_page: rooms.secure_page,
             allowed_hosts: allowed_hosts(config),
             domains: http::LocalDomains::of("/etc/resolv.conf"),
             trusted_proxies: config.http.trusted_proxies.clone(),
@@ -124,7 +126,7 @@ pub(super) fn dependencies(
 
 /// The names of the configuration, and those this machine goes by without it: on a system that
 /// Picket was added to, that has a name already.
-fn allowed_hosts(config: &Config) -> Vec<String> {
+pub(super) fn allowed_hosts(config: &Config) -> Vec<String> {
     let own = system_name().map(|(name, label)| [name, label.clone(), format!("{label}.local")]);
     let set = config.http.allowed_hosts.iter().map(ToString::to_string);
     set.chain(own.into_iter().flatten()).collect()

@@ -9,15 +9,45 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Places, Problem, ProblemKind};
-use crate::http::axum::Router;
-use crate::http::{ServeError, Server, ServerLimits};
+use crate::http::{ServeError, Server, Service};
 use crate::webrtc::{StartError, WebRtc, WebRtcSettings};
 
 /// How often an address that could not be had is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Where the web server is asked to listen.
+pub(super) struct Wanted {
+    /// The key that says so.
+    pub(super) key: &'static str,
+    pub(super) address: SocketAddr,
+    /// The port that is tried if that one cannot be had.
+    pub(super) usual_port: u16,
+    /// What HTTPS is served with.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Wanted {
+    /// HTTP.
+    pub(super) fn plain(config: &Config) -> Self {
+        let usual_port = Config::default().http.listen.port();
+        Self { key: "http.listen", address: config.http.listen, usual_port, tls: None }
+    }
+
+    /// HTTPS.
+    pub(super) fn secure(config: &Config, tls: Arc<ServerConfig>) -> Self {
+        let usual_port = Config::default().http.listen_tls().port();
+        let address = config.http.listen_tls();
+        Self { key: "http.tls_listen", address, usual_port, tls: Some(tls) }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
 
 /// The web server, at one address or, once the one that was asked for could be had later, at two.
 pub(super) struct Listening {
@@ -28,17 +58,17 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Serves at `wanted`, else as near to it as can be; the problem says where, and why.
+    /// Serves at what is wanted, else as near to it as can be; the problem says where, and why.
     ///
     /// # Errors
     /// When no port at all can be had.
     pub(super) async fn start(
-        wanted: SocketAddr,
-        service: Router,
-        limits: ServerLimits,
+        wanted: Wanted,
+        service: Service,
         places: &Places,
     ) -> Result<(Self, Option<Problem>), ServeError> {
-        let error = match Server::start(wanted, service.clone(), limits.clone()).await {
+        let start = |address| Server::start(address, service.clone(), wanted.tls.clone());
+        let error = match start(wanted.address).await {
             Ok(server) => {
                 let address = server.address();
                 let servers = Arc::new(Mutex::new(vec![server]));
@@ -49,21 +79,22 @@ impl Listening {
         let ServeError::Bind { why, .. } = &error;
         let kind = why.kind();
         let mut found = None;
-        for address in nearest(wanted, kind) {
-            if let Ok(server) = Server::start(address, service.clone(), limits.clone()).await {
+        for address in nearest(wanted.address, wanted.usual_port, kind) {
+            if let Ok(server) = start(address).await {
                 found = Some(server);
                 break;
             }
         }
         let Some(server) = found else { return Err(error) };
         let address = server.address();
-        let message = format!("cannot be used: {error}; until then it is http://{address}/");
-        let problem = places.problem("http.listen", ProblemKind::Refused, &message);
+        let scheme = wanted.scheme();
+        let message = format!("cannot be used: {error}; until then it is {scheme}://{address}/");
+        let problem = places.problem(wanted.key, ProblemKind::Refused, &message);
         let servers = Arc::new(Mutex::new(vec![server]));
         // A right that lacks does not come by itself.
         let may_come = matches!(kind, ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable);
         let waiting =
-            may_come.then(|| tokio::spawn(take_later(wanted, service, limits, servers.clone())));
+            may_come.then(|| tokio::spawn(take_later(wanted, service.clone(), servers.clone())));
         Ok((Self { address, servers, waiting }, Some(problem)))
     }
 
@@ -87,16 +118,12 @@ impl Listening {
 }
 
 /// Takes the address that was asked for as soon as it can be had.
-async fn take_later(
-    wanted: SocketAddr,
-    service: Router,
-    limits: ServerLimits,
-    servers: Arc<Mutex<Vec<Server>>>,
-) {
+async fn take_later(wanted: Wanted, service: Service, servers: Arc<Mutex<Vec<Server>>>) {
+    let (key, scheme, address) = (wanted.key, wanted.scheme(), wanted.address);
     loop {
         tokio::time::sleep(AGAIN).await;
-        if let Ok(server) = Server::start(wanted, service.clone(), limits.clone()).await {
-            log::info!("http.listen is available now: watch at http://{wanted}/");
+        if let Ok(server) = Server::start(address, service.clone(), wanted.tls.clone()).await {
+            log::info!("{key} is available now: watch at {scheme}://{address}/");
             servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
             return;
         }
@@ -105,8 +132,8 @@ async fn take_later(
 
 /// What to try in place of an address: another port of it, else this machine alone, as without any
 /// configuration.
-fn nearest(wanted: SocketAddr, kind: ErrorKind) -> Vec<SocketAddr> {
-    let default = Config::default().http.listen;
+fn nearest(wanted: SocketAddr, usual_port: u16, kind: ErrorKind) -> Vec<SocketAddr> {
+    let default = SocketAddr::new(Config::default().http.listen.ip(), usual_port);
     let mut hosts = vec![(wanted.ip(), kind == ErrorKind::AddrNotAvailable)];
     if wanted.ip() == IpAddr::from([0u16; 8]) {
         // A machine without IPv6. All of its addresses of IPv4 are what `[::]` stands for, too.
@@ -156,16 +183,18 @@ pub(super) fn start_webrtc(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::ServerLimits;
+    use crate::http::axum::Router;
 
     fn tried(wanted: &str, kind: ErrorKind) -> Vec<String> {
-        nearest(wanted.parse().unwrap(), kind).iter().map(ToString::to_string).collect()
+        nearest(wanted.parse().unwrap(), 8000, kind).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn what_is_used_instead_is_never_more_open() {
         for wanted in ["127.0.0.1:80", "[::1]:80", "192.168.1.5:80", "[fd00::1]:80"] {
             for kind in [ErrorKind::AddrInUse, ErrorKind::AddrNotAvailable, ErrorKind::Other] {
-                for address in nearest(wanted.parse().unwrap(), kind) {
+                for address in nearest(wanted.parse().unwrap(), 8000, kind) {
                     let wanted: SocketAddr = wanted.parse().unwrap();
                     let open = address.ip() == wanted.ip() || address.ip().is_loopback();
                     assert!(open, "{wanted}: {address}");
@@ -192,7 +221,9 @@ mod tests {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let wanted = holder.local_addr().unwrap();
         let places = Places::default();
-        let started = Listening::start(wanted, Router::new(), ServerLimits::default(), &places);
+        let asked = Wanted { key: "http.listen", address: wanted, usual_port: 8000, tls: None };
+        let service = Service::new(Router::new(), ServerLimits::default());
+        let started = Listening::start(asked, service, &places);
         let (listening, problem) = started.await.unwrap();
         let told = problem.unwrap().to_string();
         assert!(told.starts_with("http.listen: cannot be used: cannot listen on"), "{told}");

@@ -6,6 +6,7 @@
 //! middleware; [`Picket::run`] serves until told to stop.
 
 mod cameras;
+mod certificate;
 mod controls;
 mod device;
 mod encoders;
@@ -47,7 +48,7 @@ pub use probe::{Probe, probe};
 pub use reload::ConfigSource;
 pub use welcome::Welcome;
 
-use crate::appliance::{MdnsResponder, StewardClient};
+use crate::appliance::{HttpsStatus, MdnsResponder, StewardClient};
 use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::{Event, Events, Subscription};
@@ -58,7 +59,7 @@ use crate::stream::Stream;
 use crate::transform::Transform;
 use crate::webrtc::WebRtc;
 use cameras::{Brought, CameraUnit};
-use listen::Listening;
+use listen::{Listening, Wanted};
 use logging::tell;
 use panel::{FrontPanel, ShownCamera};
 use reload::Reload;
@@ -93,6 +94,7 @@ pub struct Picket {
     webrtc: Arc<WebRtc>,
     events: Events,
     server: Listening,
+    secure_server: Option<Listening>,
     signals: Signals,
     reload: Reload,
     panel: FrontPanel,
@@ -153,6 +155,12 @@ impl Picket {
         self.server.address()
     }
 
+    /// Where HTTPS is served, if it is.
+    #[must_use]
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.secure_server.as_ref().map(Listening::address)
+    }
+
     /// What to tell the owner at the start: where to watch, and whether a password guards it.
     #[must_use]
     pub fn welcome(&self) -> Welcome {
@@ -161,7 +169,8 @@ impl Picket {
             Some(_) => Some(config.device.hostname.to_string()),
             None => welcome::name_of_the_system(),
         };
-        Welcome::new(self.server.address(), name, &config.auth)
+        let secure = self.secure_address().map(|address| address.port());
+        Welcome::new(self.server.address(), name, &config.auth).with_https(secure)
     }
 
     /// The UDP port viewers use.
@@ -200,8 +209,17 @@ impl Picket {
     /// the camera and returns, within two seconds: what does not let go by then is left to the
     /// system. SIGHUP has the configuration read again.
     pub fn run(self) {
-        let Self { runtime, mut cameras, webrtc, server, mut signals, mut reload, .. } = self;
-        let Self { mut panel, steward, stop, events, announcement: _announcement, .. } = self;
+        let Self { runtime, mut cameras, webrtc, server, secure_server, .. } = self;
+        let Self {
+            mut signals,
+            mut reload,
+            mut panel,
+            steward,
+            stop,
+            events,
+            announcement: _announcement,
+            ..
+        } = self;
         let mut stopped = stop.subscribe();
         runtime.block_on(async {
             let mut service = Service::ready();
@@ -228,7 +246,12 @@ impl Picket {
                 cameras.iter().for_each(|camera| camera.stills.stop());
                 webrtc.stop().await;
                 events.close();
-                server.stop().await;
+                let secure = async {
+                    if let Some(secure) = secure_server {
+                        secure.stop().await;
+                    }
+                };
+                tokio::join!(server.stop(), secure);
             };
             if tokio::time::timeout(GOODBYE_WITHIN, closing).await.is_err() {
                 log::warn!("some connections could not be closed in time");
@@ -362,6 +385,8 @@ impl Builder {
             let changes = device.installer().changes();
             runtime.spawn(tell_of(changes, events.clone(), Event::Update));
         }
+        let (https, problems) = certificate::prepare(&config, other_name.clone(), places);
+        tell(problems);
         let rooms = http_parts::Rooms {
             device,
             other_name: other_name.clone(),
@@ -370,16 +395,32 @@ impl Builder {
             auth: auth.clone(),
             site,
             ice_servers: ice_servers.clone(),
+            secure_page: https.as_ref().map(|https| https.page.clone()),
         };
         runtime.spawn(crate::http::end_revoked_sessions(rooms.auth.clone(), rooms.webrtc.clone()));
         let parts = http_parts::dependencies(&config, &cameras, rooms, runtime.handle());
         let state = HttpState::new(parts);
         let service = crate::http::service(&state, routes, layers)?;
-        let limits = http_parts::limits(&config);
-        let wanted = config.http.listen;
-        let listening = Listening::start(wanted, service, limits, places);
+        let service = crate::http::Service::new(service, http_parts::limits(&config));
+        let listening = Listening::start(Wanted::plain(&config), service.clone(), places);
         let (server, problem) = runtime.block_on(listening)?;
         tell(problem);
+        let mut secure_server = None;
+        if let Some(https) = https {
+            let wanted = Wanted::secure(&config, https.config);
+            let (listening, problem) =
+                runtime.block_on(Listening::start(wanted, service, places))?;
+            tell(problem);
+            let port = listening.address().port();
+            https.page.is_at(port);
+            if let Some(steward) = steward.clone() {
+                let fingerprint = https.page.fingerprint().map(str::to_owned);
+                let status = HttpsStatus { port, fingerprint };
+                runtime.spawn(device::report_https(steward, status));
+            }
+            runtime.spawn(https.tls.keep_current());
+            secure_server = Some(listening);
+        }
         let announcement = steward.as_ref().and_then(|steward| {
             let wanted = config.camera.source.clone();
             runtime.spawn(device::report(steward.clone(), wanted, hub));
@@ -401,6 +442,7 @@ impl Builder {
             webrtc,
             events,
             server,
+            secure_server,
             signals,
             reload,
             panel,

@@ -1,16 +1,10 @@
 //! Writing a new password into `config.toml`.
 
-use std::fs::{File, Metadata, Permissions};
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::appliance::create_private;
+use crate::appliance::replace_file;
 use crate::config::{PasswordHash, edit};
 use crate::http::PasswordStore;
-
-/// For its owner alone.
-const PRIVATE: u32 = 0o600;
 
 /// Keeps the password in the configuration file the daemon was started with. Comments and order
 /// of the file stay as they are.
@@ -42,47 +36,15 @@ fn store(file: &Path, hash: &PasswordHash) -> Result<(), String> {
     new.push(".new");
     // A new one holds a hash.
     let former = std::fs::metadata(file).ok();
-    replace(file, Path::new(&new), changed.as_bytes(), former.as_ref()).map_err(|e| e.to_string())
-}
-
-/// Puts `contents` in place of the file in one step, by way of the file `new`: after a power cut it
-/// is the old one or the new one, whole. It is its owner's alone or, where it takes the place of a
-/// `former` one, readable by those who could read that, and by nobody else.
-pub(super) fn replace(
-    file: &Path,
-    new: &Path,
-    contents: &[u8],
-    former: Option<&Metadata>,
-) -> std::io::Result<()> {
-    let replaced = write(new, contents, former).and_then(|()| std::fs::rename(new, file));
-    if replaced.is_err() {
-        let _ = std::fs::remove_file(new);
-    }
-    replaced?;
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-fn write(new: &Path, contents: &[u8], former: Option<&Metadata>) -> std::io::Result<()> {
-    let mut out = create_private(new)?;
-    // The umask may have taken from it what its owner needs.
-    let mode = former.map_or(PRIVATE, |former| mode_after(former, &out));
-    out.set_permissions(Permissions::from_mode(mode))?;
-    out.write_all(contents)?;
-    out.sync_all()
-}
-
-/// The mode for the file that takes the place of a former one.
-fn mode_after(former: &Metadata, new: &File) -> u32 {
-    let mode = former.mode() & 0o777;
-    // Its group keeps its rights, but no other group gets them.
-    let kept = new.metadata().is_ok_and(|new| new.gid() == former.gid())
-        || std::os::unix::fs::fchown(new, None, Some(former.gid())).is_ok();
-    if kept { mode } else { mode & !0o070 }
+    replace_file(file, Path::new(&new), changed.as_bytes(), former.as_ref())
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::config::{Auth, Config};
 
@@ -171,7 +133,7 @@ mod tests {
         let file = folder.path().join("config.toml");
         std::fs::create_dir_all(file.join("x")).unwrap();
         let new = folder.path().join("new");
-        replace(&file, &new, hash.expose().as_bytes(), None).unwrap_err();
+        replace_file(&file, &new, hash.expose().as_bytes(), None).unwrap_err();
         assert!(!new.exists());
     }
 

@@ -136,7 +136,7 @@ impl ConfigSource {
     #[must_use]
     pub fn load(&mut self, last_good: Option<Config>) -> (Config, Vec<Problem>) {
         // Before it is read: what is written meanwhile is read once more, rather than never.
-        self.read = self.file.as_deref().and_then(stamp);
+        self.read = self.file.as_deref().and_then(FileStamp::of);
         let mut defaults = Config::default();
         let mut problems = defaults.apply_sets(&self.defaults, &mut Places::default());
         let loaded = match &self.file {
@@ -183,18 +183,13 @@ fn watch_file(file: PathBuf, read: Option<FileStamp>) -> std::io::Result<mpsc::R
     let look = move || {
         while !changed.is_closed() {
             std::thread::sleep(LOOK_EVERY);
-            if watch.look(stamp(&file)) == FileChange::Changed {
+            if watch.look(FileStamp::of(&file)) == FileChange::Changed {
                 let _ = changed.try_send(());
             }
         }
     };
     std::thread::Builder::new().name("config".into()).spawn(look)?;
     Ok(changes)
-}
-
-fn stamp(file: &Path) -> Option<FileStamp> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some(FileStamp { modified: metadata.modified().ok()?, len: metadata.len() })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::password::replace;
+use crate::appliance::replace_file;
 use crate::config::Config;
 use crate::http::SessionStore;
 
@@ -17,14 +17,18 @@ const MAX_FILE: u64 = 64 * 1024;
 pub(super) struct SignIns(PathBuf);
 
 impl SignIns {
-    /// The one for this configuration; `None` where nothing may be kept. A service is given its
-    /// folder by who runs it: systemd, or on the image the steward.
+    /// The one for this configuration; `None` where nothing may be kept.
     pub(super) fn of(config: &Config) -> Option<Self> {
-        let given = std::env::var_os("STATE_DIRECTORY");
-        let given = given.as_ref().and_then(|folders| std::env::split_paths(folders).next());
-        let folder = config.site.data_location.clone().or(given)?;
-        (!folder.as_os_str().is_empty()).then(|| Self(folder.join(NAME)))
+        Some(Self(data_folder(config)?.join(NAME)))
     }
+}
+
+/// Where Picket may keep what it makes itself. A service is given its folder by who runs it: systemd,
+/// or on the image the steward.
+pub(super) fn data_folder(config: &Config) -> Option<PathBuf> {
+    let given = std::env::var_os("STATE_DIRECTORY");
+    let given = given.as_ref().and_then(|folders| std::env::split_paths(folders).next());
+    config.site.data_location.clone().or(given).filter(|folder| !folder.as_os_str().is_empty())
 }
 
 impl SessionStore for SignIns {
@@ -38,7 +42,7 @@ impl SessionStore for SignIns {
 
     fn save(&self, bytes: &[u8]) -> Result<(), String> {
         let new = self.0.with_extension("json.new");
-        replace(&self.0, &new, bytes, None)
+        replace_file(&self.0, &new, bytes, None)
             .map_err(|e| format!("cannot write {}: {e}", self.0.display()))
     }
 

@@ -13,8 +13,11 @@ const MOST: usize = 4;
 /// Where the camera can be watched, and by whom. Prints as lines for its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
-    /// Hosts of URLs, with the port where it needs telling.
+    /// Hosts of URLs.
     hosts: Vec<String>,
+    port: u16,
+    /// Of HTTPS, where it is served.
+    secure_port: Option<u16>,
     door: Door,
 }
 
@@ -38,20 +41,16 @@ impl Welcome {
     }
 
     fn of(address: SocketAddr, name: Option<String>, own: Vec<IpAddr>, auth: &Auth) -> Self {
-        let port = match address.port() {
-            80 => String::new(),
-            port => format!(":{port}"),
-        };
         let host = |ip: &IpAddr| match ip {
-            IpAddr::V4(v4) => format!("{v4}{port}"),
-            IpAddr::V6(v6) => format!("[{v6}]{port}"),
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
         };
         let mut hosts: Vec<String> = Vec::new();
         if address.ip().is_unspecified() {
-            hosts.extend(name.map(|name| format!("{name}.local{port}")));
+            hosts.extend(name.map(|name| format!("{name}.local")));
             hosts.extend(own.iter().map(host));
             if hosts.is_empty() {
-                hosts.push(format!("127.0.0.1{port}"));
+                hosts.push("127.0.0.1".to_owned());
             }
         } else {
             hosts.push(host(&address.ip()));
@@ -62,18 +61,36 @@ impl Welcome {
             Auth::Unset if address.ip().is_loopback() => Door::OnlyHere,
             Auth::Unset => Door::Unset,
         };
-        Self { hosts, door }
+        Self { hosts, port: address.port(), secure_port: None, door }
+    }
+
+    /// With HTTPS at this port, if it is served.
+    pub(super) fn with_https(self, secure_port: Option<u16>) -> Self {
+        Self { secure_port, ..self }
     }
 }
 
 impl fmt::Display for Welcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = |port, usual| match port {
+            port if port == usual => String::new(),
+            port => format!(":{port}"),
+        };
+        let port = address(self.port, 80);
         let mut hosts = self.hosts.iter();
         if let Some(first) = hosts.next() {
-            write!(f, "picket: watch at http://{first}/")?;
+            write!(f, "picket: watch at http://{first}{port}/")?;
         }
         for host in hosts {
-            write!(f, "\npicket:       or http://{host}/")?;
+            write!(f, "\npicket:       or http://{host}{port}/")?;
+        }
+        if let (Some(secure), Some(first)) = (self.secure_port, self.hosts.first()) {
+            let secure = address(secure, 443);
+            write!(
+                f,
+                "\npicket: securely at https://{first}{secure}/, which http://{first}{port}/secure \
+                 explains"
+            )?;
         }
         match self.door {
             Door::Guarded => Ok(()),
@@ -153,6 +170,20 @@ mod tests {
         assert_eq!(said("0.0.0.0:80", None, &[], &guarded()), "picket: watch at http://127.0.0.1/");
         let one = said("192.168.1.7:8000", Some("garden"), &[], &guarded());
         assert_eq!(one, "picket: watch at http://192.168.1.7:8000/");
+    }
+
+    #[test]
+    fn the_secure_page_is_told_where_there_is_one() {
+        let welcome = |address: &str, secure| {
+            let address = address.parse().unwrap();
+            let name = Some("garden".to_owned());
+            Welcome::of(address, name, Vec::new(), &guarded()).with_https(Some(secure)).to_string()
+        };
+        let told = welcome("0.0.0.0:80", 443);
+        let line = "securely at https://garden.local/, which http://garden.local/secure explains";
+        assert!(told.contains(line), "{told}");
+        let told = welcome("127.0.0.1:8000", 8443);
+        assert!(told.contains("https://127.0.0.1:8443/"), "{told}");
     }
 
     #[test]

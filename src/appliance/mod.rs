@@ -29,7 +29,9 @@ pub use installer::{BundleSource, InstallError, InstallProgress, Installer, Leng
 pub use led_and_button::{LedAndButton, ReadLedInputs};
 pub use mdns::{AlternativeName, MdnsResponder};
 pub use network::{ACCESS_POINT_ADDRESS, has_network};
+#[cfg(feature = "steward")]
 pub(crate) use private_file::create_private;
+pub(crate) use private_file::replace_file;
 pub use service_manager::ServiceManager;
 pub use status_led::{LedInputs, StartState};
 #[cfg(feature = "steward")]
@@ -37,7 +39,7 @@ pub use steward_client::{
     BootSlot, CONTROL_SOCKET, DhcpLease, LineLimit, LinkStatus, STEWARD_VARIABLE, WifiStatus,
 };
 pub use steward_client::{
-    CameraReport, DeviceStatus, JoinRequest, SeenNetwork, StewardClient, StewardError,
+    CameraReport, DeviceStatus, HttpsStatus, JoinRequest, SeenNetwork, StewardClient, StewardError,
     StewardReply, StewardRequest, UpdateOutcome, UpdateStatus,
 };
 pub use updates::{UpdateCheck, UpdateError};

@@ -1,8 +1,9 @@
 //! Whether the file has changed, found out by looking at it now and then.
 //!
 //! Polling is enough: a person edits the file, and neither a card nor a network share notifies anybody
-//! of a change. This only decides; the caller looks at the file, about once a second.
+//! of a change. [`FileWatch`] only decides; the caller looks at the file, about once a second.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 /// What a look at the file saw.
@@ -12,6 +13,15 @@ pub struct FileStamp {
     pub modified: SystemTime,
     /// Its length in bytes.
     pub len: u64,
+}
+
+impl FileStamp {
+    /// Looks at a file; `None` if there is none.
+    #[must_use]
+    pub fn of(file: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(file).ok()?;
+        Some(Self { modified: metadata.modified().ok()?, len: metadata.len() })
+    }
 }
 
 /// What to do after a look.

@@ -16,6 +16,7 @@ use super::cross_origin::TargetUri;
 use super::forwarded::ProxyInfo;
 use super::peer::Peer;
 use super::problem::{Problem, Remedy};
+use super::secure;
 use super::state::HttpState;
 use crate::site::root_path;
 
@@ -62,9 +63,10 @@ pub(super) async fn page(
     Extension(peer): Extension<Peer>,
     Extension(proxy): Extension<ProxyInfo>,
 ) -> Response {
+    let exposure = secure::exposure(&state, peer, &proxy);
     match state.auth.login_form(peer, &proxy) {
-        LoginForm::Password => builtin::sign_in_page(".", "", "/").into_response(),
-        LoginForm::FirstPassword => builtin::first_password_page(".", "").into_response(),
+        LoginForm::Password => builtin::sign_in_page(".", "", "/", exposure).into_response(),
+        LoginForm::FirstPassword => builtin::first_password_page(".", "", exposure).into_response(),
         LoginForm::Nobody(why) => {
             let next = ("Try again", "login");
             builtin::message_page(".", "Nobody can sign in", why, None, next).into_response()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::local_domains::LocalDomains;
+use super::secure::SecurePage;
 use crate::appliance::AlternativeName;
 use crate::config::Subnet;
 use crate::webrtc::stun_turn::IceServer;
@@ -36,6 +37,8 @@ pub struct HttpSettings {
     pub ice_servers: IceServers,
     /// Many viewers, or one at a time.
     pub sharing: Sharing,
+    /// HTTPS, where it is served.
+    pub secure_page: Option<SecurePage>,
 }
 
 /// Whether viewers share the stream; `stream.live_broadcast` in the configuration.

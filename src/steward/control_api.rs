@@ -79,6 +79,10 @@ impl RequestHandler for ControlApi {
                 self.device_state.update(|status| status.found_as = Some(name.to_string()));
                 Ok(StewardReply::Done)
             }
+            StewardRequest::Https(https) => {
+                self.device_state.update(|status| status.https = Some(sanitize::https(&https)));
+                Ok(StewardReply::Done)
+            }
             StewardRequest::KeepPassword { hash } => {
                 let hash = hash.parse().map_err(|_| "not a password hash")?;
                 config_file::set_password(&self.boot, &hash).map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 //! Makes text from untrusted sources safe to show: in a line of a file, or of the log.
 
-use crate::appliance::CameraReport;
+use crate::appliance::{CameraReport, HttpsStatus};
 
 /// Most characters of a sentence.
 pub(super) const MAX_SENTENCE: usize = 300;
@@ -27,6 +27,12 @@ pub(super) fn camera_report(camera: &CameraReport) -> CameraReport {
         fault: camera.fault.as_deref().map(|fault| line(fault, MAX_SENTENCE)),
         picture: camera.picture,
     }
+}
+
+/// The daemon's report on HTTPS, alike.
+pub(super) fn https(https: &HttpsStatus) -> HttpsStatus {
+    let fingerprint = https.fingerprint.as_deref().map(|text| line(text, MAX_SENTENCE));
+    HttpsStatus { port: https.port, fingerprint }
 }
 
 /// Whether a character is visible and does nothing else. The others are Unicode's controls and its

@@ -16,7 +16,7 @@ use crate::appliance::create_private;
 use crate::config::{Auth, Config};
 
 /// The image's defaults where they differ from the daemon's, as `key=value`.
-pub(super) const DEFAULTS: [&str; 1] = ["http.listen=[::]:80"];
+pub(super) const DEFAULTS: [&str; 2] = ["http.listen=[::]:80", "http.tls=auto"];
 
 /// Mounts the boot partition. Without it the device runs with its defaults, locked.
 pub(super) fn mount_boot_partition(card: &SdCard, device_state: &DeviceState) -> BootPartition {

@@ -9,7 +9,7 @@ use super::boot_partition::BootPartition;
 use super::device_state::DeviceState;
 use super::sanitize::{MAX_NAME, MAX_SENTENCE, line};
 use super::stop_token::StopToken;
-use crate::appliance::{DeviceStatus, UpdateOutcome, WifiStatus};
+use crate::appliance::{DeviceStatus, HttpsStatus, UpdateOutcome, WifiStatus};
 
 /// Its name on the boot partition.
 pub(super) const NAME: &str = "picket-status.txt";
@@ -70,6 +70,9 @@ fn text(status: &DeviceStatus) -> String {
     let _ = writeln!(text, "Picket {version} ({board}){slot}\n");
 
     let _ = writeln!(text, "{}", addresses(status));
+    if let Some(https) = &status.https {
+        let _ = writeln!(text, "{}", secure_page(status, https));
+    }
     let _ = writeln!(text, "{}", camera(status));
     let _ = writeln!(text, "{}", sign_in(status));
     let _ = writeln!(text, "{}", wifi(&status.wifi));
@@ -89,10 +92,7 @@ fn text(status: &DeviceStatus) -> String {
 }
 
 fn addresses(status: &DeviceStatus) -> String {
-    let port = match status.port {
-        80 => String::new(),
-        port => format!(":{port}"),
-    };
+    let port = port(status.port, 80);
     if status.links.is_empty() {
         return "Network: none yet. Plug in a cable, or name a Wi-Fi network in config.toml."
             .into();
@@ -113,6 +113,27 @@ fn addresses(status: &DeviceStatus) -> String {
         }
     }
     text
+}
+
+/// Where the secure page is, and how to know that it is this device's.
+fn secure_page(status: &DeviceStatus, https: &HttpsStatus) -> String {
+    let name = line(status.found_as.as_ref().unwrap_or(&status.hostname), MAX_NAME);
+    let (port, plain) = (port(https.port, 443), port(status.port, 80));
+    let mut text = format!("Secure page: https://{name}.local{port}/");
+    if let Some(fingerprint) = &https.fingerprint {
+        let fingerprint = line(fingerprint, MAX_SENTENCE);
+        let _ = write!(
+            text,
+            "\n  How browsers are told to trust it: http://{name}.local{plain}/secure\n  The \
+             fingerprint (SHA-256) of its certificate:\n  {fingerprint}"
+        );
+    }
+    text
+}
+
+/// A port in an address, where it is not the usual one.
+fn port(port: u16, usual: u16) -> String {
+    if port == usual { String::new() } else { format!(":{port}") }
 }
 
 fn camera(status: &DeviceStatus) -> String {
@@ -219,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn the_secure_page_is_told_with_what_makes_sure_that_it_is_this_devices() {
+        let fingerprint = Some("AB:CD".to_owned());
+        let https = Some(HttpsStatus { port: 443, fingerprint });
+        let status = DeviceStatus { https, port: 8000, ..status() };
+        let expected = "Secure page: https://garden.local/\r\n  How browsers are told to trust it: \
+                        http://garden.local:8000/secure\r\n  The fingerprint (SHA-256) of its \
+                        certificate:\r\n  AB:CD\r\n";
+        assert!(text(&status).contains(expected), "{}", text(&status));
+        let https = Some(HttpsStatus { port: 8443, fingerprint: None });
+        let text = text(&DeviceStatus { https, ..status });
+        assert!(text.contains("Secure page: https://garden.local:8443/\r\nCamera"), "{text}");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_plain_words() {
         let mut status = status();
         status.links.clear();
@@ -275,6 +310,7 @@ mod tests {
                 board: said(),
                 hostname: said(),
                 found_as: Some(said()),
+                https: Some(HttpsStatus { port: 1, fingerprint: Some(said()) }),
                 wifi,
                 camera: CameraReport { name: Some(said()), fault: Some(said()), picture: true },
                 notes: (0..1000).map(|n| (n.to_string(), said())).collect(),

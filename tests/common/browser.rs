@@ -39,7 +39,7 @@ pub struct Browser {
     client: Client,
     runtime: Runtime,
     driver: Child,
-    _profile: TempDir,
+    _folders: [Option<TempDir>; 2],
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -50,9 +50,34 @@ impl Browser {
 
     /// With further arguments.
     pub fn with(arguments: &[&str]) -> Self {
+        Self::in_home(None, arguments)
+    }
+
+    /// One that was told to trust a certificate authority, as its owner would in the settings: its
+    /// certificate, DER.
+    pub fn trusting(root: &[u8]) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let file = home.path().join("root.crt");
+        std::fs::write(&file, root).expect("written");
+        // Where Chromium looks on Linux.
+        let database = home.path().join(".pki/nssdb");
+        std::fs::create_dir_all(&database).expect("a folder");
+        let database = format!("sql:{}", database.display());
+        let certutil = |arguments: &[&str]| {
+            let done = Command::new("certutil").args(arguments).status();
+            let done = done.expect("certutil runs; scripts/install-test-tools installs it");
+            assert!(done.success(), "{arguments:?}");
+        };
+        certutil(&["-N", "-d", &database, "--empty-password"]);
+        let file = file.display().to_string();
+        certutil(&["-A", "-d", &database, "-t", "C,,", "-n", "camera", "-i", &file]);
+        Self::in_home(Some(home), &[])
+    }
+
+    fn in_home(home: Option<TempDir>, arguments: &[&str]) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let profile = tempfile::tempdir().expect("a folder");
-        let (driver, address) = start_driver();
+        let (driver, address) = start_driver(home.as_ref());
         let folder = format!("--user-data-dir={}", profile.path().display());
         let all: Vec<&str> =
             ARGUMENTS.iter().chain(arguments).copied().chain([folder.as_str()]).collect();
@@ -76,11 +101,16 @@ impl Browser {
                     .connect(&address),
             )
             .expect("chromedriver starts Chromium");
-        Self { client, runtime, driver, _profile: profile, _turn: turn }
+        Self { client, runtime, driver, _folders: [Some(profile), home], _turn: turn }
     }
 
     pub fn open(&self, url: &str) {
         self.run(self.client.goto(url));
+    }
+
+    /// The same for a page that may not open: a warning is one that did not.
+    pub fn try_to_open(&self, url: &str) {
+        let _ = self.runtime.block_on(self.client.goto(url));
     }
 
     pub fn reload(&self) {
@@ -213,8 +243,12 @@ impl Drop for Browser {
 }
 
 /// Starts chromedriver on a port of its own choice, and says where.
-fn start_driver() -> (Child, String) {
-    let mut driver = Command::new("chromedriver")
+fn start_driver(home: Option<&TempDir>) -> (Child, String) {
+    let mut driver = Command::new("chromedriver");
+    if let Some(home) = home {
+        driver.env("HOME", home.path());
+    }
+    let mut driver = driver
         .arg("--port=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod sdp;
 pub mod steward;
 pub mod test_server;
+pub mod tls;
 pub mod web;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

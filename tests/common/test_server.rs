@@ -21,7 +21,7 @@ use picket::testing::encoder::openh264::OpenH264;
 use picket::testing::events::Events;
 use picket::testing::http::{
     Authenticator, Camera, Dependencies, HttpSettings, HttpState, Middleware, PasswordStore, Peer,
-    Scheme, Server, ServerLimits, Sharing, Snapshotter, service,
+    Scheme, Server, ServerLimits, Service, Sharing, Snapshotter, service,
 };
 use picket::testing::hub::{Hub, PublishSignal};
 use picket::testing::pipeline;
@@ -198,7 +198,11 @@ impl TestServer {
         });
         let service = service(&state, options.extras, options.layers)?;
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let http = runtime.block_on(Server::start(any, service.clone(), options.limits));
+        let http = runtime.block_on(Server::start(
+            any,
+            Service::new(service.clone(), options.limits),
+            None,
+        ));
         let http = http.expect("starts");
         Ok(Self {
             address: http.address(),

@@ -41,6 +41,8 @@ pub enum StewardRequest {
         /// The name, without `.local`.
         name: String,
     },
+    /// Reports that HTTPS is served.
+    Https(HttpsStatus),
     /// Keeps the hash of a new password in `config.toml`.
     KeepPassword {
         /// As `auth.password_hash` takes it.
@@ -195,6 +197,9 @@ pub struct DeviceStatus {
     pub found_as: Option<String>,
     /// The port of its pages.
     pub port: u16,
+    /// HTTPS, while it is served.
+    #[serde(default)]
+    pub https: Option<HttpsStatus>,
     /// What is wrong with `config.toml`.
     pub problems: Vec<String>,
     /// Whether a password is set; without one the page asks for it first.
@@ -211,6 +216,16 @@ pub struct DeviceStatus {
     pub notes: BTreeMap<String, String>,
     /// What became of the last update.
     pub update: UpdateStatus,
+}
+
+/// HTTPS, as the daemon serves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpsStatus {
+    /// Its port.
+    pub port: u16,
+    /// The SHA-256 fingerprint of the certificate that browsers must be told to trust, if there is
+    /// one.
+    pub fingerprint: Option<String>,
 }
 
 /// A link that has an address.
@@ -337,6 +352,10 @@ mod tests {
             (
                 StewardRequest::FoundAs { name: "porch-2".into() },
                 r#"{"ask":"found-as","name":"porch-2"}"#,
+            ),
+            (
+                StewardRequest::Https(HttpsStatus { port: 443, fingerprint: None }),
+                r#"{"ask":"https","port":443,"fingerprint":null}"#,
             ),
             (
                 StewardRequest::KeepPassword { hash },

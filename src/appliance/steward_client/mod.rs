@@ -15,8 +15,8 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 pub use messages::{
-    CameraReport, DeviceStatus, JoinRequest, LineLimit, SeenNetwork, StewardReply, StewardRequest,
-    UpdateOutcome, UpdateStatus,
+    CameraReport, DeviceStatus, HttpsStatus, JoinRequest, LineLimit, SeenNetwork, StewardReply,
+    StewardRequest, UpdateOutcome, UpdateStatus,
 };
 
 #[cfg(feature = "steward")]

@@ -2,8 +2,8 @@
 
 use super::key::{Key, Scope, Section, key};
 use crate::config::shape::{
-    Boolean, FilePath, IceServerTable, Integer, List, Optional, Parsed, Passphrase, PathMap,
-    TlsTable, WebUrl, WifiTable, ZoneName,
+    Boolean, FilePath, IceServerTable, Integer, List, Optional, OrAuto, Parsed, Passphrase,
+    PathMap, TlsSource, WebUrl, WifiTable, ZoneName,
 };
 
 pub(super) const SECTIONS: &[Section] = &[
@@ -159,13 +159,31 @@ fn http() -> Vec<Key> {
         key!(
             "http.tls",
             http.tls,
-            Optional(TlsTable),
-            "Serves HTTPS instead of HTTP. Without it a password crosses the network in the \
-             clear, so a mistake here locks sign-in. This version does not serve HTTPS yet: where \
-             this is set, sign-in is locked, so that no password crosses it unencrypted."
+            TlsSource,
+            "HTTPS, beside HTTP: a browser lets only a secure page use the microphone, and a password \
+             cannot be read on its way. `auto` makes a certificate for the device's names and \
+             addresses; each browser warns of it until it is told to trust the device, which the page \
+             `/secure` explains. With a certificate of your own, `{ cert = \"…\", key = \"…\" }` \
+             names its files, which are read again when they change; while they cannot be used, the \
+             certificate of `auto` is. A value that cannot be read locks sign-in, so that no password \
+             crosses the network in the clear."
         )
-        .guard()
-        .example("{ cert = \"/etc/picket/cert.pem\", key = \"/etc/picket/key.pem\" }"),
+        .guard(),
+        key!(
+            "http.tls_listen",
+            http.tls_listen,
+            OrAuto(Parsed("an address with its port, such as \"0.0.0.0:8443\" or \"[::]:443\"")),
+            "Where it listens for HTTPS. `auto` is the address of `listen`, with port 443 if that \
+             has port 80, and 8443 otherwise."
+        ),
+        key!(
+            "http.redirect_to_https",
+            http.redirect_to_https,
+            Boolean,
+            "Whether whoever comes by HTTP, from another machine, is sent on to HTTPS. Programs that \
+             do not follow such an answer, or do not trust the certificate, then get nothing. Only \
+             `/secure` and the certificate itself stay, so that browsers can be told to trust it."
+        ),
         key!(
             "http.allowed_hosts",
             http.allowed_hosts,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::config::Secret;
 use crate::config::values::{
     Address, CountryCode, FrameAncestor, Host, Hostname, IceServer, Origin, PrivateUrl, Sha256,
     Ssid, Subnet, TemplateName, Timezone, Tls, UrlPath, WifiNetwork,
 };
+use crate::config::{Auto, Secret};
 
 /// `[device]`
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,8 +81,12 @@ pub struct Webrtc {
 pub struct Http {
     /// Where the web server listens.
     pub listen: SocketAddr,
-    /// HTTPS; plain HTTP without.
-    pub tls: Option<Tls>,
+    /// HTTPS, beside HTTP.
+    pub tls: Tls,
+    /// Where it listens for HTTPS; see [`Http::listen_tls`].
+    pub tls_listen: Auto<SocketAddr>,
+    /// Whether browsers of other machines are sent from HTTP to HTTPS.
+    pub redirect_to_https: bool,
     /// Further names a browser may use for this device.
     pub allowed_hosts: Vec<Host>,
     /// Proxies that are trusted to say who their visitors are.
@@ -101,6 +105,22 @@ pub struct Http {
     pub max_connections: u32,
     /// The most connections at once from one address, or one IPv6 network (/64).
     pub max_connections_per_address: u32,
+}
+
+impl Http {
+    /// Where it listens for HTTPS: beside HTTP at the port that is usual there, unless it is said.
+    #[must_use]
+    pub fn listen_tls(&self) -> SocketAddr {
+        let port = match self.listen.port() {
+            0 => 0,
+            80 => 443,
+            _ => 8443,
+        };
+        match self.tls_listen {
+            Auto::Auto => SocketAddr::new(self.listen.ip(), port),
+            Auto::Fixed(address) => address,
+        }
+    }
 }
 
 /// `[site]`
@@ -152,7 +172,9 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
-            tls: None,
+            tls: Tls::Off,
+            tls_listen: Auto::Auto,
+            redirect_to_https: false,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             token_in_url: false,

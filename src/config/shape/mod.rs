@@ -22,7 +22,7 @@ pub(super) use compound::{List, Optional, OrAuto, PathMap};
 pub(super) use error::{ValueError, ValueErrors, describe, quoted, type_name};
 pub(super) use special::{
     IceServerTable, Passphrase, Rate, RedBlue, Region, SecretText, SensitiveParsed, SourceName,
-    TlsTable, WebUrl, WifiTable, ZoneName,
+    TlsSource, WebUrl, WifiTable, ZoneName,
 };
 
 /// A value in the file, with its place.

@@ -76,17 +76,22 @@ fn numbers<const N: usize>(value: &Value<'_>) -> Option<[f64; N]> {
     numbers?.try_into().ok()
 }
 
-/// `{ cert = …, key = … }`
-pub(in crate::config) struct TlsTable;
+/// `"off"`, `"auto"` or `{ cert = …, key = … }`
+pub(in crate::config) struct TlsSource;
 
-impl Shape<Tls> for TlsTable {
+impl Shape<Tls> for TlsSource {
     fn expects(&self) -> String {
-        "a table with `cert` and `key`, the names of two PEM files".to_owned()
+        "\"off\", \"auto\", or a table with `cert` and `key`, the names of two PEM files".to_owned()
     }
     fn is_sensitive(&self) -> bool {
         true
     }
     fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Tls> {
+        match value.get_ref().as_str() {
+            Some("off") => return Some(Tls::Off),
+            Some("auto") => return Some(Tls::Auto),
+            _ => {}
+        }
         let before = errors.len();
         let fields = Fields::open(value, &["cert", "key"], errors);
         let mut file = |name| {
@@ -94,14 +99,19 @@ impl Shape<Tls> for TlsTable {
             FilePath("the name of a PEM file").read(field, errors)
         };
         match (file("cert"), file("key")) {
-            (Some(cert), Some(key)) => Some(Tls { cert, key }),
+            (Some(cert), Some(key)) => Some(Tls::Files { cert, key }),
             _ if errors.len() > before => None,
             _ => self.reject(value, errors),
         }
     }
     fn write(&self, tls: &Tls) -> Option<toml::Value> {
+        let (cert, key) = match tls {
+            Tls::Off => return Some("off".into()),
+            Tls::Auto => return Some("auto".into()),
+            Tls::Files { cert, key } => (cert, key),
+        };
         let name = |path: &std::path::Path| toml::Value::from(path.display().to_string());
-        let fields = [("cert", name(&tls.cert)), ("key", name(&tls.key))];
+        let fields = [("cert", name(cert)), ("key", name(key))];
         Some(toml::Value::Table(fields.map(|(k, v)| (k.to_owned(), v)).into_iter().collect()))
     }
 }

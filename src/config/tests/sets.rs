@@ -82,7 +82,8 @@ fn entries_that_are_set_one_by_one_make_one_table() {
     ]);
     assert_eq!(told, Vec::<String>::new());
     assert_eq!(config.http.mounts.len(), 2);
-    assert_eq!(config.http.tls.map(|tls| tls.key), Some("key.pem".into()));
+    let (cert, key) = ("cert.pem".into(), "key.pem".into());
+    assert_eq!(config.http.tls, Tls::Files { cert, key });
     // The whole of it ends what was before.
     let (config, _) = set(&["http.mounts./a=/x", "http.mounts={}", "http.mounts./b=/y"]);
     assert_eq!(config.http.mounts.keys().map(ToString::to_string).collect::<Vec<_>>(), ["/b"]);

@@ -109,13 +109,21 @@ pub struct WifiNetwork {
     pub hidden: bool,
 }
 
-/// Certificate and key for HTTPS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
+/// Where the certificate for HTTPS comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// There is no HTTPS.
+    #[default]
+    Off,
+    /// From a certification authority of the device's own.
+    Auto,
+    /// From files.
+    Files {
+        /// Certificate chain, PEM.
+        cert: PathBuf,
+        /// Private key, PEM.
+        key: PathBuf,
+    },
 }
 
 #[cfg(test)]

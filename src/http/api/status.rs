@@ -17,11 +17,22 @@ struct StatusReport {
     version: &'static str,
     /// Seconds since the start.
     uptime: f64,
+    /// HTTPS, where it is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    https: Option<HttpsReport>,
     /// The main camera.
     #[serde(flatten)]
     main: CameraStatus,
     /// All of them, the main one first.
     cameras: Vec<NamedStatus>,
+}
+
+#[derive(Serialize)]
+struct HttpsReport {
+    port: u16,
+    /// SHA-256, of the certificate that browsers must be told to trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -138,7 +149,11 @@ pub(in crate::http) async fn get(
     let status = |camera: &Camera| CameraStatus::new(&state, camera, owner);
     let named =
         |camera: &Camera| NamedStatus { name: camera.name.to_string(), status: status(camera) };
+    let https = state.settings.secure_page.as_ref().and_then(|page| {
+        Some(HttpsReport { port: page.port()?, fingerprint: page.fingerprint().map(str::to_owned) })
+    });
     Ok(body::json(&StatusReport {
+        https,
         version: env!("CARGO_PKG_VERSION"),
         uptime: state.started().elapsed().as_secs_f64(),
         main: status(state.camera("main")?),

@@ -21,6 +21,28 @@ pub(super) const DEVICE_SCRIPT: &str = include_str!("device.js");
 
 const DEVICE: &str = include_str!("device.html");
 
+const SECURE: &str = include_str!("secure.html");
+
+/// What the secure page is for, and where; for a certificate that browsers do not know, by what
+/// `name` they show it, and how they are told to trust it.
+pub(super) fn secure_page(
+    is_secure: bool,
+    origin: &str,
+    name: Option<&str>,
+    fingerprint: &str,
+) -> Html<String> {
+    page(SECURE, context! { is_secure, origin, name, fingerprint })
+}
+
+/// Whether what is typed on a page can be read on its way, although it need not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exposure {
+    /// Nobody can read it, or there is no other way.
+    None,
+    /// The secure page is offered instead.
+    Avoidable,
+}
+
 /// The device's page; its script fills it in.
 pub(super) fn device_page(hostname: &str, version: &str) -> Html<String> {
     page(DEVICE, context! { hostname, version })
@@ -28,13 +50,24 @@ pub(super) fn device_page(hostname: &str, version: &str) -> Html<String> {
 
 /// Asks for the password; `next` is where the browser was going, `root_path` how one gets from the
 /// page to the site's root.
-pub(super) fn sign_in_page(root_path: &str, message: &str, next: &str) -> Html<String> {
-    page(SIGN_IN, context! { root_path, message, next })
+pub(super) fn sign_in_page(
+    root_path: &str,
+    message: &str,
+    next: &str,
+    exposure: Exposure,
+) -> Html<String> {
+    let exposed = exposure == Exposure::Avoidable;
+    page(SIGN_IN, context! { root_path, message, next, exposed })
 }
 
 /// Asks for the first password.
-pub(super) fn first_password_page(root_path: &str, message: &str) -> Html<String> {
-    page(SET_UP, context! { root_path, message })
+pub(super) fn first_password_page(
+    root_path: &str,
+    message: &str,
+    exposure: Exposure,
+) -> Html<String> {
+    let exposed = exposure == Exposure::Avoidable;
+    page(SET_UP, context! { root_path, message, exposed })
 }
 
 /// Says something, with a button that leads on: what it says, and where to.
@@ -72,8 +105,9 @@ mod tests {
     fn what_a_stranger_sends_is_text_and_nothing_more() {
         let evil = "\"><script>alert(1)</script>";
         for Html(page) in [
-            sign_in_page(".", evil, evil),
-            first_password_page(".", evil),
+            sign_in_page(".", evil, evil, Exposure::Avoidable),
+            first_password_page(".", evil, Exposure::Avoidable),
+            secure_page(false, evil, Some(evil), evil),
             message_page(".", evil, evil, Some(evil), (evil, evil)),
         ] {
             assert!(page.contains("&lt;script&gt;"), "{page}");

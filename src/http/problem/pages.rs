@@ -14,10 +14,12 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::json;
 
 use super::details::{Problem, Remedy};
+use crate::http::builtin::Exposure;
+use crate::http::forwarded::ProxyInfo;
 use crate::http::path::NOTHING_HERE;
-use crate::http::peer::{LocalPort, Peer};
+use crate::http::peer::{LocalPort, Peer, Scheme};
 use crate::http::state::HttpState;
-use crate::http::{auth, builtin};
+use crate::http::{auth, builtin, secure};
 use crate::site::{ErrorPage, root_path};
 
 /// The request that could not be done.
@@ -28,22 +30,33 @@ struct FailedRequest {
     target: String,
     /// Our own address and port, where the client has reached us by them.
     reached: Option<SocketAddr>,
+    /// Whether that was by HTTPS.
+    secure: bool,
+    /// What could be read of a password that is typed in answer.
+    exposure: Exposure,
 }
 
 impl FailedRequest {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, state: &HttpState) -> Self {
         let (uri, extensions) = (request.uri(), request.extensions());
+        let peer = extensions.get::<Peer>().copied();
+        let proxy = extensions.get::<ProxyInfo>();
+        let exposure = peer
+            .zip(proxy)
+            .map_or(Exposure::None, |(peer, proxy)| secure::exposure(state, peer, proxy));
         let pairs = uri.query().unwrap_or_default().split('&');
         let pairs: Vec<&str> =
             pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("token=")).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
-        let local = extensions.get::<Peer>().and_then(|peer| peer.local);
+        let local = peer.and_then(|peer| peer.local);
         let port = extensions.get::<LocalPort>().map(|LocalPort(port)| *port);
         Self {
             method: request.method().clone(),
             path: uri.path().to_owned(),
             target: format!("{}{query}", uri.path()),
             reached: local.zip(port).map(SocketAddr::from),
+            secure: peer.is_some_and(|peer| peer.scheme == Scheme::Https),
+            exposure,
         }
     }
 }
@@ -75,12 +88,14 @@ impl Problem {
         match self.status.as_u16() {
             // Any other page of this name is refused alike.
             421 => {
+                let (scheme, usual) = if failed.secure { ("https", 443) } else { ("http", 80) };
                 let place = match failed.reached {
-                    Some(address) if address.port() == 80 => address.ip().to_string(),
+                    Some(SocketAddr::V4(v4)) if v4.port() == usual => v4.ip().to_string(),
+                    Some(SocketAddr::V6(v6)) if v6.port() == usual => format!("[{}]", v6.ip()),
                     Some(address) => address.to_string(),
                     None => format!("{hostname}.local"),
                 };
-                (format!("Open {place}"), format!("http://{place}/"))
+                (format!("Open {place}"), format!("{scheme}://{place}/"))
             }
             408 | 409 | 429 | 500.. if failed.method == Method::GET => {
                 ("Try again".to_owned(), format!("{root}{}", failed.target))
@@ -99,8 +114,8 @@ impl Problem {
         let path = &failed.path;
         let root = &root_path(path);
         match (self.remedy, self.status) {
-            (Remedy::SignIn, _) => builtin::sign_in_page(root, message, next),
-            (Remedy::SetUp, _) => builtin::first_password_page(root, message),
+            (Remedy::SignIn, _) => builtin::sign_in_page(root, message, next, failed.exposure),
+            (Remedy::SetUp, _) => builtin::first_password_page(root, message, failed.exposure),
             (Remedy::Read, StatusCode::NOT_FOUND) => {
                 // The page says by itself that there is nothing.
                 let detail = (self.detail != NOTHING_HERE).then_some(&*self.detail);
@@ -129,7 +144,7 @@ pub(in crate::http) async fn present(
     next: Next,
 ) -> Response {
     let page = wants_page(request.headers());
-    let failed = FailedRequest::of(&request);
+    let failed = FailedRequest::of(&request, &state);
     let local = auth::is_local(&request);
     let mut response = match catch_panic(next.run(request)).await {
         Ok(response) => response,
@@ -204,7 +219,14 @@ mod tests {
 
     fn failed(method: Method) -> FailedRequest {
         let reached = Some(SocketAddr::from(([192, 0, 2, 1], 8000)));
-        FailedRequest { method, path: "/x".into(), target: "/x?a=b".into(), reached }
+        FailedRequest {
+            method,
+            path: "/x".into(),
+            target: "/x?a=b".into(),
+            reached,
+            secure: false,
+            exposure: Exposure::None,
+        }
     }
 
     #[test]

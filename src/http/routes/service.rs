@@ -15,7 +15,7 @@ use crate::http::access::Access;
 use crate::http::path::nothing_here;
 use crate::http::problem::{self, Problem};
 use crate::http::state::HttpState;
-use crate::http::{auth, cross_origin, forwarded, security_headers};
+use crate::http::{auth, cross_origin, forwarded, secure, security_headers};
 
 /// Makes the service: the table, the owner's pages and mounts, the library user's routes and
 /// middleware, and around it all what every request passes.
@@ -37,6 +37,7 @@ pub fn service(
     Ok(router
         .layer(middleware::from_fn_with_state(state.clone(), cross_origin::reject_cross_origin))
         .layer(middleware::from_fn_with_state(state.clone(), problem::present))
+        .layer(middleware::from_fn_with_state(state.clone(), secure::redirect))
         .layer(middleware::from_fn_with_state(state.clone(), forwarded::resolve_client))
         .layer(middleware::from_fn_with_state(state.clone(), security_headers::set)))
 }

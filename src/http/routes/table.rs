@@ -8,7 +8,7 @@ use crate::http::access::Access;
 use crate::http::api::{controls, device, events, health, sessions, status, update};
 use crate::http::pictures::{mjpeg, mjpg_streamer, snapshot};
 use crate::http::signalling::{offer, whep};
-use crate::http::{login, metrics, pages};
+use crate::http::{login, metrics, pages, secure};
 
 /// Every built-in route.
 #[rustfmt::skip]
@@ -59,6 +59,8 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Get,     "/webcam/",                Viewer, mjpg_streamer::webcam).token_in_url(),
         Route::new(Get,     "/metrics",                Viewer, metrics::get),
         Route::new(Get,     "/healthz",                Open,   health::get),
+        Route::new(Get,     "/secure",                 Open,   secure::page),
+        Route::new(Get,     "/secure/root.crt",        Open,   secure::root),
         Route::new(Get,     "/login",                  Open,   login::page),
         Route::new(Get,     "/login.css",              Open,   login::style),
         Route::new(Post,    "/login",                  Open,   login::sign_in),
@@ -87,7 +89,8 @@ mod tests {
             .filter(|r| r.access == Access::Open && r.method != RouteMethod::Options)
             .map(|r| r.path)
             .collect();
-        let expected = ["/healthz", "/login", "/login.css", "/setup"];
+        let expected =
+            ["/healthz", "/login", "/login.css", "/secure", "/secure/root.crt", "/setup"];
         assert_eq!(open, expected.map(str::to_owned).into());
     }
 }

@@ -16,11 +16,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::connections::{ConnectionSlot, Phase};
 use super::limits::{BodyTimeout, ServerLimits};
+use super::server::Tls;
 use super::strict_framing::StrictFraming;
 use super::write_timeout::WriteTimeout;
 use crate::http::peer::{LocalPort, Peer};
@@ -33,6 +35,9 @@ const MAX_HEADERS: usize = 64;
 /// slowly, more would wait there for seconds, and show it the past.
 const MAX_UNSENT: u32 = 64 * 1024;
 
+/// The first byte of whoever speaks TLS (RFC 8446 §5.1). It is none of a request's.
+const TLS_HANDSHAKE: u8 = 22;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServerState {
     Running,
@@ -40,57 +45,92 @@ pub(super) enum ServerState {
     Stopping,
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: Peer,
-    slot: Arc<ConnectionSlot>,
-    router: Router,
-    limits: Arc<ServerLimits>,
-    mut running: watch::Receiver<ServerState>,
-) {
-    // Answers are small and waited for.
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("cannot set TCP_NODELAY: {error}");
-    }
-    if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT) {
-        log::debug!("cannot set TCP_NOTSENT_LOWAT: {error}");
-    }
-    let state = ConnectionState {
-        peer,
-        local_port: stream.local_addr().ok().map(|address| LocalPort(address.port())),
-        slot,
-        limits: Arc::clone(&limits),
-        opened_at: Instant::now(),
-        requests: AtomicU32::new(0),
-        router: TowerToHyperService::new(router),
-    };
-    let state = Arc::new(state);
-    let service = service_fn(move |request| Arc::clone(&state).handle(request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(2 * MAX_HEADER_BYTES)
-        .max_header_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS)
-        .half_close(false)
-        .serve_connection(
-            TokioIo::new(StrictFraming::new(WriteTimeout::new(stream, limits.write_timeout))),
-            service,
-        );
-    let mut connection = pin!(connection);
-    let stopping = async {
-        let _ = running.wait_for(|r| *r == ServerState::Stopping).await;
-    };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// A connection that was accepted.
+pub(super) struct Connection {
+    pub(super) peer: Peer,
+    pub(super) slot: Arc<ConnectionSlot>,
+    pub(super) router: Router,
+    pub(super) limits: Arc<ServerLimits>,
+    pub(super) running: watch::Receiver<ServerState>,
+}
+
+impl Connection {
+    /// Serves it to its end.
+    pub(super) async fn serve(mut self, stream: TcpStream, tls: Option<Tls>) {
+        // Answers are small and waited for.
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("cannot set TCP_NODELAY: {error}");
         }
-    };
-    if let Err(error) = ended {
-        log::debug!("connection from {}: {error}", peer.address);
+        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT) {
+            log::debug!("cannot set TCP_NOTSENT_LOWAT: {error}");
+        }
+        let local_port = stream.local_addr().ok().map(|address| LocalPort(address.port()));
+        let Some(Tls { acceptor, for_plain_http }) = tls else {
+            return self.requests(stream, local_port).await;
+        };
+        let (address, limit) = (self.peer.address, self.limits.header_timeout);
+        let opening = async {
+            let mut first = [0];
+            stream.peek(&mut first).await?;
+            if first[0] != TLS_HANDSHAKE {
+                return Ok(Err(stream));
+            }
+            acceptor.accept(stream).await.map(Ok)
+        };
+        match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(Ok(stream))) => self.requests(stream, local_port).await,
+            Ok(Ok(Err(stream))) => {
+                self.router = for_plain_http;
+                self.requests(stream, local_port).await;
+            }
+            // Every browser that does not trust the certificate yet ends here once.
+            Ok(Err(error)) => log::debug!("no TLS with {address}: {error}"),
+            Err(_) => log::debug!("{address} did not finish its TLS handshake"),
+        }
+    }
+
+    /// Takes requests until the connection ends.
+    async fn requests<S>(self, stream: S, local_port: Option<LocalPort>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { peer, slot, router, limits, mut running } = self;
+        let state = ConnectionState {
+            peer,
+            local_port,
+            slot,
+            limits: Arc::clone(&limits),
+            opened_at: Instant::now(),
+            requests: AtomicU32::new(0),
+            router: TowerToHyperService::new(router),
+        };
+        let state = Arc::new(state);
+        let service = service_fn(move |request| Arc::clone(&state).handle(request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(2 * MAX_HEADER_BYTES)
+            .max_header_size(MAX_HEADER_BYTES)
+            .max_headers(MAX_HEADERS)
+            .half_close(false)
+            .serve_connection(
+                TokioIo::new(StrictFraming::new(WriteTimeout::new(stream, limits.write_timeout))),
+                service,
+            );
+        let mut connection = pin!(connection);
+        let stopping = async {
+            let _ = running.wait_for(|r| *r == ServerState::Stopping).await;
+        };
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopping => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            log::debug!("connection from {}: {error}", peer.address);
+        }
     }
 }
 

@@ -15,4 +15,4 @@ mod write_timeout;
 pub(super) use connections::{ConnectionSlot, Phase};
 pub(super) use limits::BodyTimeout;
 pub use limits::ServerLimits;
-pub use server::{ServeError, Server};
+pub use server::{ServeError, Server, Service};

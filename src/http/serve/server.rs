@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-use super::connection::{ServerState, serve};
+use super::connection::{Connection, ServerState};
 use super::connections::{ConnectionLimits, ConnectionTable};
 use super::limits::ServerLimits;
 use crate::http::peer::{Peer, Scheme};
+use crate::http::secure::misdirected_service;
 
 /// Connections the system holds until they are accepted. A client that comes when it is
 /// full is not refused but left to try again after a second; the usual 128 are soon full.
@@ -33,8 +36,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is taken or not allowed.
-    #[error("cannot listen on {address}: {}", bind_advice(.address, .why))]
+    #[error("cannot listen on {address}: {}", bind_advice(.key, .address, .why))]
     Bind {
+        /// The key that asks for it.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system said.
@@ -43,22 +48,44 @@ pub enum ServeError {
 }
 
 /// Why an address cannot be listened on, and what to do.
-fn bind_advice(address: &SocketAddr, why: &io::Error) -> String {
+fn bind_advice(key: &str, address: &SocketAddr, why: &io::Error) -> String {
     match why.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program has this port; end it, or set http.listen to a free port".into()
+            format!("another program has this port; end it, or set {key} to a free port")
         }
         io::ErrorKind::PermissionDenied => {
-            "this port needs a permission that Picket lacks; set http.listen to a port of 1024 \
-             or more, or give it the right CAP_NET_BIND_SERVICE, as docs/install.md says"
-                .into()
+            format!(
+                "this port needs a permission that Picket lacks; set {key} to a port of 1024 or \
+                 more, or give it the right CAP_NET_BIND_SERVICE, as docs/install.md says"
+            )
         }
         io::ErrorKind::AddrNotAvailable => format!(
-            "this machine has no address {}; set http.listen to one that it has, or to 0.0.0.0 for \
+            "this machine has no address {}; set {key} to one that it has, or to 0.0.0.0 for \
              all of them",
             address.ip()
         ),
-        _ => format!("{why}; set http.listen to another address and port"),
+        _ => format!("{why}; set {key} to another address and port"),
+    }
+}
+
+/// What is served, at one address or several, and how much clients may have of it in all.
+#[derive(Clone)]
+pub struct Service {
+    routes: Router,
+    limits: Arc<ServerLimits>,
+    connections: ConnectionTable,
+}
+
+impl Service {
+    /// Serves `routes` within `limits`.
+    #[must_use]
+    pub fn new(routes: Router, limits: ServerLimits) -> Self {
+        let connections = ConnectionTable::new(ConnectionLimits {
+            total: limits.max_connections,
+            per_network: limits.max_connections_per_address,
+            proxies: limits.proxies.clone(),
+        });
+        Self { routes, limits: Arc::new(limits), connections }
     }
 }
 
@@ -70,25 +97,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `address`, whose port may be 0 for any, and serves `service`.
+    /// Listens on `address`, whose port may be 0 for any, and serves `service`, by TLS where `tls` is
+    /// given.
     ///
     /// # Errors
     /// When the address cannot be had.
     pub async fn start(
         address: SocketAddr,
-        service: Router,
-        limits: ServerLimits,
+        service: Service,
+        tls: Option<Arc<ServerConfig>>,
     ) -> Result<Self, ServeError> {
-        let bind = |why| ServeError::Bind { address, why };
+        let key = if tls.is_some() { "http.tls_listen" } else { "http.listen" };
+        let bind = |why| ServeError::Bind { key, address, why };
         let listener = listen(address).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, running) = watch::channel(ServerState::Running);
-        let connections = ConnectionTable::new(ConnectionLimits {
-            total: limits.max_connections,
-            per_network: limits.max_connections_per_address,
-            proxies: limits.proxies.clone(),
+        let tls = tls.map(|config| Tls {
+            acceptor: TlsAcceptor::from(config),
+            for_plain_http: misdirected_service(),
         });
-        let acceptor = Acceptor { service, limits: Arc::new(limits), connections, running };
+        let acceptor = Acceptor { service, tls, running };
         let task = tokio::spawn(acceptor.run(listener));
         Ok(Self { address, stop, task })
     }
@@ -125,11 +153,18 @@ impl Drop for Server {
     }
 }
 
+/// What a server by TLS needs.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) acceptor: TlsAcceptor,
+    /// Answers whoever comes without.
+    pub(super) for_plain_http: Router,
+}
+
 /// What the accept loop holds.
 struct Acceptor {
-    service: Router,
-    limits: Arc<ServerLimits>,
-    connections: ConnectionTable,
+    service: Service,
+    tls: Option<Tls>,
     running: watch::Receiver<ServerState>,
 }
 
@@ -138,7 +173,7 @@ impl Acceptor {
         let mut tasks = JoinSet::new();
         while *self.running.borrow_and_update() == ServerState::Running {
             // Connections that had to make room are closing until their tasks end.
-            let closing = tasks.len().saturating_sub(self.connections.bound());
+            let closing = tasks.len().saturating_sub(self.service.connections.bound());
             tokio::select! {
                 accepted = listener.accept(), if closing < MAX_CLOSING => match accepted {
                     Ok((stream, address)) => self.accept(stream, address, &mut tasks),
@@ -150,22 +185,28 @@ impl Acceptor {
         }
         drop(listener);
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.limits.shutdown_timeout, all).await.is_err() {
+        if tokio::time::timeout(self.service.limits.shutdown_timeout, all).await.is_err() {
             log::debug!("some HTTP requests were not finished in time");
         }
     }
 
     fn accept(&self, stream: TcpStream, address: SocketAddr, tasks: &mut JoinSet<()>) {
         let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
-        let peer = Peer { address, local, scheme: Scheme::Http };
-        let Some(slot) = self.connections.admit(peer.source(), Instant::now()) else {
+        let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let peer = Peer { address, local, scheme };
+        let Some(slot) = self.service.connections.admit(peer.source(), Instant::now()) else {
             log::debug!("no room for a connection from {address}");
             return;
         };
         let slot = Arc::new(slot);
-        let (limits, running) = (Arc::clone(&self.limits), self.running.clone());
-        let serving = serve(stream, peer, Arc::clone(&slot), self.service.clone(), limits, running);
-        slot.set_task(tasks.spawn(serving));
+        let connection = Connection {
+            peer,
+            slot: Arc::clone(&slot),
+            router: self.service.routes.clone(),
+            limits: Arc::clone(&self.service.limits),
+            running: self.running.clone(),
+        };
+        slot.set_task(tasks.spawn(connection.serve(stream, self.tls.clone())));
     }
 
     /// Goes on after an accept that failed. Without a free descriptor it would fail again at
@@ -175,7 +216,7 @@ impl Acceptor {
         if matches!(error.kind(), ConnectionAborted | ConnectionReset) {
             return;
         }
-        let bound = self.connections.shrink();
+        let bound = self.service.connections.shrink();
         log::warn!("no room for a connection ({error}); at most {bound} are kept from now on");
         let closed = async { while tasks.len() > bound && tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;

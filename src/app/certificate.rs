@@ -1,0 +1,66 @@
+//! HTTPS, as the configuration asks for it.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use tokio::sync::watch;
+
+use super::examine::unusable_certificate;
+use super::http_parts::allowed_hosts;
+use super::sign_ins::data_folder;
+use crate::appliance::AlternativeName;
+use crate::config::{Config, Places, Problem, ProblemKind, Tls as Asked};
+use crate::http::SecurePage;
+use crate::tls::{CertificateSource, OwnNames, Tls, TlsSettings, TlsTrouble};
+
+/// The folder of keys and certificates in the data folder.
+const FOLDER: &str = "tls";
+
+/// What HTTPS needs.
+pub(super) struct Https {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) page: SecurePage,
+    /// To be kept current.
+    pub(super) tls: Tls,
+}
+
+/// Prepares HTTPS, if it is asked for; the problems say what is not as asked for.
+pub(super) fn prepare(
+    config: &Config,
+    other_name: watch::Receiver<AlternativeName>,
+    places: &Places,
+) -> (Option<Https>, Vec<Problem>) {
+    let source = match &config.http.tls {
+        Asked::Off => return (None, Vec::new()),
+        Asked::Auto => CertificateSource::OwnAuthority,
+        Asked::Files { cert, key } => {
+            CertificateSource::Files { chain: cert.clone(), key: key.clone() }
+        }
+    };
+    let problem = |message: &str| places.problem("http.tls", ProblemKind::Refused, message);
+    let settings = TlsSettings {
+        source,
+        folder: data_folder(config).map(|folder| folder.join(FOLDER)),
+        names: OwnNames {
+            hostname: config.device.hostname.to_string(),
+            other_name,
+            hosts: allowed_hosts(config),
+        },
+    };
+    let opened = Tls::open(settings).and_then(|(tls, troubles)| {
+        let root = tls.root();
+        log::info!("the device's own certificate is \"{}\", {}", root.name, root.fingerprint);
+        let page = SecurePage::new(root.clone(), tls.is_self_made(), config.http.redirect_to_https);
+        Ok((Https { config: tls.server_config()?, page, tls }, troubles))
+    });
+    match opened {
+        Ok((https, troubles)) => {
+            let troubles = troubles.into_iter().map(|trouble| match trouble {
+                TlsTrouble::Authority(why) => problem(&why),
+                TlsTrouble::Files(why) => problem(&unusable_certificate(&why)),
+            });
+            (Some(https), troubles.collect())
+        }
+        Err(why) => (None, vec![problem(&format!("there is no HTTPS: {why}"))]),
+    }
+}

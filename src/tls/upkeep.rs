@@ -1,0 +1,166 @@
+//! Keeps the certificate current: for new names and addresses, for files that have changed, and in
+//! time before it ends.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::authority::Authority;
+use super::certificate::Certificate;
+use super::certificate_files::CertificateFiles;
+use super::folder::Folder;
+use super::names::OwnNames;
+use super::shown::{Issuer, ShownCertificate};
+use super::{TlsError, TlsTrouble};
+
+/// Its files.
+const CERTIFICATE: &str = "own.pem";
+const KEY: &str = "own.key.pem";
+
+/// How often it looks whether something has changed.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// How long before its end an owner is told that nobody has renewed a certificate of theirs.
+const WARN_BEFORE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Looks after the certificate.
+pub(super) struct Upkeep {
+    shown: Arc<ShownCertificate>,
+    own: OwnCertificate,
+    files: Option<CertificateFiles>,
+    /// The owner's own certificate, while it can be used.
+    theirs: Option<Certificate>,
+    /// Whether the owner was told that it ends.
+    warned: bool,
+}
+
+impl Upkeep {
+    /// Begins with what is there. The text says why the owner's own certificate is not used.
+    pub(super) fn begin(
+        authority: Authority,
+        folder: Option<Folder>,
+        names: OwnNames,
+        mut files: Option<CertificateFiles>,
+        now: SystemTime,
+    ) -> Result<(Self, Option<TlsTrouble>), TlsError> {
+        let own = OwnCertificate::begin(authority, folder, names, now)?;
+        let (theirs, trouble) = match files.as_mut().map(CertificateFiles::read) {
+            None => (None, None),
+            Some(Ok(theirs)) => (Some(theirs), None),
+            Some(Err(why)) => (None, Some(TlsTrouble::Files(why))),
+        };
+        let shown = match &theirs {
+            Some(theirs) => ShownCertificate::new(theirs, Issuer::Other),
+            None => ShownCertificate::new(&own.certificate, Issuer::OwnAuthority),
+        };
+        Ok((Self { shown: Arc::new(shown), own, files, theirs, warned: false }, trouble))
+    }
+
+    pub(super) fn shown(&self) -> Arc<ShownCertificate> {
+        self.shown.clone()
+    }
+
+    /// Looks after it, without end.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.run_once(SystemTime::now());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn run_once(&mut self, now: SystemTime) {
+        if let Some(files) = &mut self.files
+            && files.have_changed()
+        {
+            match files.read() {
+                Ok(theirs) => {
+                    log::info!("the certificate has changed; it is shown from now on");
+                    self.shown.replace(&theirs, Issuer::Other);
+                    (self.theirs, self.warned) = (Some(theirs), false);
+                }
+                Err(why) => log::error!("http.tls: {why}; the one before is shown until it can"),
+            }
+        }
+        if let Some(theirs) = &self.theirs {
+            let left = theirs.not_after.duration_since(now).unwrap_or_default();
+            if left < WARN_BEFORE && !self.warned {
+                log::warn!(
+                    "the certificate of http.tls {}: renew it",
+                    match left.as_secs() / 3600 {
+                        0 => "is not valid any more".to_owned(),
+                        hours => format!("is valid for {hours} hours more"),
+                    }
+                );
+                self.warned = true;
+            }
+            return;
+        }
+        match self.own.renew_if_due(now) {
+            Ok(true) => self.shown.replace(&self.own.certificate, Issuer::OwnAuthority),
+            Ok(false) => {}
+            Err(error) => log::error!("the device's own certificate was not renewed: {error}"),
+        }
+    }
+}
+
+/// The certificate of the device's own authority.
+struct OwnCertificate {
+    authority: Authority,
+    folder: Option<Folder>,
+    names: OwnNames,
+    certificate: Certificate,
+}
+
+impl OwnCertificate {
+    /// The one that was kept, if it is good, else a new one: a browser that was told to go on in
+    /// spite of its warning remembers the certificate.
+    fn begin(
+        authority: Authority,
+        folder: Option<Folder>,
+        names: OwnNames,
+        now: SystemTime,
+    ) -> Result<Self, TlsError> {
+        let kept = folder.as_ref().and_then(|folder| {
+            let chain = folder.read(CERTIFICATE).ok()??;
+            let certificate = Certificate::from_pem(&chain, &folder.read(KEY).ok()??).ok()?;
+            authority.has_issued(&certificate).then_some(certificate)
+        });
+        if let Some(certificate) = kept {
+            let mut own = Self { authority, folder, names, certificate };
+            own.renew_if_due(now)?;
+            return Ok(own);
+        }
+        let certificate = issue(&authority, folder.as_ref(), &names, now)?;
+        Ok(Self { authority, folder, names, certificate })
+    }
+
+    /// Whether there is another now.
+    fn renew_if_due(&mut self, now: SystemTime) -> Result<bool, TlsError> {
+        let names = self.names.now();
+        let certificate = &self.certificate;
+        let covers = names.hosts.is_subset(&certificate.hosts)
+            && names.addresses.is_subset(&certificate.addresses);
+        if covers && !certificate.is_due(now) {
+            return Ok(false);
+        }
+        self.certificate = issue(&self.authority, self.folder.as_ref(), &self.names, now)?;
+        log::debug!("a new certificate was made for {names:?}");
+        Ok(true)
+    }
+}
+
+/// Issues a certificate and keeps it. One that cannot be kept is good until the next start.
+fn issue(
+    authority: &Authority,
+    folder: Option<&Folder>,
+    names: &OwnNames,
+    now: SystemTime,
+) -> Result<Certificate, TlsError> {
+    let (chain, key) = authority.issue(&names.now(), now)?;
+    if let Some(folder) = folder {
+        let kept = folder.write(KEY, &key).and_then(|()| folder.write(CERTIFICATE, &chain));
+        if let Err(why) = kept {
+            log::warn!("the device's certificate is not kept: {why}");
+        }
+    }
+    Certificate::from_pem(&chain, &key)
+}
