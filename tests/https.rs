@@ -11,7 +11,9 @@ use common::browser::Browser;
 use common::client::{ask, raw};
 use common::daemon::{Daemon, wait_for};
 use common::network::{Network, TOKEN, inside, must};
-use common::tls::{connect, connect_with, get, https_address, root_of, shown_certificate};
+use common::tls::{
+    connect, connect_with, get, https_address, root_of, shown_certificate, write_pem,
+};
 use rcgen::{CertificateParams, KeyPair};
 
 /// A daemon that serves HTTPS and keeps its keys in `folder`.
@@ -122,15 +124,6 @@ fn write_certificate(folder: &Path) -> Vec<u8> {
     write_pem(&folder.join("key.pem"), "PRIVATE KEY", key.serialized_der());
     write_pem(&folder.join("cert.pem"), "CERTIFICATE", &der);
     der
-}
-
-fn write_pem(file: &Path, label: &str, der: &[u8]) {
-    use base64ct::{Base64, Encoding};
-    let text = Base64::encode_string(der);
-    let lines: Vec<_> =
-        text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line)).collect();
-    let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"));
-    std::fs::write(file, text).unwrap();
 }
 
 fn daemon_with_files(folder: &Path) -> Daemon {

@@ -36,6 +36,10 @@ pub(super) fn prepare(
         Asked::Files { cert, key } => {
             CertificateSource::Files { chain: cert.clone(), key: key.clone() }
         }
+        #[cfg(feature = "acme")]
+        Asked::Acme(acme) => CertificateSource::Acme(acme.clone()),
+        #[cfg(not(feature = "acme"))]
+        Asked::Acme(_) => CertificateSource::OwnAuthority,
     };
     let problem = |message: &str| places.problem("http.tls", ProblemKind::Refused, message);
     let settings = TlsSettings {

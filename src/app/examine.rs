@@ -13,11 +13,12 @@ use std::path::Path;
 use super::encoders::hardware_encoders;
 use super::sign_ins::data_folder;
 use super::{parts, tuning};
-use crate::appliance::gpio_unavailable;
+use crate::appliance::{StewardClient, gpio_unavailable};
 use crate::camera::file::FileCamera;
 use crate::camera::{Camera, CaptureMode, Constraints};
 use crate::config::{
-    self, Backend, CameraName, CameraSettings, Config, Places, Problem, ProblemKind, Source, Tls,
+    self, Acme, Backend, CameraName, CameraSettings, Config, DnsChallenge, Places, Problem,
+    ProblemKind, Source, Tls,
 };
 use crate::http::ServeError;
 use crate::site::Site;
@@ -72,6 +73,13 @@ impl Examiner<'_> {
     }
 
     fn encryption(&mut self) {
+        if let Some(why) = self.config.http.tls.acme().and_then(acme_unavailable) {
+            self.refuse(
+                "http.tls",
+                &format!("asks for {why}; the certificate of \"auto\" is shown"),
+            );
+            self.config.http.tls = Tls::Auto;
+        }
         if self.config.http.tls != Tls::Off && data_folder(self.config).is_none() {
             let message = "makes a certificate anew at each start, which browsers must be told to \
                            trust each time: set site.data_location to a folder to keep it in";
@@ -243,6 +251,21 @@ impl Fault {
     fn refused(key: &'static str, message: String) -> Self {
         Self { key, kind: ProblemKind::Refused, message }
     }
+}
+
+/// Why a certificate by ACME cannot be had here.
+fn acme_unavailable(acme: &Acme) -> Option<String> {
+    if cfg!(not(feature = "acme")) {
+        let why = "a certificate by ACME, which this build of Picket cannot get: it was made without \
+                   the feature \"acme\"";
+        return Some(why.to_owned());
+    }
+    // What is configured on a device is never a command.
+    let on_the_image = StewardClient::from_environment().is_some();
+    let hook = matches!(acme.challenge, DnsChallenge::Hook(_));
+    (on_the_image && hook).then(|| {
+        "a program to be run, which the image does not do: use dns_server and dns_key".to_owned()
+    })
 }
 
 /// What it means that the owner's own certificate cannot be used.

@@ -56,9 +56,10 @@ pub(crate) use redact::without_wireless_passwords;
 pub use secret::Secret;
 pub(crate) use set::split_set_file;
 pub use values::{
-    Address, Bitrate, CameraName, CameraNameError, CountryCode, FrameAncestor, Host, Hostname,
-    IceServer, IceUrl, Malformed, Origin, PrivateUrl, Roi, Sha256, Source, SshKey, Ssid, Subnet,
-    TemplateName, Timezone, Tls, UrlPath, WifiNetwork, is_wifi_password,
+    Acme, Address, Bitrate, CameraName, CameraNameError, CountryCode, DnsChallenge, Email,
+    FrameAncestor, Host, HostAndPort, Hostname, IceServer, IceUrl, Malformed, Origin, PrivateUrl,
+    Roi, Sha256, Source, SshKey, Ssid, Subnet, TemplateName, Timezone, Tls, TsigAlgorithm, TsigKey,
+    UrlPath, WifiNetwork, is_wifi_password,
 };
 
 // A room's settings are of the room's own types, which are named here for who sets them.

@@ -19,6 +19,7 @@ use super::TlsError;
 use super::certificate::{Certificate, common_name_of};
 use super::folder::Folder;
 use super::names::{Names, OwnNames, constraints};
+use super::pem;
 
 /// Its files.
 const ROOT: &str = "root.pem";
@@ -77,7 +78,7 @@ impl Authority {
         // A root without its key is none: the key is there first.
         let kept = folder
             .write(ROOT_KEY, &key)
-            .and_then(|()| folder.write(ROOT, &pem("CERTIFICATE", &authority.root.der)));
+            .and_then(|()| folder.write(ROOT, &pem::encode("CERTIFICATE", &authority.root.der)));
         if let Err(why) = kept {
             troubles.push(format!(
                 "the device's own certificate authority cannot be kept ({why}): browsers must be \
@@ -113,7 +114,10 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok((pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", key.serialized_der())))
+        Ok((
+            pem::encode("CERTIFICATE", certificate.der()),
+            pem::encode("PRIVATE KEY", key.serialized_der()),
+        ))
     }
 
     /// Whether it has issued this one.
@@ -130,7 +134,7 @@ impl Authority {
         let name = format!("Picket camera {} ({id})", names.hostname);
         let params = root_params(&name);
         let der = params.self_signed(&key)?.der().to_vec();
-        let key_pem = pem("PRIVATE KEY", key.serialized_der());
+        let key_pem = pem::encode("PRIVATE KEY", key.serialized_der());
         let root = RootCertificate { fingerprint: fingerprint(&der), der, name };
         Ok((Self { issuer: Issuer::new(params, key), root }, key_pem))
     }
@@ -183,13 +187,4 @@ fn hex(byte: &u8) -> String {
 
 fn fingerprint(der: &[u8]) -> String {
     digest(&SHA256, der).as_ref().iter().map(hex).collect::<Vec<_>>().join(":")
-}
-
-/// Text for binary (RFC 7468).
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64ct::{Base64, Encoding};
-    let text = Base64::encode_string(der);
-    let lines: Vec<&str> =
-        text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

@@ -6,11 +6,14 @@
 //! that a device has one certificate. Nothing outside needs to know when it is renewed: [`upkeep`]
 //! looks after it.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod authority;
 mod certificate;
 mod certificate_files;
 mod folder;
 mod names;
+mod pem;
 mod shown;
 mod upkeep;
 
@@ -29,7 +32,7 @@ use authority::Authority;
 use certificate_files::CertificateFiles;
 use folder::Folder;
 use shown::ShownCertificate;
-use upkeep::Upkeep;
+use upkeep::{Theirs, Upkeep};
 
 /// The one protocol that is spoken over it (RFC 7301).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -57,6 +60,9 @@ pub(crate) enum CertificateSource {
         /// Its private key.
         key: PathBuf,
     },
+    /// An authority of the world, by ACME, and the device's own until it has issued one.
+    #[cfg(feature = "acme")]
+    Acme(Box<crate::config::Acme>),
 }
 
 /// Why there is no certificate.
@@ -111,11 +117,18 @@ impl Tls {
         let (authority, troubles) = Authority::open(folder.as_ref(), &settings.names)?;
         let mut troubles: Vec<_> = troubles.into_iter().map(TlsTrouble::Authority).collect();
         let root = authority.root().clone();
-        let files = match settings.source {
-            CertificateSource::OwnAuthority => None,
-            CertificateSource::Files { chain, key } => Some(CertificateFiles::new(chain, key)),
+        let theirs = match settings.source {
+            CertificateSource::OwnAuthority => Theirs::None,
+            CertificateSource::Files { chain, key } => {
+                Theirs::Files(CertificateFiles::new(chain, key))
+            }
+            #[cfg(feature = "acme")]
+            CertificateSource::Acme(settings) => {
+                let acme = acme::Acme::new(*settings, folder.clone());
+                Theirs::Acme(acme::OrderSchedule::new(acme))
+            }
         };
-        let (upkeep, trouble) = Upkeep::begin(authority, folder, settings.names, files, now)?;
+        let (upkeep, trouble) = Upkeep::begin(authority, folder, settings.names, theirs, now)?;
         troubles.extend(trouble);
         Ok((Self { shown: upkeep.shown(), root, upkeep }, troubles))
     }

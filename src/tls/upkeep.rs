@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "acme")]
+use super::acme::OrderSchedule;
 use super::authority::Authority;
 use super::certificate::Certificate;
 use super::certificate_files::CertificateFiles;
@@ -22,12 +24,59 @@ const LOOK: Duration = Duration::from_secs(3);
 /// How long before its end an owner is told that nobody has renewed a certificate of theirs.
 const WARN_BEFORE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Where a certificate of somebody else's comes from.
+pub(super) enum Theirs {
+    /// There is none.
+    None,
+    Files(CertificateFiles),
+    #[cfg(feature = "acme")]
+    Acme(OrderSchedule),
+}
+
+impl Theirs {
+    /// What is there at the start.
+    fn begin(&mut self) -> Result<Option<Certificate>, String> {
+        match self {
+            Self::None => Ok(None),
+            Self::Files(files) => files.read().map(Some),
+            #[cfg(feature = "acme")]
+            Self::Acme(orders) => Ok(orders.kept()),
+        }
+    }
+
+    /// Another one than the current, where there is.
+    fn look(&mut self, current: Option<&Certificate>, now: SystemTime) -> Option<Certificate> {
+        #[cfg(not(feature = "acme"))]
+        let _ = (current, now);
+        match self {
+            Self::None => None,
+            Self::Files(files) => {
+                if !files.have_changed() {
+                    return None;
+                }
+                match files.read() {
+                    Ok(certificate) => {
+                        log::info!("the certificate has changed; it is shown from now on");
+                        Some(certificate)
+                    }
+                    Err(why) => {
+                        log::error!("http.tls: {why}; the one before is shown until they can");
+                        None
+                    }
+                }
+            }
+            #[cfg(feature = "acme")]
+            Self::Acme(orders) => orders.look(current, now),
+        }
+    }
+}
+
 /// Looks after the certificate.
 pub(super) struct Upkeep {
     shown: Arc<ShownCertificate>,
     own: OwnCertificate,
-    files: Option<CertificateFiles>,
-    /// The owner's own certificate, while it can be used.
+    source: Theirs,
+    /// The certificate from there, once it can be used.
     theirs: Option<Certificate>,
     /// Whether the owner was told that it ends.
     warned: bool,
@@ -39,20 +88,19 @@ impl Upkeep {
         authority: Authority,
         folder: Option<Folder>,
         names: OwnNames,
-        mut files: Option<CertificateFiles>,
+        mut source: Theirs,
         now: SystemTime,
     ) -> Result<(Self, Option<TlsTrouble>), TlsError> {
         let own = OwnCertificate::begin(authority, folder, names, now)?;
-        let (theirs, trouble) = match files.as_mut().map(CertificateFiles::read) {
-            None => (None, None),
-            Some(Ok(theirs)) => (Some(theirs), None),
-            Some(Err(why)) => (None, Some(TlsTrouble::Files(why))),
+        let (theirs, trouble) = match source.begin() {
+            Ok(theirs) => (theirs, None),
+            Err(why) => (None, Some(TlsTrouble::Files(why))),
         };
         let shown = match &theirs {
             Some(theirs) => ShownCertificate::new(theirs, Issuer::Other),
             None => ShownCertificate::new(&own.certificate, Issuer::OwnAuthority),
         };
-        Ok((Self { shown: Arc::new(shown), own, files, theirs, warned: false }, trouble))
+        Ok((Self { shown: Arc::new(shown), own, source, theirs, warned: false }, trouble))
     }
 
     pub(super) fn shown(&self) -> Arc<ShownCertificate> {
@@ -68,23 +116,15 @@ impl Upkeep {
     }
 
     fn run_once(&mut self, now: SystemTime) {
-        if let Some(files) = &mut self.files
-            && files.have_changed()
-        {
-            match files.read() {
-                Ok(theirs) => {
-                    log::info!("the certificate has changed; it is shown from now on");
-                    self.shown.replace(&theirs, Issuer::Other);
-                    (self.theirs, self.warned) = (Some(theirs), false);
-                }
-                Err(why) => log::error!("http.tls: {why}; the one before is shown until it can"),
-            }
+        if let Some(theirs) = self.source.look(self.theirs.as_ref(), now) {
+            self.shown.replace(&theirs, Issuer::Other);
+            (self.theirs, self.warned) = (Some(theirs), false);
         }
         if let Some(theirs) = &self.theirs {
             let left = theirs.not_after.duration_since(now).unwrap_or_default();
             if left < WARN_BEFORE && !self.warned {
                 log::warn!(
-                    "the certificate of http.tls {}: renew it",
+                    "the certificate of http.tls {}: it was not renewed",
                     match left.as_secs() / 3600 {
                         0 => "is not valid any more".to_owned(),
                         hours => format!("is valid for {hours} hours more"),

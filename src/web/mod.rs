@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
+use ureq::tls::{RootCerts, TlsConfig};
 
 pub use holder::Holder;
 pub(crate) use network::{is_near, is_on_link, network_of};
@@ -32,10 +32,16 @@ pub(crate) enum Privacy {
 /// and body. Each has a connection of its own: one that is kept may have been closed by the server
 /// just when an attempt is repeated, which would then fail as well.
 pub(crate) fn agent(timeout: Duration, privacy: Privacy) -> Agent {
+    agent_trusting(timeout, privacy, RootCerts::WebPki)
+}
+
+/// The same, trusting other certificate authorities than those of the web.
+pub(crate) fn agent_trusting(timeout: Duration, privacy: Privacy, roots: RootCerts) -> Agent {
     // Named outright: without a provider the client would panic, and the process-wide default is
     // not for this place to set.
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
+    let tls =
+        TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
     Agent::config_builder()
         .timeout_global(Some(timeout))
         .max_redirects(MAX_REDIRECTS)

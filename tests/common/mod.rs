@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod device;
 pub mod example;
 pub mod network;
+pub mod pebble;
 pub mod peer;
 pub mod proxy;
 pub mod sdp;

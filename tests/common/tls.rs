@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -71,4 +72,14 @@ pub fn get(stream: &mut TlsStream, host: &str, path: &str) -> Reply {
     // That the end of the connection is said too, TLS itself sees to.
     stream.read_to_end(&mut text).expect("an answer, and its end");
     Reply::parse(&String::from_utf8_lossy(&text))
+}
+
+/// Writes a certificate or a key as text (RFC 7468).
+pub fn write_pem(file: &Path, label: &str, der: &[u8]) {
+    use base64ct::{Base64, Encoding};
+    let text = Base64::encode_string(der);
+    let lines: Vec<_> =
+        text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line)).collect();
+    let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"));
+    std::fs::write(file, text).expect("written");
 }

@@ -14,6 +14,7 @@ PICKET_LICENSE = MIT, OFL-1.1 (letters in the picture)
 PICKET_LICENSE_FILES = LICENSE src/transform/draw/font/OFL.txt
 
 PICKET_FEATURES = \
+	acme \
 	steward \
 	$(if $(BR2_PACKAGE_PICKET_LIBCAMERA),libcamera) \
 	$(if $(BR2_PACKAGE_PICKET_V4L2),v4l2) \

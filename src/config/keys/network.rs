@@ -165,8 +165,10 @@ fn http() -> Vec<Key> {
              addresses; each browser warns of it until it is told to trust the device, which the page \
              `/secure` explains. With a certificate of your own, `{ cert = \"…\", key = \"…\" }` \
              names its files, which are read again when they change; while they cannot be used, the \
-             certificate of `auto` is. A value that cannot be read locks sign-in, so that no password \
-             crosses the network in the clear."
+             certificate of `auto` is shown. For a domain of your own, `{ acme = \"cam.example.org\", \
+             dns_server = \"…\", dns_key = \"…\" }` gets a certificate from Let's Encrypt that every \
+             browser knows, and renews it; docs/http.md says how. A value that cannot be read locks \
+             sign-in, so that no password crosses the network in the clear."
         )
         .guard(),
         key!(

@@ -7,6 +7,7 @@
 mod compound;
 mod error;
 mod special;
+mod tls;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -22,8 +23,10 @@ pub(super) use compound::{List, Optional, OrAuto, PathMap};
 pub(super) use error::{ValueError, ValueErrors, describe, quoted, type_name};
 pub(super) use special::{
     IceServerTable, Passphrase, Rate, RedBlue, Region, SecretText, SensitiveParsed, SourceName,
-    TlsSource, WebUrl, WifiTable, ZoneName,
+    WebUrl, WifiTable, ZoneName,
 };
+
+pub(super) use tls::TlsSource;
 
 /// A value in the file, with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;

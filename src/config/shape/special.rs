@@ -4,13 +4,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::compound::{Fields, List, Optional};
-use super::{
-    Boolean, FilePath, Parsed, Shape, Text, Value, ValueErrors, int, number, real, type_name,
-};
+use super::{Boolean, Parsed, Shape, Text, Value, ValueErrors, int, number, real, type_name};
 use crate::config::secret::REDACTED;
 use crate::config::values::zone;
 use crate::config::{
-    Bitrate, Gains, IceServer, IceUrl, PrivateUrl, Roi, Secret, Source, Ssid, Timezone, Tls,
+    Bitrate, Gains, IceServer, IceUrl, PrivateUrl, Roi, Secret, Source, Ssid, Timezone,
     WifiNetwork, is_wifi_password,
 };
 
@@ -74,46 +72,6 @@ fn numbers<const N: usize>(value: &Value<'_>) -> Option<[f64; N]> {
     let list = value.get_ref().as_array()?;
     let numbers: Option<Vec<f64>> = list.iter().map(real).collect();
     numbers?.try_into().ok()
-}
-
-/// `"off"`, `"auto"` or `{ cert = …, key = … }`
-pub(in crate::config) struct TlsSource;
-
-impl Shape<Tls> for TlsSource {
-    fn expects(&self) -> String {
-        "\"off\", \"auto\", or a table with `cert` and `key`, the names of two PEM files".to_owned()
-    }
-    fn is_sensitive(&self) -> bool {
-        true
-    }
-    fn read(&self, value: &Value<'_>, errors: &mut ValueErrors) -> Option<Tls> {
-        match value.get_ref().as_str() {
-            Some("off") => return Some(Tls::Off),
-            Some("auto") => return Some(Tls::Auto),
-            _ => {}
-        }
-        let before = errors.len();
-        let fields = Fields::open(value, &["cert", "key"], errors);
-        let mut file = |name| {
-            let field = fields.as_ref()?.get(name)?;
-            FilePath("the name of a PEM file").read(field, errors)
-        };
-        match (file("cert"), file("key")) {
-            (Some(cert), Some(key)) => Some(Tls::Files { cert, key }),
-            _ if errors.len() > before => None,
-            _ => self.reject(value, errors),
-        }
-    }
-    fn write(&self, tls: &Tls) -> Option<toml::Value> {
-        let (cert, key) = match tls {
-            Tls::Off => return Some("off".into()),
-            Tls::Auto => return Some("auto".into()),
-            Tls::Files { cert, key } => (cert, key),
-        };
-        let name = |path: &std::path::Path| toml::Value::from(path.display().to_string());
-        let fields = [("cert", name(cert)), ("key", name(key))];
-        Some(toml::Value::Table(fields.map(|(k, v)| (k.to_owned(), v)).into_iter().collect()))
-    }
 }
 
 /// `{ urls = …, username = …, credential = … }`

@@ -12,13 +12,16 @@ pub(super) mod zone;
 pub(super) use camera_name::MAIN;
 pub use camera_name::{CameraName, CameraNameError};
 pub use media::{Bitrate, Roi};
-pub use network::{Address, IceServer, Sha256, Tls, WifiNetwork, is_wifi_password};
+pub use network::{
+    Acme, Address, DnsChallenge, IceServer, Sha256, Tls, TsigAlgorithm, TsigKey, WifiNetwork,
+    is_wifi_password,
+};
 pub use private_url::PrivateUrl;
 pub use source::Source;
 pub use subnet::Subnet;
 pub use text::{
-    CountryCode, FrameAncestor, Host, Hostname, IceUrl, Origin, SshKey, Ssid, TemplateName,
-    Timezone, UrlPath,
+    CountryCode, Email, FrameAncestor, Host, HostAndPort, Hostname, IceUrl, Origin, SshKey, Ssid,
+    TemplateName, Timezone, UrlPath,
 };
 
 /// The text does not have the expected form. The key knows what that form is.

@@ -70,6 +70,28 @@ validated_text! {
         text.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(is_label))
     }
 }
+impl Host {
+    /// Whether it is a name that an authority of the world may vouch for: one of a domain, no address.
+    pub(in crate::config) fn is_public_name(&self) -> bool {
+        let name = self.0.strip_suffix('.').unwrap_or(&self.0);
+        name.parse::<IpAddr>().is_err() && name.contains('.')
+    }
+}
+
+validated_text! {
+    /// A host name or an address, and a port if there is one.
+    HostAndPort, |text| text.len() <= 260 && is_authority(text)
+}
+validated_text! {
+    /// An address for mail, as far as it matters to those who pass it on (RFC 5321 §4.1.2).
+    Email, |text| {
+        text.len() <= 254
+            && text.split_once('@').is_some_and(|(local, domain)| {
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
+                !local.is_empty() && local.bytes().all(plain) && domain.split('.').all(is_label)
+            })
+    }
+}
 validated_text! {
     /// A web origin (RFC 6454 §6.2), exact: `https://cams.example` or `http://10.0.0.2:8080`.
     /// There is deliberately no wildcard: it would give every page on the web access to the camera.
