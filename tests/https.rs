@@ -12,7 +12,8 @@ use common::client::{ask, raw};
 use common::daemon::{Daemon, wait_for};
 use common::network::{Network, TOKEN, inside, must};
 use common::tls::{
-    connect, connect_with, get, https_address, root_of, shown_certificate, write_pem,
+    connect, connect_with, fingerprint, get, https_address, root_at, root_of, shown_certificate,
+    write_pem,
 };
 use rcgen::{CertificateParams, KeyPair};
 
@@ -38,7 +39,7 @@ fn the_devices_own_certificate_stands_for_all_it_goes_by_and_lasts() {
     assert!(error.contains("certificate"), "{error}");
     let shown = shown_certificate(&connect(address, "localhost", &root).unwrap());
     // What is secret can be read by nobody else.
-    let keys = folder.path().join("tls");
+    let keys = folder.path().join(".tls");
     assert_eq!(keys.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     for file in std::fs::read_dir(&keys).unwrap() {
         let file = file.unwrap();
@@ -50,6 +51,22 @@ fn the_devices_own_certificate_stands_for_all_it_goes_by_and_lasts() {
     assert_eq!(root_of(&daemon), root, "another root after a restart");
     let after = connect(https_address(&daemon), "localhost", &root).unwrap();
     assert_eq!(shown_certificate(&after), shown, "another certificate after a restart");
+}
+
+#[test]
+fn no_folder_that_is_served_shows_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display();
+    let mount = format!("http.mounts./all={data}");
+    let daemon = Daemon::start(&["http.tls=auto", &format!("site.data_location={data}"), &mount]);
+    assert!(folder.path().join(".tls/root.key.pem").exists());
+    assert_eq!(ask(daemon.http, "GET", "/all/static/css/custom.css", &[], "").status, 200);
+    for name in ["root.key.pem", "own.key.pem", "root.pem"] {
+        for path in [format!("/all/.tls/{name}"), format!("/all/%2etls/{name}")] {
+            let reply = ask(daemon.http, "GET", &path, &[], "");
+            assert!(reply.status >= 400 && !reply.body.contains("BEGIN"), "{path}: {reply:?}");
+        }
+    }
 }
 
 #[test]
@@ -66,7 +83,7 @@ fn an_authority_that_is_damaged_is_told_and_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let root = root_of(&daemon_in(folder.path()));
     for damage in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        std::fs::write(folder.path().join("tls/root.pem"), damage).unwrap();
+        std::fs::write(folder.path().join(".tls/root.pem"), damage).unwrap();
         let daemon = daemon_in(folder.path());
         daemon.wait_for_log("certificate authority cannot be used");
         let new = root_of(&daemon);
@@ -235,12 +252,6 @@ fn the_certificate_follows_a_change_of_address() {
     });
 }
 
-/// The same as [`root_of`] of a daemon elsewhere.
-fn root_at(http: std::net::SocketAddr) -> Vec<u8> {
-    let mut reply = ureq::get(&format!("http://{http}/secure/root.crt")).call().unwrap();
-    reply.body_mut().read_to_vec().unwrap()
-}
-
 #[test]
 fn whoever_types_a_password_over_plain_http_is_told_what_that_risks() {
     let Some(network) = Network::with_viewers(1) else {
@@ -352,7 +363,8 @@ fn the_page_that_explains_it_can_be_used_with_any_aid() {
     if let Some(axe) = common::axe::axe() {
         common::axe::judge(&browser, &axe, "/secure");
     }
-    let fingerprint = daemon.get_json("/api/v1/status")["https"]["fingerprint"].clone();
-    assert_eq!(browser.text(".fingerprint"), fingerprint.as_str().unwrap());
+    let shown = browser.text(".fingerprint");
+    assert_eq!(shown, fingerprint(&root_of(&daemon)));
+    assert_eq!(daemon.get_json("/api/v1/status")["https"]["fingerprint"], shown);
     assert_eq!(browser.sticking_out(), serde_json::json!([]));
 }

@@ -11,6 +11,7 @@ use common::browser::Browser;
 use common::device::system::System;
 use common::device::writes::Log;
 use common::device::{Card, Device, Options, PATIENCE, STEWARD};
+use common::tls;
 use serde_json::Value;
 
 /// A password, and what lets a test ask the API.
@@ -150,6 +151,42 @@ fn what_config_toml_says_is_done_and_kept_apart() {
     let mut device = Device::start(&card);
     device.wait_for_shell();
     assert_eq!(device.shell("cat /data/note"), "kept\n");
+}
+
+#[test]
+fn the_secure_page_is_there_from_the_start_and_its_keys_are_on_no_other_partition() {
+    let Some(card) = Card::with_config("") else { return };
+    let mut device = Device::start(&card);
+    device.wait_for_pages();
+    let root = tls::root_at(device.http);
+    let said = status(&mut device, &card, "Secure page: https://picket.local/");
+    assert!(said.contains(&tls::fingerprint(&root)), "{said}");
+    for name in ["picket.local", "10.0.2.15"] {
+        tls::connect(device.https, name, &root).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    let mut page = tls::connect(device.https, "picket.local", &root).expect("just tried");
+    let asked = tls::get(&mut page, "picket.local", "/secure");
+    assert!(asked.status == 200 && asked.body.contains("This page is secure"), "{asked:?}");
+
+    device.wait_for_shell();
+    let keys = device.shell("find / -xdev -name '*.key.pem'; find /data /boot -name '*.key.pem'");
+    assert_eq!(keys.lines().count(), 2, "{keys}");
+    for key in keys.lines() {
+        assert!(key.starts_with("/data/"), "{key}");
+        assert_eq!(device.shell(&format!("stat -c '%a %u' {key}")), "600 500\n", "{key}");
+        let text = device.shell(&format!("cat {key}"));
+        let line = text.lines().nth(1).expect("a key in PEM").as_bytes();
+        for partition in [1, 2, 3] {
+            let found = card.whole(partition).windows(line.len()).any(|window| window == line);
+            assert!(!found, "{key} is on partition {partition}");
+        }
+    }
+    device.power_off();
+
+    // Who has trusted it once need not do so again.
+    let mut device = Device::start(&card);
+    device.wait_for_pages();
+    tls::connect(device.https, "picket.local", &root).expect("the same authority");
 }
 
 #[test]

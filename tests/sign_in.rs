@@ -123,7 +123,15 @@ fn the_list_of_what_is_open_is_short() {
         .map(|(method, path, _)| format!("{method} {path}"))
         .collect();
     open.sort();
-    let expected = ["GET /healthz", "GET /login", "GET /login.css", "POST /login", "POST /setup"];
+    let expected = [
+        "GET /healthz",
+        "GET /login",
+        "GET /login.css",
+        "GET /secure",
+        "GET /secure/root.crt",
+        "POST /login",
+        "POST /setup",
+    ];
     assert_eq!(open, expected);
     assert_eq!(get(server(password(PASSWORD)).address, "/healthz").body, "ok\n");
 }

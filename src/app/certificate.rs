@@ -5,23 +5,56 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::device::report_https;
 use super::examine::unusable_certificate;
 use super::http_parts::allowed_hosts;
+use super::listen::{Listening, Wanted};
 use super::sign_ins::data_folder;
-use crate::appliance::AlternativeName;
+use crate::appliance::{AlternativeName, HttpsStatus, StewardClient};
 use crate::config::{Config, Places, Problem, ProblemKind, Tls as Asked};
-use crate::http::SecurePage;
+use crate::http::{SecurePage, Service};
 use crate::tls::{CertificateSource, OwnNames, Tls, TlsSettings, TlsTrouble};
 
-/// The folder of keys and certificates in the data folder.
-const FOLDER: &str = "tls";
+/// The folder of keys and certificates in the data folder. It is hidden, because what is hidden is
+/// never served, whichever folder the owner mounts.
+const FOLDER: &str = ".tls";
 
 /// What HTTPS needs.
 pub(super) struct Https {
-    pub(super) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
     pub(super) page: SecurePage,
     /// To be kept current.
-    pub(super) tls: Tls,
+    tls: Tls,
+}
+
+impl Https {
+    /// Serves it, keeps its certificate current, and tells the steward of it. Where no port can be
+    /// had, there is HTTP all the same; the problem says what is not as asked for.
+    pub(super) async fn start(
+        self,
+        config: &Config,
+        service: Service,
+        steward: Option<&StewardClient>,
+        places: &Places,
+    ) -> (Option<Listening>, Option<Problem>) {
+        let wanted = Wanted::secure(config, self.config);
+        let key = wanted.key;
+        let (listening, problem) = match Listening::start(wanted, service, places).await {
+            Ok(started) => started,
+            Err(why) => {
+                let message = format!("there is no HTTPS: {why}");
+                return (None, Some(places.problem(key, ProblemKind::Refused, &message)));
+            }
+        };
+        let port = listening.address().port();
+        self.page.is_at(port);
+        if let Some(steward) = steward.cloned() {
+            let fingerprint = self.page.fingerprint().map(str::to_owned);
+            tokio::spawn(report_https(steward, HttpsStatus { port, fingerprint }));
+        }
+        tokio::spawn(self.tls.keep_current());
+        (Some(listening), problem)
+    }
 }
 
 /// Prepares HTTPS, if it is asked for; the problems say what is not as asked for.

@@ -80,10 +80,19 @@ impl Examiner<'_> {
             );
             self.config.http.tls = Tls::Auto;
         }
-        if self.config.http.tls != Tls::Off && data_folder(self.config).is_none() {
-            let message = "makes a certificate anew at each start, which browsers must be told to \
-                           trust each time: set site.data_location to a folder to keep it in";
-            let problem = self.places.problem("http.tls", ProblemKind::Warning, message);
+        let what = match &self.config.http.tls {
+            Tls::Off | Tls::Files { .. } => return,
+            Tls::Auto => {
+                "makes a certificate anew at each start, which browsers must be told to trust each \
+                 time"
+            }
+            Tls::Acme(_) => {
+                "orders a certificate anew at each start, which authorities refuse after a few times"
+            }
+        };
+        if data_folder(self.config).is_none() {
+            let message = format!("{what}: set site.data_location to a folder to keep it in");
+            let problem = self.places.problem("http.tls", ProblemKind::Warning, &message);
             self.problems.push(problem);
         }
     }

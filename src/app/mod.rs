@@ -48,7 +48,7 @@ pub use probe::{Probe, probe};
 pub use reload::ConfigSource;
 pub use welcome::Welcome;
 
-use crate::appliance::{HttpsStatus, MdnsResponder, StewardClient};
+use crate::appliance::{MdnsResponder, StewardClient};
 use crate::camera::Camera;
 use crate::config::Config;
 use crate::events::{Event, Events, Subscription};
@@ -405,22 +405,12 @@ impl Builder {
         let listening = Listening::start(Wanted::plain(&config), service.clone(), places);
         let (server, problem) = runtime.block_on(listening)?;
         tell(problem);
-        let mut secure_server = None;
-        if let Some(https) = https {
-            let wanted = Wanted::secure(&config, https.config);
-            let (listening, problem) =
-                runtime.block_on(Listening::start(wanted, service, places))?;
+        let secure_server = https.and_then(|https| {
+            let starting = https.start(&config, service, steward.as_ref(), places);
+            let (server, problem) = runtime.block_on(starting);
             tell(problem);
-            let port = listening.address().port();
-            https.page.is_at(port);
-            if let Some(steward) = steward.clone() {
-                let fingerprint = https.page.fingerprint().map(str::to_owned);
-                let status = HttpsStatus { port, fingerprint };
-                runtime.spawn(device::report_https(steward, status));
-            }
-            runtime.spawn(https.tls.keep_current());
-            secure_server = Some(listening);
-        }
+            server
+        });
         let announcement = steward.as_ref().and_then(|steward| {
             let wanted = config.camera.source.clone();
             runtime.spawn(device::report(steward.clone(), wanted, hub));

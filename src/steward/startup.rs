@@ -18,6 +18,17 @@ use crate::config::{Auth, Config};
 /// The image's defaults where they differ from the daemon's, as `key=value`.
 pub(super) const DEFAULTS: [&str; 2] = ["http.listen=[::]:80", "http.tls=auto"];
 
+/// The configuration of a device whose file says nothing.
+fn defaults() -> Config {
+    let mut defaults = Config::default();
+    for set in DEFAULTS {
+        if let Err(problems) = defaults.apply_set(set) {
+            problems.iter().for_each(|problem| log::error!("{problem}"));
+        }
+    }
+    defaults
+}
+
 /// Mounts the boot partition. Without it the device runs with its defaults, locked.
 pub(super) fn mount_boot_partition(card: &SdCard, device_state: &DeviceState) -> BootPartition {
     let mount_point = Path::new(paths::BOOT);
@@ -38,13 +49,7 @@ pub(super) fn load_config(boot: &BootPartition, device_state: &DeviceState) -> C
     for file in [config_file::NAME, autoboot::NAME, status_file::NAME] {
         boot.recover(file);
     }
-    let mut defaults = Config::default();
-    for set in DEFAULTS {
-        if let Err(problems) = defaults.apply_set(set) {
-            problems.iter().for_each(|problem| log::error!("{problem}"));
-        }
-    }
-    let loaded = config_file::read(boot, defaults);
+    let loaded = config_file::read(boot, defaults());
     let config = loaded.config;
     loaded.problems.iter().for_each(|problem| log::warn!("{problem}"));
     match config_file::hide_password(boot, &config.auth) {
@@ -175,4 +180,26 @@ pub(super) async fn start_sshd(
     }
     let started = ssh::start(keys, state_dir.unwrap_or(Path::new(paths::RUNTIME))).await;
     started.map_err(|error| log::error!("the SSH server does not start: {error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_on_the_card_shows_the_defaults_of_the_image() {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/buildroot/board/card/print-config");
+        let printed = std::process::Command::new(script).output().unwrap();
+        let file = String::from_utf8(printed.stdout).unwrap();
+        let uncommented: String = file
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let loaded = Config::load(uncommented.as_bytes(), "config.toml");
+        assert_eq!(loaded.problems, []);
+        assert_eq!(loaded.config, defaults());
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "acme")]
 use super::acme::OrderSchedule;
-use super::authority::Authority;
+use super::authority::{Authority, believable};
 use super::certificate::Certificate;
 use super::certificate_files::CertificateFiles;
 use super::folder::Folder;
@@ -179,7 +179,7 @@ impl OwnCertificate {
         let certificate = &self.certificate;
         let covers = names.hosts.is_subset(&certificate.hosts)
             && names.addresses.is_subset(&certificate.addresses);
-        if covers && !certificate.is_due(now) {
+        if covers && !certificate.is_due(believable(now)) {
             return Ok(false);
         }
         self.certificate = issue(&self.authority, self.folder.as_ref(), &self.names, now)?;
@@ -203,4 +203,43 @@ fn issue(
         }
     }
     Certificate::from_pem(&chain, &key)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    #[test]
+    fn a_clock_that_is_not_set_yet_makes_no_certificate_due_and_one_that_was_wrong_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new(folder.path().join("tls"));
+        let names = OwnNames {
+            hostname: "porch".into(),
+            other_name: watch::channel(None).1,
+            hosts: Vec::new(),
+        };
+        let (authority, troubles) = Authority::open(Some(&folder), &names).unwrap();
+        assert!(troubles.is_empty(), "{troubles:?}");
+        let unset = SystemTime::UNIX_EPOCH + DAY;
+        let mut own = OwnCertificate::begin(authority, Some(folder), names, unset).unwrap();
+        // Nobody's clock that is right is before this.
+        let today = SystemTime::UNIX_EPOCH + 56 * YEAR + 120 * DAY;
+        assert!(own.certificate.not_before < today && today < own.certificate.not_after);
+        for (now, renewed) in [
+            (unset + DAY, false),
+            (today, false),
+            // It was the clock of another time.
+            (today + 20 * YEAR, true),
+            (today + 20 * YEAR + DAY, false),
+            (today, true),
+            (today, false),
+        ] {
+            assert_eq!(own.renew_if_due(now).unwrap(), renewed, "{now:?}");
+        }
+    }
 }

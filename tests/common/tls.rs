@@ -24,7 +24,13 @@ pub fn https_address(daemon: &Daemon) -> SocketAddr {
 
 /// The certificate that browsers are told to trust, DER, as it is downloaded.
 pub fn root_of(daemon: &Daemon) -> Vec<u8> {
-    let mut reply = ureq::get(&daemon.url("/secure/root.crt")).call().expect("the certificate");
+    root_at(daemon.http)
+}
+
+/// The same of whoever serves HTTP there.
+pub fn root_at(http: SocketAddr) -> Vec<u8> {
+    let url = format!("http://{http}/secure/root.crt");
+    let mut reply = ureq::get(&url).call().expect("the certificate");
     assert_eq!(reply.headers()["content-type"], "application/x-x509-ca-cert");
     reply.body_mut().read_to_vec().expect("bytes")
 }
@@ -57,6 +63,12 @@ pub fn connect_with(
         stream.conn.complete_io(&mut stream.sock).map_err(|error| error.to_string())?;
     }
     Ok(stream)
+}
+
+/// A certificate's SHA-256 fingerprint, as browsers show it.
+pub fn fingerprint(der: &[u8]) -> String {
+    let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, der);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 /// The certificate that the server has shown.

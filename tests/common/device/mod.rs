@@ -40,6 +40,8 @@ pub struct Device {
     folder: TempDir,
     /// Where its pages are.
     pub http: SocketAddr,
+    /// Where they are by HTTPS.
+    pub https: SocketAddr,
     key: PathBuf,
     ssh: u16,
     _turn: MutexGuard<'static, ()>,
@@ -66,11 +68,12 @@ impl Device {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
-        let (http, ssh) = (free_tcp_port(), free_tcp_port());
+        let [http, https, ssh] = [(); 3].map(|()| free_tcp_port());
         let firmware = path("firmware");
         let mut command = Command::new("scripts/run-image");
         command
             .args(["--firmware", "--plain", "--http", &http.to_string()])
+            .args(["--https", &https.to_string()])
             .args(["--udp", &card.udp_port.to_string(), "--ssh", &ssh.to_string()])
             .arg("--keep")
             .arg(&card.file)
@@ -101,6 +104,7 @@ impl Device {
             console: path("console"),
             firmware,
             http: SocketAddr::from(([127, 0, 0, 1], http)),
+            https: SocketAddr::from(([127, 0, 0, 1], https)),
             key: card.key.clone(),
             ssh,
             folder,
