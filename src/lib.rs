@@ -11,10 +11,11 @@
 //! move from left to right; what moves back is a demand. Each room is a module whose first paragraph
 //! says what it is for, what comes in and what goes out. Beside the line: [`media`] is the plain data
 //! that flows, [`events`] tells what happens, [`config`] reads `config.toml`, `site` keeps the pages,
-//! `appliance` does what only a device does. With the feature `steward`, which only the image needs, a
-//! room of that name is its part that runs as root. `pipeline` is the line from camera to hub, run by
-//! two threads; `app` wires everything together. With the feature `v4l2`, a room of that name speaks to
-//! the kernel for the cameras and the encoder that need it.
+//! `tls` has the certificate that they are served with, `appliance` does what only a device does.
+//! With the feature `steward`, which only the image needs, a room of that name is its part that
+//! runs as root. `pipeline` is the line from camera to hub, run by two threads; `app` wires
+//! everything together. With the feature `v4l2`, a room of that name speaks to the kernel for the
+//! cameras and the encoder that need it.
 //!
 //! # Embedding Picket
 //!
