@@ -3,8 +3,10 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use common::browser::Browser;
@@ -16,6 +18,7 @@ use common::tls::{
     write_pem,
 };
 use rcgen::{CertificateParams, KeyPair};
+use serde_json::Value;
 
 /// A daemon that serves HTTPS and keeps its keys in `folder`.
 fn daemon_in(folder: &Path) -> Daemon {
@@ -117,6 +120,62 @@ fn only_tls_of_today_is_spoken() {
     let mut answer = Vec::new();
     let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
     assert_eq!(answer.first(), Some(&21), "an alert: {answer:?}");
+}
+
+/// What the scanner SSLyze finds; `None` where it is missing and may be.
+fn scanned(address: SocketAddr) -> Option<Value> {
+    let venv = std::env::var_os("PICKET_VENV")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv"), PathBuf::from);
+    let mut scanner = Command::new(venv.join("bin/python"));
+    scanner.args(["-m", "sslyze", "--json_out=-", &address.to_string()]);
+    let output = scanner.output().ok().filter(|output| !output.stdout.is_empty());
+    let Some(output) = output else {
+        let advice = "no SSLyze; scripts/install-test-tools installs it";
+        assert!(std::env::var_os("CI").is_none(), "{advice}");
+        eprintln!("skipped: {advice}");
+        return None;
+    };
+    let mut found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    Some(found["server_scan_results"][0]["scan_result"].take())
+}
+
+#[test]
+fn an_independent_scanner_finds_nothing_weak() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon_in(folder.path());
+    let Some(found) = scanned(https_address(&daemon)) else { return };
+    let suites = |version: &str| -> Vec<String> {
+        let accepted =
+            &found[format!("{version}_cipher_suites")]["result"]["accepted_cipher_suites"];
+        let accepted = accepted.as_array().unwrap_or_else(|| panic!("{version}: {found}"));
+        let name = |suite: &Value| suite["cipher_suite"]["name"].as_str().unwrap().to_owned();
+        accepted.iter().map(name).collect()
+    };
+    for version in ["ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1"] {
+        assert_eq!(suites(version), [""; 0], "{version}");
+    }
+    for version in ["tls_1_2", "tls_1_3"] {
+        assert!(!suites(version).is_empty(), "{version}");
+        for suite in suites(version) {
+            // Authenticated encryption; with keys that nobody can work out afterwards, which TLS 1.3
+            // has always (RFC 8446 §1.2).
+            let authenticated = suite.contains("_GCM_") || suite.contains("_CHACHA20_POLY1305_");
+            assert!(authenticated, "{suite}");
+            assert!(version == "tls_1_3" || suite.starts_with("TLS_ECDHE_"), "{suite}");
+        }
+    }
+    for (scan, finding, wanted) in [
+        ("heartbleed", "is_vulnerable_to_heartbleed", false),
+        ("openssl_ccs_injection", "is_vulnerable_to_ccs_injection", false),
+        ("session_renegotiation", "is_vulnerable_to_client_renegotiation_dos", false),
+        ("session_renegotiation", "supports_secure_renegotiation", true),
+        ("tls_compression", "supports_compression", false),
+        ("tls_extended_master_secret", "supports_ems_extension", true),
+        ("tls_fallback_scsv", "supports_fallback_scsv", true),
+    ] {
+        assert_eq!(found[scan]["result"][finding], wanted, "{scan}: {}", found[scan]);
+    }
+    assert_eq!(found["robot"]["result"]["robot_result"], "NOT_VULNERABLE_RSA_NOT_SUPPORTED");
 }
 
 #[test]

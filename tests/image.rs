@@ -166,7 +166,7 @@ fn the_secure_page_is_there_from_the_start_and_its_keys_are_on_no_other_partitio
     }
     let mut page = tls::connect(device.https, "picket.local", &root).expect("just tried");
     let asked = tls::get(&mut page, "picket.local", "/secure");
-    assert!(asked.status == 200 && asked.body.contains("This page is secure"), "{asked:?}");
+    assert!(asked.status == 200 && asked.body.contains("You are on the secure page"), "{asked:?}");
 
     device.wait_for_shell();
     let keys = device.shell("find / -xdev -name '*.key.pem'; find /data /boot -name '*.key.pem'");

@@ -86,7 +86,11 @@ pub(super) fn prepare(
     };
     let opened = Tls::open(settings).and_then(|(tls, troubles)| {
         let root = tls.root();
-        log::info!("the device's own certificate is \"{}\", {}", root.name, root.fingerprint);
+        log::info!(
+            "HTTPS: the certificate to trust is \"{}\"; its SHA-256 fingerprint is {}",
+            root.name,
+            root.fingerprint
+        );
         let page = SecurePage::new(root.clone(), tls.is_self_made(), config.http.redirect_to_https);
         Ok((Https { config: tls.server_config()?, page, tls }, troubles))
     });
@@ -95,6 +99,9 @@ pub(super) fn prepare(
             let troubles = troubles.into_iter().map(|trouble| match trouble {
                 TlsTrouble::Authority(why) => problem(&why),
                 TlsTrouble::Files(why) => problem(&unusable_certificate(&why)),
+                TlsTrouble::Concern(what) => {
+                    places.problem("http.tls", ProblemKind::Warning, &what)
+                }
             });
             (Some(https), troubles.collect())
         }

@@ -217,10 +217,15 @@ impl Examiner<'_> {
                 self.problems.push(self.places.camera_problem(name, "source", kind, &message));
             }
         }
-        if let Tls::Files { cert, key } = &self.config.http.tls
-            && let Err(why) = crate::tls::check_files(cert, key)
-        {
-            self.refuse("http.tls", &unusable_certificate(&why));
+        if let Tls::Files { cert, key } = &self.config.http.tls {
+            match crate::tls::check_files(cert, key) {
+                Ok(concerns) => self.problems.extend(
+                    concerns
+                        .iter()
+                        .map(|what| self.places.problem("http.tls", ProblemKind::Warning, what)),
+                ),
+                Err(why) => self.refuse("http.tls", &unusable_certificate(&why)),
+            }
         }
         // A port that is in use may be so by the daemon that this configuration is of.
         let in_use = |why: &std::io::Error| why.kind() == std::io::ErrorKind::AddrInUse;
@@ -279,7 +284,7 @@ fn acme_unavailable(acme: &Acme) -> Option<String> {
 
 /// What it means that the owner's own certificate cannot be used.
 pub(super) fn unusable_certificate(why: &str) -> String {
-    format!("{why}; the certificate of \"auto\" is shown until they can")
+    format!("{why}; the certificate of \"auto\" is shown meanwhile")
 }
 
 /// Further cameras whose device another one may take. None is left out: only the owner knows which of

@@ -18,6 +18,7 @@ pub fn start(level: LevelFilter) {
         // They warn of what viewers do, of which sessions tell in words what anybody can act on.
         .filter_module("dimpl", LevelFilter::Off)
         .filter_module("is", LevelFilter::Off)
+        .filter_module("rustls", LevelFilter::Off)
         .filter_module("sctp_proto", LevelFilter::Off)
         .filter_module("str0m", LevelFilter::Off)
         .format(|out, record| {

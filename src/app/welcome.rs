@@ -88,8 +88,8 @@ impl fmt::Display for Welcome {
             let secure = address(secure, 443);
             write!(
                 f,
-                "\npicket: securely at https://{first}{secure}/, which http://{first}{port}/secure \
-                 explains"
+                "\npicket: encrypted at https://{first}{secure}/; how to make browsers trust it: \
+                 http://{first}{port}/secure"
             )?;
         }
         match self.door {
@@ -180,7 +180,8 @@ mod tests {
             Welcome::of(address, name, Vec::new(), &guarded()).with_https(Some(secure)).to_string()
         };
         let told = welcome("0.0.0.0:80", 443);
-        let line = "securely at https://garden.local/, which http://garden.local/secure explains";
+        let line = "encrypted at https://garden.local/; how to make browsers trust it: \
+                    http://garden.local/secure";
         assert!(told.contains(line), "{told}");
         let told = welcome("127.0.0.1:8000", 8443);
         assert!(told.contains("https://127.0.0.1:8443/"), "{told}");

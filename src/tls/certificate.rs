@@ -46,7 +46,7 @@ impl Certificate {
             .collect::<Result<_, _>>()
             .map_err(|error| TlsError::Read(format!("the certificate is no PEM: {error}")))?;
         let Some(first) = chain.first() else {
-            return Err(unreadable("there is no certificate (BEGIN CERTIFICATE) in it"));
+            return Err(unreadable("the first has no certificate (BEGIN CERTIFICATE) in it"));
         };
         let read = x509_cert::Certificate::from_der(first)
             .map_err(|error| TlsError::Read(format!("the certificate cannot be read: {error}")))?;
@@ -54,8 +54,8 @@ impl Certificate {
         let (hosts, addresses) = subject_names(&read);
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
             unreadable(
-                "there is no private key (BEGIN PRIVATE KEY) in it, or it is \
-                                     protected by a password",
+                "the second has no private key (BEGIN PRIVATE KEY) in it, or one that is protected \
+                 by a password",
             )
         })?;
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(
@@ -78,6 +78,11 @@ impl Certificate {
     /// may have made it at another time than it thought.
     pub(super) fn is_due(&self, now: SystemTime) -> bool {
         now < self.not_before || now >= self.renewal()
+    }
+
+    /// Whether all of its time is over.
+    pub(super) fn has_ended(&self, now: SystemTime) -> bool {
+        now >= self.not_after
     }
 
     /// When two thirds of its time are over.

@@ -48,10 +48,11 @@ pub(super) fn read_text(path: &std::path::Path) -> std::io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    match text.len() as u64 {
-        0..=MAX_FILE => Ok(text),
-        _ => Err(std::io::Error::other("it is too large")),
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other("it is too large"));
     }
+    String::from_utf8(bytes)
+        .map_err(|_| std::io::Error::other("it is not in PEM format, which is text"))
 }

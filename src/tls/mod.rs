@@ -81,16 +81,20 @@ pub(crate) enum TlsError {
 pub(crate) enum TlsTrouble {
     /// Of the device's own authority.
     Authority(String),
-    /// Of the owner's own certificate.
+    /// Of the owner's own certificate, which cannot be used.
     Files(String),
+    /// Of the owner's own certificate, which is used all the same.
+    Concern(String),
 }
 
-/// Whether a certificate of the owner's own can be used.
+/// Whether a certificate of the owner's own can be used, and what the owner should know of it then.
 ///
 /// # Errors
 /// When it cannot; the text names the files.
-pub(crate) fn check_files(chain: &Path, key: &Path) -> Result<(), String> {
-    CertificateFiles::new(chain.to_owned(), key.to_owned()).read().map(drop)
+pub(crate) fn check_files(chain: &Path, key: &Path) -> Result<Vec<String>, String> {
+    let mut files = CertificateFiles::new(chain.to_owned(), key.to_owned());
+    let certificate = files.read()?;
+    Ok(files.concerns(&certificate, SystemTime::now()))
 }
 
 impl From<rcgen::Error> for TlsError {
@@ -128,8 +132,8 @@ impl Tls {
                 Theirs::Acme(acme::OrderSchedule::new(acme))
             }
         };
-        let (upkeep, trouble) = Upkeep::begin(authority, folder, settings.names, theirs, now)?;
-        troubles.extend(trouble);
+        let (upkeep, of_theirs) = Upkeep::begin(authority, folder, settings.names, theirs, now)?;
+        troubles.extend(of_theirs);
         Ok((Self { shown: upkeep.shown(), root, upkeep }, troubles))
     }
 

@@ -34,20 +34,26 @@ pub(super) enum Theirs {
 }
 
 impl Theirs {
-    /// What is there at the start.
-    fn begin(&mut self) -> Result<Option<Certificate>, String> {
+    /// What is there at the start, and what is the matter with it.
+    fn begin(&mut self, now: SystemTime) -> (Option<Certificate>, Vec<TlsTrouble>) {
         match self {
-            Self::None => Ok(None),
-            Self::Files(files) => files.read().map(Some),
+            Self::None => (None, Vec::new()),
+            Self::Files(files) => match files.read() {
+                Ok(certificate) => {
+                    let concerns = files.concerns(&certificate, now);
+                    (Some(certificate), concerns.into_iter().map(TlsTrouble::Concern).collect())
+                }
+                Err(why) => (None, vec![TlsTrouble::Files(why)]),
+            },
             #[cfg(feature = "acme")]
-            Self::Acme(orders) => Ok(orders.kept()),
+            Self::Acme(orders) => (orders.kept(), Vec::new()),
         }
     }
 
     /// Another one than the current, where there is.
     fn look(&mut self, current: Option<&Certificate>, now: SystemTime) -> Option<Certificate> {
         #[cfg(not(feature = "acme"))]
-        let _ = (current, now);
+        let _ = current;
         match self {
             Self::None => None,
             Self::Files(files) => {
@@ -57,10 +63,13 @@ impl Theirs {
                 match files.read() {
                     Ok(certificate) => {
                         log::info!("the certificate has changed; it is shown from now on");
+                        for concern in files.concerns(&certificate, now) {
+                            log::warn!("http.tls: {concern}");
+                        }
                         Some(certificate)
                     }
                     Err(why) => {
-                        log::error!("http.tls: {why}; the one before is shown until they can");
+                        log::error!("http.tls: {why}; the one before is shown meanwhile");
                         None
                     }
                 }
@@ -83,24 +92,22 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Begins with what is there. The text says why the owner's own certificate is not used.
+    /// Begins with what is there; the troubles are those with the owner's own certificate.
     pub(super) fn begin(
         authority: Authority,
         folder: Option<Folder>,
         names: OwnNames,
         mut source: Theirs,
         now: SystemTime,
-    ) -> Result<(Self, Option<TlsTrouble>), TlsError> {
+    ) -> Result<(Self, Vec<TlsTrouble>), TlsError> {
         let own = OwnCertificate::begin(authority, folder, names, now)?;
-        let (theirs, trouble) = match source.begin() {
-            Ok(theirs) => (theirs, None),
-            Err(why) => (None, Some(TlsTrouble::Files(why))),
-        };
+        let (theirs, troubles) = source.begin(now);
         let shown = match &theirs {
             Some(theirs) => ShownCertificate::new(theirs, Issuer::Other),
             None => ShownCertificate::new(&own.certificate, Issuer::OwnAuthority),
         };
-        Ok((Self { shown: Arc::new(shown), own, source, theirs, warned: false }, trouble))
+        let warned = theirs.as_ref().is_some_and(|theirs| theirs.has_ended(now));
+        Ok((Self { shown: Arc::new(shown), own, source, theirs, warned }, troubles))
     }
 
     pub(super) fn shown(&self) -> Arc<ShownCertificate> {
@@ -118,7 +125,8 @@ impl Upkeep {
     fn run_once(&mut self, now: SystemTime) {
         if let Some(theirs) = self.source.look(self.theirs.as_ref(), now) {
             self.shown.replace(&theirs, Issuer::Other);
-            (self.theirs, self.warned) = (Some(theirs), false);
+            self.warned = theirs.has_ended(now);
+            self.theirs = Some(theirs);
         }
         if let Some(theirs) = &self.theirs {
             let left = theirs.not_after.duration_since(now).unwrap_or_default();
