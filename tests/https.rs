@@ -96,6 +96,27 @@ fn an_authority_that_is_damaged_is_told_and_made_anew() {
 }
 
 #[test]
+fn an_authority_that_cannot_be_read_is_told_and_kept_for_when_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = root_of(&daemon_in(folder.path()));
+    let key = folder.path().join(".tls/root.key.pem");
+    let aside = folder.path().join("aside");
+    std::fs::rename(&key, &aside).unwrap();
+    std::fs::create_dir(&key).unwrap();
+    let daemon = daemon_in(folder.path());
+    daemon.wait_for_log("certificate authority cannot be read");
+    let other = root_of(&daemon);
+    assert_ne!(other, root);
+    connect(https_address(&daemon), "localhost", &other).unwrap();
+    drop(daemon);
+    std::fs::remove_dir(&key).unwrap();
+    std::fs::rename(&aside, &key).unwrap();
+    let daemon = daemon_in(folder.path());
+    assert_eq!(root_of(&daemon), root);
+    connect(https_address(&daemon), "localhost", &root).unwrap();
+}
+
+#[test]
 fn only_tls_of_today_is_spoken() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon_in(folder.path());
@@ -238,6 +259,25 @@ fn a_certificate_of_the_owners_own_is_shown_and_read_again_when_it_changes() {
     // And it is read again once that is put right.
     let third = write_certificate(folder.path());
     wait_for("the third certificate to be shown", || connect(address, "localhost", &third).is_ok());
+}
+
+#[test]
+fn what_is_the_matter_with_a_certificate_that_is_used_all_the_same_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = (SystemTime::now() - Duration::from_secs(7200)).into();
+    params.not_after = (SystemTime::now() - Duration::from_secs(3600)).into();
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    write_pem(&folder.path().join("key.pem"), "PRIVATE KEY", key.serialized_der());
+    write_pem(&folder.path().join("cert.pem"), "CERTIFICATE", &der);
+    let for_all = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(folder.path().join("key.pem"), for_all).unwrap();
+    let daemon = daemon_with_files(folder.path());
+    daemon.wait_for_log("cert.pem is not valid any more: renew it");
+    daemon.wait_for_log("everybody on this machine can read the private key: `chmod o-rwx ");
+    let error = connect(https_address(&daemon), "localhost", &der).unwrap_err();
+    assert!(error.contains("certificate expired"), "{error}");
 }
 
 #[test]

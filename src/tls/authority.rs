@@ -69,7 +69,15 @@ impl Authority {
         match Self::read(folder) {
             Ok(Some(authority)) => return Ok((authority, troubles)),
             Ok(None) => {}
-            Err(why) => troubles.push(format!(
+            // It may be whole, and is what browsers trust.
+            Err(Unusable::Unreadable(why)) => {
+                troubles.push(format!(
+                    "the device's own certificate authority cannot be read ({why}); until the next \
+                     start there is another one, which browsers do not trust"
+                ));
+                return Ok((Self::create(names)?.0, troubles));
+            }
+            Err(Unusable::Damaged(why)) => troubles.push(format!(
                 "the device's own certificate authority cannot be used ({why}); a new one is made, \
                  which browsers must be told to trust"
             )),
@@ -138,10 +146,16 @@ impl Authority {
         Ok((Self { issuer: Issuer::new(params, key), root }, key_pem))
     }
 
-    fn read(folder: &Folder) -> Result<Option<Self>, String> {
-        let (Some(root), Some(key)) = (folder.read(ROOT)?, folder.read(ROOT_KEY)?) else {
+    fn read(folder: &Folder) -> Result<Option<Self>, Unusable> {
+        let read = |name| folder.read(name).map_err(Unusable::Unreadable);
+        let (Some(root), Some(key)) = (read(ROOT)?, read(ROOT_KEY)?) else {
             return Ok(None);
         };
+        Self::parse(&root, &key).map(Some).map_err(Unusable::Damaged)
+    }
+
+    /// From certificate and key, both PEM.
+    fn parse(root: &str, key: &str) -> Result<Self, String> {
         let der = CertificateDer::from_pem_slice(root.as_bytes())
             .map_err(|error| format!("{ROOT}: {error}"))?;
         let read =
@@ -158,8 +172,16 @@ impl Authority {
         }
         let der = der.to_vec();
         let root = RootCertificate { fingerprint: fingerprint(&der), der, name };
-        Ok(Some(Self { issuer: Issuer::new(root_params(&root.name), key), root }))
+        Ok(Self { issuer: Issuer::new(root_params(&root.name), key), root })
     }
+}
+
+/// Why an authority that was kept is of no use.
+enum Unusable {
+    /// Something prevents that it is read.
+    Unreadable(String),
+    /// It was read, and is none.
+    Damaged(String),
 }
 
 /// The time, as far as it can be: a clock that shows an earlier year is not set yet, and says nothing
