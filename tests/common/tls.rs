@@ -11,10 +11,36 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
-use super::client::Reply;
+use super::client::{Reply, ask};
 use super::daemon::{Daemon, PATIENCE};
+use super::network::{Network, TOKEN};
 
 pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// A daemon that serves HTTPS and keeps its keys in `folder`.
+pub fn daemon_in(folder: &Path) -> Daemon {
+    Daemon::start(&["http.tls=auto", &format!("site.data_location={}", folder.display())])
+}
+
+/// A daemon with HTTPS in a network, for viewers of others.
+pub fn daemon_at(network: &Network, folder: &Path, settings: &[&str]) -> Daemon {
+    let mut command = Network::command(&network.camera);
+    let location = format!("site.data_location={}", folder.display());
+    let token = format!("auth.tokens=[\"{TOKEN}\"]");
+    let always = ["http.tls=auto", &location, &token];
+    for setting in always.iter().chain(settings) {
+        command.args(["--set", setting]);
+    }
+    Daemon::spawn(command)
+}
+
+/// The port of HTTPS, told to who has a token.
+pub fn https_port(daemon: &Daemon, host: &str) -> u16 {
+    let to = format!("{host}:{}", daemon.http.port()).parse().unwrap();
+    let token = format!("Bearer {TOKEN}");
+    let status = ask(to, "GET", "/api/v1/status", &[("authorization", &token)], "");
+    u16::try_from(status.json()["https"]["port"].as_u64().expect("HTTPS")).unwrap()
+}
 
 /// Where the daemon serves HTTPS, as its status says.
 pub fn https_address(daemon: &Daemon) -> SocketAddr {
