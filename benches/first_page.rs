@@ -25,7 +25,10 @@ const STAGES: [(&str, &str); 3] = [
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let location = format!("site.data_location={}", folder.path().display());
-    let daemon = Daemon::start(&["http.tls=auto", "stream.keep_warm=true", &location]);
+    // A small picture: its encoder shall not be in the figures.
+    let picture =
+        ["camera.width=320", "camera.height=180", "camera.fps=10", "stream.keep_warm=true"];
+    let daemon = Daemon::start(&[&["http.tls=auto", &location], &picture[..]].concat());
     let root = root_of(&daemon);
     let urls = [
         format!("http://localhost:{}/", daemon.http.port()),
